@@ -1,0 +1,46 @@
+/** @module The one error renderer of both apps (H14): `app.onError` and `app.notFound`. */
+import { AppError, describeFailure, findAppError, type Hop } from '@atrium/http-kit/app-error'
+import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { z } from 'zod'
+import type { BaseEnv } from './request-context.ts'
+
+/** Framework and validation errors in terms of our table; everything unknown stays unknown (500). */
+function toAppError(thrown: unknown): unknown {
+  if (findAppError(thrown) !== undefined) return thrown
+  if (thrown instanceof z.ZodError) {
+    return new AppError('invalid_request_body', { cause: thrown })
+  }
+  if (thrown instanceof HTTPException && thrown.status === 400) {
+    return new AppError('invalid_request_body', { cause: thrown })
+  }
+  return thrown
+}
+
+function render(c: Context<BaseEnv>, thrown: unknown, hop: Hop): Response {
+  const failure = describeFailure(thrown, { hop, requestId: c.get('requestId') })
+  return c.json(failure.body, failure.status, { ...failure.headers })
+}
+
+/** Renders any thrown value as the failure contract's body; logs 5xx as errors with their cause. */
+export function problemHandler(options: { readonly hop: Hop }): ErrorHandler<BaseEnv> {
+  return function onProblem(thrown, c) {
+    const error = toAppError(thrown)
+    const known = findAppError(error)
+    if (known === undefined) {
+      c.get('log').error({ err: thrown }, 'http.unexpected_error')
+    } else if (known.status >= 500) {
+      c.get('log').warn(
+        { code: known.code, internal: known.internal, err: known.cause },
+        'http.failure',
+      )
+    }
+    return render(c, error, options.hop)
+  }
+}
+
+export function notFoundHandler(options: { readonly hop: Hop }): NotFoundHandler<BaseEnv> {
+  return function onNotFound(c) {
+    return render(c, new AppError('not_found'), options.hop)
+  }
+}

@@ -1,0 +1,62 @@
+/** @module Binds an app to a socket with the deadlines this system wants (design/architecture 5). */
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import type { Hono } from 'hono'
+import type { BaseEnv } from './request-context.ts'
+
+export type ListeningServer = {
+  readonly host: string
+  readonly port: number
+  readonly server: Server
+  /** Stops accepting, lets requests in flight end for `graceMs`, then cuts them. Idempotent. */
+  close(graceMs: number): Promise<void>
+}
+
+/**
+ * Listens and resolves once the port is known; `port: 0` asks the kernel for a free one.
+ * Rejects with the listen error (EADDRINUSE, EACCES).
+ */
+export async function listen<E extends BaseEnv>(
+  app: Hono<E>,
+  address: { readonly host: string; readonly port: number },
+): Promise<ListeningServer> {
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    overrideGlobalObjects: false,
+    serverOptions: {
+      // Covers the whole body by default (300 s): a slow but moving upload would be cut.
+      requestTimeout: 0,
+      headersTimeout: 60_000,
+      // Longer than the idle time of common load balancers, or they reuse a closing connection.
+      keepAliveTimeout: 75_000,
+      // Fewer reads per upload: the request body arrives in larger pieces.
+      highWaterMark: 256 * 1024,
+    },
+  }) as Server
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  const bound = server.address() as AddressInfo
+  let closing: Promise<void> | undefined
+  return {
+    host: address.host,
+    port: bound.port,
+    server,
+    close(graceMs) {
+      closing ??= new Promise<void>((resolve) => {
+        const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+        server.close(() => {
+          clearTimeout(cut)
+          resolve()
+        })
+        server.closeIdleConnections()
+      })
+      return closing
+    },
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * @module Time and identifiers as injected collaborators (H28): nothing below `main.ts` reads the
+ * wall clock or the random source by itself, so a test can hold both.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export type Clock = {
+  now(): Date
+  /** Resolves after `ms` milliseconds; rejects with the signal's reason when it is aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export type Ids = {
+  /** A fresh UUID v4 in its canonical lower-case form. */
+  uuid(): string
+  /** `bytes` random bytes as lower-case hex. */
+  hex(bytes: number): string
+  /** A bearer value: 32 random bytes, base64url without padding, 43 characters (contract/platform 3.1). */
+  bearerValue(): string
+}
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  sleep: async (ms, signal) => {
+    await delay(ms, undefined, signal === undefined ? {} : { signal })
+  },
+}
+
+export const systemIds: Ids = {
+  uuid: () => randomUUID(),
+  hex: (bytes) => randomBytes(bytes).toString('hex'),
+  bearerValue: () => randomBytes(32).toString('base64url'),
+}

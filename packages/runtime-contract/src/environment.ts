@@ -1,0 +1,36 @@
+/**
+ * @module The environment with which a provisioner starts a runtime (contract/platform 7.5,
+ * contract/runtime 6.6). `MOLECULE_*` names are the wire contract's; `ATRIUM_*` ones are ours.
+ */
+export const RUNTIME_ENV = Object.freeze({
+  workspaceId: 'WORKSPACE_ID',
+  configPath: 'WORKSPACE_CONFIG_PATH',
+  configsDir: 'CONFIGS_DIR',
+  platformUrl: 'PLATFORM_URL',
+  platformUrlAlias: 'MOLECULE_URL',
+  pluginsDir: 'PLUGINS_DIR',
+  tier: 'TIER',
+  /** Present only when the workspace has a parent, never empty (contract/platform 7.5). */
+  parentId: 'PARENT_ID',
+  agentUrl: 'AGENT_URL',
+  /** Folder that holds `configs`, `workspace`, `home`, `plugins`; absent in a container (identity). */
+  rootsDir: 'ATRIUM_ROOTS_DIR',
+  /** Address and port to listen on; port 0 asks the kernel, and the ready message tells which. */
+  listenHost: 'ATRIUM_LISTEN_HOST',
+  listenPort: 'PORT',
+  maxFileBytes: 'ATRIUM_MAX_FILE_BYTES',
+  maxRequestBytes: 'ATRIUM_MAX_REQUEST_BYTES',
+  maxFiles: 'ATRIUM_MAX_FILES',
+  uploadFsync: 'ATRIUM_UPLOAD_FSYNC',
+  logLevel: 'LOG_LEVEL',
+  a2aOpen: 'RUNTIME_A2A_OPEN',
+})
+
+export const AUTH_TOKEN_FILE = '.auth_token'
+export const INBOUND_SECRET_FILE = '.platform_inbound_secret'
+
+/** The runtime's port when nothing says otherwise (contract/runtime 0, fact 2). */
+export const DEFAULT_RUNTIME_PORT = 8000
+
+/** What a runtime that was started with an IPC channel sends once its server listens. */
+export type RuntimeReadyMessage = { readonly type: 'ready'; readonly port: number }

@@ -1,0 +1,47 @@
+/** @module The wire shapes of register and heartbeat (contract/platform 2.1, 2.2; contract/runtime 7). */
+import { z } from 'zod'
+
+export const DELIVERY_MODES = ['push', 'poll'] as const
+export type DeliveryMode = (typeof DELIVERY_MODES)[number]
+
+export const HEARTBEAT_INTERVAL_MS = 30_000
+
+/** POST /registry/register. `delivery_mode` stays a string here: its own error text comes later. */
+export const registerRequest = z.object({
+  id: z.string().min(1),
+  agent_card: z.json().refine((card) => card !== null, 'agent_card is required'),
+  url: z.string().optional(),
+  delivery_mode: z.string().optional(),
+})
+export type RegisterRequest = z.infer<typeof registerRequest>
+
+export const registerResponse = z.looseObject({
+  status: z.literal('registered'),
+  delivery_mode: z.enum(DELIVERY_MODES).optional(),
+  auth_token: z.string().min(1).optional(),
+  platform_inbound_secret: z.string().min(1).optional(),
+})
+export type RegisterResponse = z.infer<typeof registerResponse>
+
+/** POST /registry/heartbeat. Everything but the id may be absent: older runtimes send less. */
+export const heartbeatRequest = z.object({
+  workspace_id: z.string().min(1),
+  error_rate: z.number().default(0),
+  sample_error: z.string().default(''),
+  active_tasks: z.int().default(0),
+  uptime_seconds: z.int().default(0),
+  current_task: z.string().default(''),
+  monthly_spend: z.number().default(0),
+  runtime_state: z.string().default(''),
+  runtime_metadata: z.looseObject({}).optional(),
+  /** Ours: which inbound secret the workspace holds (`inboundSecretId`); absent in older runtimes. */
+  inbound_secret_id: z.string().optional(),
+})
+export type HeartbeatRequest = z.input<typeof heartbeatRequest>
+
+export const heartbeatResponse = z.looseObject({
+  status: z.literal('ok'),
+  /** Present unless the beat proved that the workspace holds the current one. */
+  platform_inbound_secret: z.string().min(1).optional(),
+})
+export type HeartbeatResponse = z.infer<typeof heartbeatResponse>
