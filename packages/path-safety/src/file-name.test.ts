@@ -119,6 +119,10 @@ describe('safeFileName', () => {
       expect(safeFileName(`CON${hugeCluster}.txt`)).toBe('_CON.txt')
     })
 
+    it('with the device guard inside the limit', () => {
+      expect(safeFileName(`CON.${'a'.repeat(196)}`)).toBe(`_CON.${'a'.repeat(195)}`)
+    })
+
     it('without leaving a trailing dot', () => {
       expect(safeFileName(`${'a'.repeat(199)}.${'字'.repeat(20)}`)).toBe('a'.repeat(199))
     })

@@ -38,9 +38,12 @@ function lastComponent(raw: string): string {
   return raw.slice(Math.max(raw.lastIndexOf('/'), raw.lastIndexOf('\\')) + 1)
 }
 
-/** Invisible characters go first: one between a letter and its accent would hide them from NFC. */
+/**
+ * Invisible characters go first: one between a letter and its accent would hide them from NFC.
+ * A lone surrogate is no letter, so the result is always well-formed.
+ */
 function clean(raw: string): string {
-  return lastComponent(raw.toWellFormed())
+  return lastComponent(raw)
     .replace(INVISIBLE, '')
     .normalize('NFC')
     .replace(NOT_ALLOWED, '_')

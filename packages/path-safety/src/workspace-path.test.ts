@@ -168,6 +168,7 @@ describe('isSecretFile', () => {
     '/configs/.auth_to\u212aen',
     '/configs/.platform_inbound_\u017fecret',
     '/configs/．ａｕｔｈ＿ｔｏｋｅｎ',
+    '/configs/.auth_to\u{1d40a}en',
     '/configs/.au\u200cth_token',
     '/configs/\ufeff.auth_token',
   ])('knows %j', (text) => {

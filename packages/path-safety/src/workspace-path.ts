@@ -101,7 +101,6 @@ function foldName(name: string): string {
     .normalize('NFKC')
     .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
     .toLowerCase()
-    .normalize('NFKC')
 }
 
 /**
