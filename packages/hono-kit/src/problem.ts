@@ -17,13 +17,13 @@ function toAppError(thrown: unknown): unknown {
   return thrown
 }
 
-function render(c: Context<BaseEnv>, thrown: unknown, hop: Hop): Response {
+function render<E extends BaseEnv>(c: Context<E>, thrown: unknown, hop: Hop): Response {
   const failure = describeFailure(thrown, { hop, requestId: c.get('requestId') })
   return c.json(failure.body, failure.status, { ...failure.headers })
 }
 
 /** Renders any thrown value as the failure contract's body; logs 5xx as errors with their cause. */
-export function problemHandler(options: { readonly hop: Hop }): ErrorHandler<BaseEnv> {
+export function problemHandler<E extends BaseEnv>(options: { readonly hop: Hop }): ErrorHandler<E> {
   return function onProblem(thrown, c) {
     const error = toAppError(thrown)
     const known = findAppError(error)
@@ -39,7 +39,9 @@ export function problemHandler(options: { readonly hop: Hop }): ErrorHandler<Bas
   }
 }
 
-export function notFoundHandler(options: { readonly hop: Hop }): NotFoundHandler<BaseEnv> {
+export function notFoundHandler<E extends BaseEnv>(options: {
+  readonly hop: Hop
+}): NotFoundHandler<E> {
   return function onNotFound(c) {
     return render(c, new AppError('not_found'), options.hop)
   }

@@ -45,6 +45,12 @@ export const ERROR_TABLE = {
   range_not_satisfiable: { status: 416, text: 'range not satisfiable', retryable: false },
   internal: { status: 500, text: 'internal error', retryable: false },
   shutting_down: { status: 503, text: 'shutting down', retryable: true, retryAfterSeconds: 5 },
+  database_unavailable: {
+    status: 503,
+    text: 'platform datastore unavailable — retry shortly',
+    retryable: true,
+    retryAfterSeconds: 5,
+  },
   host_not_allowed: {
     status: 403,
     text: 'host not allowed: development mode answers to loopback names only',
@@ -231,6 +237,12 @@ export const ERROR_TABLE = {
     status: 502,
     text: 'failed to reach workspace agent',
     retryable: true,
+    hop: 'workspace',
+  },
+  agent_error: {
+    status: 502,
+    text: 'agent answered with an error',
+    retryable: false,
     hop: 'workspace',
   },
   workspace_has_no_url: { status: 503, text: 'workspace has no URL', retryable: true },

@@ -46,7 +46,7 @@ export const UPLOAD_OPERATION: ForwardOperation = {
   path: INGEST_PATH,
   methods: ['POST'],
   requestHeaders: ['content-type', 'content-length'],
-  responseHeaders: ['content-type', 'content-length'],
+  responseHeaders: ['content-length', 'retry-after'],
 }
 
 /**
@@ -58,5 +58,12 @@ export const DOWNLOAD_OPERATION: ForwardOperation = {
   path: FILE_READ_PATH,
   methods: ['GET', 'HEAD'],
   requestHeaders: ['range', 'if-range', 'if-none-match'],
-  responseHeaders: ['content-length', 'content-range', 'accept-ranges', 'etag', 'last-modified'],
+  responseHeaders: [
+    'content-length',
+    'content-range',
+    'accept-ranges',
+    'etag',
+    'last-modified',
+    'retry-after',
+  ],
 }

@@ -1,0 +1,206 @@
+/** @module The environment, read once (H27): all problems are reported together. */
+import { resolve } from 'node:path'
+import { Secret } from '@atrium/http-kit/secret'
+import {
+  DEFAULT_MAX_FILE_BYTES,
+  DEFAULT_MAX_FILES,
+  DEFAULT_MAX_REQUEST_BYTES,
+} from '@atrium/runtime-contract/file-transfer'
+import { z } from 'zod'
+
+/** The contract's names that an existing deployment may still set (contract/platform 10). */
+const ALIASES: Readonly<Record<string, string>> = Object.freeze({
+  ATRIUM_ENCRYPTION_KEY: 'SECRETS_ENCRYPTION_KEY',
+  ATRIUM_ENABLE_TEST_TOKENS: 'MOLECULE_ENABLE_TEST_TOKENS',
+})
+
+const flag = z.enum(['0', '1']).transform((value) => value === '1')
+const count = (fallback: number) => z.coerce.number().int().positive().default(fallback)
+
+const environment = z.object({
+  ATRIUM_MODE: z.enum(['production', 'development']).default('production'),
+  HOST: z.string().min(1).optional(),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .optional(),
+  DATABASE_MAX_CONNECTIONS: count(20),
+  MIGRATE_ON_START: flag.optional(),
+  ADMIN_TOKEN: z.string().min(1).optional(),
+  ATRIUM_ENCRYPTION_KEY: z.string().min(1).optional(),
+  ATRIUM_ENABLE_TEST_TOKENS: flag.optional(),
+  ATRIUM_OPEN_WORKSPACE_SCOPE: flag.default(false),
+  ATRIUM_DATA_DIR: z.string().min(1).default('.atrium'),
+  ATRIUM_PROVISIONER: z.enum(['process', 'none']).default('process'),
+  PLATFORM_URL: z.url().optional(),
+  EXTERNAL_PLATFORM_URL: z.url().optional(),
+  CORS_ORIGINS: z.string().default('http://localhost:3000,http://localhost:3001'),
+  ATRIUM_ALLOW_LOOPBACK_AGENTS: flag.optional(),
+  ATRIUM_ALLOW_PRIVATE_AGENTS: flag.default(false),
+  ATRIUM_MAX_FILE_BYTES: count(DEFAULT_MAX_FILE_BYTES),
+  ATRIUM_MAX_REQUEST_BYTES: count(DEFAULT_MAX_REQUEST_BYTES),
+  ATRIUM_MAX_FILES: count(DEFAULT_MAX_FILES),
+  ATRIUM_UPLOAD_FSYNC: flag.default(true),
+  ATRIUM_IDLE_TIMEOUT_MS: count(60_000),
+  ATRIUM_START_TIMEOUT_MS: count(30_000),
+  ATRIUM_AGENT_TIMEOUT_MS: count(600_000),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+})
+
+export type Config = {
+  readonly isDevelopment: boolean
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly database: {
+    /** undefined: the embedded server under `dataDir`. */
+    readonly url: Secret | undefined
+    readonly maxConnections: number
+    readonly migrateOnStart: boolean
+  }
+  readonly identity: {
+    readonly adminToken: Secret | undefined
+    readonly testTokensEnabled: boolean
+    /** Development without an admin token: operators need no credential (contract/platform 3.6). */
+    readonly isAdminScopeOpen: boolean
+    readonly isWorkspaceScopeOpen: boolean
+    readonly allowedOrigins: readonly string[]
+  }
+  /** undefined: one is made and kept in `dataDir` (development only). */
+  readonly encryptionKey: Buffer | undefined
+  readonly dataDir: string
+  readonly provisioner: 'process' | 'none'
+  /** How workspaces reach the platform; undefined: the address it listens on. */
+  readonly platformUrl: string | undefined
+  readonly externalPlatformUrl: string | undefined
+  readonly agentAddresses: { readonly allowLoopback: boolean; readonly allowPrivate: boolean }
+  readonly uploads: {
+    readonly maxFileBytes: number
+    readonly maxRequestBytes: number
+    readonly maxFiles: number
+    readonly fsync: boolean
+  }
+  readonly idleTimeoutMs: number
+  readonly startTimeoutMs: number
+  readonly agentTimeoutMs: number
+  readonly logLevel: string
+}
+
+/** Thrown with every problem of the environment; the values of secrets are not repeated. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`invalid configuration:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** Parses an environment. Throws `ConfigError` naming every variable that is wrong. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = environment.safeParse(withAliases(env))
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    )
+  }
+  const values = parsed.data
+  const isDevelopment = values.ATRIUM_MODE === 'development'
+  const isAdminScopeOpen = isDevelopment && values.ADMIN_TOKEN === undefined
+  const host = values.HOST ?? (isDevelopment ? '127.0.0.1' : '0.0.0.0')
+  const encryptionKey = parseEncryptionKey(values.ATRIUM_ENCRYPTION_KEY)
+  const problems = [
+    ...(encryptionKey === 'invalid'
+      ? ['ATRIUM_ENCRYPTION_KEY: must be 32 bytes, raw or base64 (openssl rand -base64 32)']
+      : []),
+    ...(isAdminScopeOpen && !LOOPBACK_HOSTS.has(host)
+      ? [
+          `HOST: development mode without ADMIN_TOKEN is open to everybody and binds to loopback only, not ${host}; set ADMIN_TOKEN`,
+        ]
+      : []),
+    ...(isDevelopment ? [] : missingInProduction(values)),
+  ]
+  if (problems.length > 0 || encryptionKey === 'invalid') throw new ConfigError(problems)
+  return deepFreeze({
+    isDevelopment,
+    listen: { host, port: values.PORT },
+    database: {
+      url: values.DATABASE_URL === undefined ? undefined : new Secret(values.DATABASE_URL),
+      maxConnections: values.DATABASE_MAX_CONNECTIONS,
+      migrateOnStart: values.MIGRATE_ON_START ?? isDevelopment,
+    },
+    identity: {
+      adminToken: values.ADMIN_TOKEN === undefined ? undefined : new Secret(values.ADMIN_TOKEN),
+      testTokensEnabled: values.ATRIUM_ENABLE_TEST_TOKENS ?? isDevelopment,
+      isAdminScopeOpen,
+      isWorkspaceScopeOpen: isAdminScopeOpen && values.ATRIUM_OPEN_WORKSPACE_SCOPE,
+      allowedOrigins: values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
+    },
+    encryptionKey,
+    dataDir: resolve(values.ATRIUM_DATA_DIR),
+    provisioner: values.ATRIUM_PROVISIONER,
+    platformUrl: values.PLATFORM_URL?.replace(/\/+$/, ''),
+    externalPlatformUrl: values.EXTERNAL_PLATFORM_URL?.replace(/\/+$/, ''),
+    agentAddresses: {
+      allowLoopback: values.ATRIUM_ALLOW_LOOPBACK_AGENTS ?? isDevelopment,
+      allowPrivate: values.ATRIUM_ALLOW_PRIVATE_AGENTS,
+    },
+    uploads: {
+      maxFileBytes: values.ATRIUM_MAX_FILE_BYTES,
+      maxRequestBytes: values.ATRIUM_MAX_REQUEST_BYTES,
+      maxFiles: values.ATRIUM_MAX_FILES,
+      fsync: values.ATRIUM_UPLOAD_FSYNC,
+    },
+    idleTimeoutMs: values.ATRIUM_IDLE_TIMEOUT_MS,
+    startTimeoutMs: values.ATRIUM_START_TIMEOUT_MS,
+    agentTimeoutMs: values.ATRIUM_AGENT_TIMEOUT_MS,
+    logLevel: values.LOG_LEVEL,
+  })
+}
+
+const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** An empty variable is an unset one; the contract's names fill in where ours are unset. */
+function withAliases(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const merged: Record<string, string> = {}
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && value !== '') merged[name] = value
+  }
+  for (const [name, alias] of Object.entries(ALIASES)) {
+    const value = merged[alias]
+    if (merged[name] === undefined && value !== undefined) merged[name] = value
+  }
+  const contractMode = merged['MOLECULE_ENV']?.toLowerCase()
+  if (merged['ATRIUM_MODE'] === undefined && contractMode !== undefined) {
+    const isContractDevelopment = contractMode === 'development' || contractMode === 'dev'
+    merged['ATRIUM_MODE'] = isContractDevelopment ? 'development' : 'production'
+    // Who asks for the contract's development mode by its own name gets all of it (3.6).
+    if (isContractDevelopment) merged['ATRIUM_OPEN_WORKSPACE_SCOPE'] ??= '1'
+  }
+  return merged
+}
+
+function missingInProduction(values: z.infer<typeof environment>): string[] {
+  const required = ['ADMIN_TOKEN', 'DATABASE_URL', 'ATRIUM_ENCRYPTION_KEY'] as const
+  return required
+    .filter((name) => values[name] === undefined)
+    .map((name) => `${name}: required in production (ATRIUM_MODE=development for a local trial)`)
+}
+
+function parseEncryptionKey(text: string | undefined): Buffer | undefined | 'invalid' {
+  if (text === undefined) return undefined
+  const raw = Buffer.from(text, 'utf8')
+  if (raw.length === 32) return raw
+  const decoded = Buffer.from(text, 'base64')
+  return decoded.length === 32 ? decoded : 'invalid'
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const nested of Object.values(value)) {
+    // A Buffer cannot be frozen; it is only ever read.
+    if (typeof nested === 'object' && nested !== null && !Buffer.isBuffer(nested)) {
+      deepFreeze(nested)
+    }
+  }
+  return Object.freeze(value)
+}

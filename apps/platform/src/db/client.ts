@@ -1,0 +1,44 @@
+/** @module The connection pool: postgres.js under drizzle, the same for every database we run on. */
+import type { ExtractTablesWithRelations } from 'drizzle-orm'
+import type { PgDatabase } from 'drizzle-orm/pg-core'
+import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
+import postgres from 'postgres'
+import * as schema from './schema.ts'
+
+/** A connection or an open transaction: stores take either, services open transactions (H21). */
+export type Db = PgDatabase<
+  PostgresJsQueryResultHKT,
+  typeof schema,
+  ExtractTablesWithRelations<typeof schema>
+>
+
+export type DatabaseClient = {
+  readonly db: Db
+  readonly sql: postgres.Sql
+  /** Resolves when the database answers a query; rejects otherwise. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens a pool of at most `maxConnections`; connects on first use. */
+export function openDatabase(options: {
+  readonly url: string
+  readonly maxConnections: number
+}): DatabaseClient {
+  const sql = postgres(options.url, {
+    max: options.maxConnections,
+    connect_timeout: 10,
+    // Notices carry no decision; errors arrive as exceptions.
+    onnotice: () => undefined,
+  })
+  return {
+    db: drizzle(sql, { schema }),
+    sql,
+    async ping() {
+      await sql`SELECT 1`
+    },
+    async close() {
+      await sql.end({ timeout: 5 })
+    },
+  }
+}

@@ -1,0 +1,257 @@
+/** @module Rows of `workspaces`. `transitionWorkspace` is the only writer of `status` (H22). */
+import type { DeliveryMode } from '@atrium/runtime-contract/registration'
+import { and, asc, eq, inArray, isNull, ne, sql } from 'drizzle-orm'
+import type { WorkspaceId } from '../domain/ids.ts'
+import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
+import type { Db } from './client.ts'
+import { type WorkspaceRow, workspaces } from './schema.ts'
+
+/** The only predicate for "not removed". */
+export const whereLive = ne(workspaces.status, 'removed')
+
+export type NewWorkspace = typeof workspaces.$inferInsert
+
+/** Inserts a row in its first status. Throws on a foreign key that does not exist. */
+export async function insertWorkspace(db: Db, row: NewWorkspace): Promise<void> {
+  await db.insert(workspaces).values(row)
+}
+
+/** The live row, or undefined for an unknown or removed workspace alike. */
+export async function findLiveWorkspace(
+  db: Db,
+  id: WorkspaceId,
+): Promise<WorkspaceRow | undefined> {
+  const rows = await db
+    .select()
+    .from(workspaces)
+    .where(and(eq(workspaces.id, id), whereLive))
+  return rows[0]
+}
+
+/** The live row, locked until the end of the transaction `tx`. */
+export async function lockLiveWorkspace(
+  tx: Db,
+  id: WorkspaceId,
+): Promise<WorkspaceRow | undefined> {
+  const rows = await tx
+    .select()
+    .from(workspaces)
+    .where(and(eq(workspaces.id, id), whereLive))
+    .for('update')
+  return rows[0]
+}
+
+/** The row whatever its status; only for code that must tell removed from unknown. */
+export async function findWorkspace(db: Db, id: WorkspaceId): Promise<WorkspaceRow | undefined> {
+  const rows = await db.select().from(workspaces).where(eq(workspaces.id, id))
+  return rows[0]
+}
+
+export async function listLiveWorkspaces(db: Db): Promise<WorkspaceRow[]> {
+  return db
+    .select()
+    .from(workspaces)
+    .where(whereLive)
+    .orderBy(asc(workspaces.createdAt), asc(workspaces.id))
+}
+
+/** Columns that may be written together with a status change. */
+export type StatusChange = Partial<
+  Pick<
+    NewWorkspace,
+    | 'statusReason'
+    | 'lastSampleError'
+    | 'endpointUrl'
+    | 'agentUrl'
+    | 'agentCard'
+    | 'deliveryMode'
+    | 'lastHeartbeatAt'
+    | 'activeTasks'
+    | 'currentTask'
+  >
+> & {
+  /** Takes the next generation: a new start begins. */
+  readonly raiseGeneration?: boolean
+}
+
+/**
+ * Moves a workspace to `to` when the transition table allows it from where it is, and, with
+ * `from` or `generation`, only from there. Returns the row after the move, or undefined when it
+ * did not move; concurrent callers see exactly one winner.
+ */
+export async function transitionWorkspace(
+  db: Db,
+  move: {
+    readonly id: WorkspaceId
+    readonly to: WorkspaceStatus
+    readonly from?: readonly WorkspaceStatus[]
+    readonly generation?: number
+    readonly now: Date
+    readonly set?: StatusChange
+  },
+): Promise<WorkspaceRow | undefined> {
+  const allowed = sourcesOf(move.to).filter((status) => move.from?.includes(status) ?? true)
+  if (allowed.length === 0) return undefined
+  const { raiseGeneration, ...columns } = move.set ?? {}
+  const rows = await db
+    .update(workspaces)
+    .set({
+      statusReason: null,
+      ...columns,
+      ...(raiseGeneration === true ? { generation: sql`${workspaces.generation} + 1` } : {}),
+      status: move.to,
+      updatedAt: move.now,
+    })
+    .where(
+      and(
+        eq(workspaces.id, move.id),
+        inArray(workspaces.status, [...allowed]),
+        move.generation === undefined ? undefined : eq(workspaces.generation, move.generation),
+      ),
+    )
+    .returning()
+  return rows[0]
+}
+
+/** What a registration stores besides the status. */
+export type RegistrationFacts = {
+  readonly agentCard: unknown
+  readonly deliveryMode: DeliveryMode
+  /** undefined keeps what is stored. */
+  readonly agentUrl: string | undefined
+}
+
+/** Stores a registration of a live row without touching its status; false when there is no row. */
+export async function recordRegistration(
+  db: Db,
+  input: { readonly id: WorkspaceId; readonly facts: RegistrationFacts; readonly now: Date },
+): Promise<boolean> {
+  const rows = await db
+    .update(workspaces)
+    .set({
+      agentCard: input.facts.agentCard,
+      deliveryMode: input.facts.deliveryMode,
+      ...(input.facts.agentUrl === undefined ? {} : { agentUrl: input.facts.agentUrl }),
+      lastHeartbeatAt: input.now,
+      updatedAt: input.now,
+    })
+    .where(and(eq(workspaces.id, input.id), whereLive))
+    .returning({ id: workspaces.id })
+  return rows.length === 1
+}
+
+export type HeartbeatFacts = Pick<
+  NewWorkspace,
+  'lastErrorRate' | 'lastSampleError' | 'activeTasks' | 'uptimeSeconds' | 'currentTask'
+> & { readonly monthlySpend: number | undefined }
+
+/** Stores a beat of a live row and returns it, or undefined when there is none. */
+export async function recordBeat(
+  db: Db,
+  input: { readonly id: WorkspaceId; readonly facts: HeartbeatFacts; readonly now: Date },
+): Promise<WorkspaceRow | undefined> {
+  const { monthlySpend, ...facts } = input.facts
+  const rows = await db
+    .update(workspaces)
+    .set({
+      ...facts,
+      ...(monthlySpend === undefined ? {} : { monthlySpend }),
+      lastHeartbeatAt: input.now,
+      updatedAt: input.now,
+    })
+    .where(and(eq(workspaces.id, input.id), whereLive))
+    .returning()
+  return rows[0]
+}
+
+/** Stores where the provisioner put this generation; false when a newer one has taken over. */
+export async function recordEndpoint(
+  db: Db,
+  input: {
+    readonly id: WorkspaceId
+    readonly generation: number
+    readonly endpointUrl: string
+    readonly now: Date
+  },
+): Promise<boolean> {
+  const rows = await db
+    .update(workspaces)
+    .set({ endpointUrl: input.endpointUrl, updatedAt: input.now })
+    .where(and(eq(workspaces.id, input.id), eq(workspaces.generation, input.generation), whereLive))
+    .returning({ id: workspaces.id })
+  return rows.length === 1
+}
+
+/**
+ * Stores an inbound secret where there is none and returns the envelope that is then in force:
+ * of two callers that mint at once one wins, and both learn the winner's (wart W26).
+ */
+export async function storeInboundSecretIfAbsent(
+  db: Db,
+  input: { readonly id: WorkspaceId; readonly envelope: string; readonly now: Date },
+): Promise<{ readonly envelope: string; readonly wasStored: boolean } | undefined> {
+  const stored = await db
+    .update(workspaces)
+    .set({ inboundSecretCurrent: input.envelope, inboundSecretMintedAt: input.now })
+    .where(and(eq(workspaces.id, input.id), isNull(workspaces.inboundSecretCurrent), whereLive))
+    .returning({ id: workspaces.id })
+  if (stored.length === 1) return { envelope: input.envelope, wasStored: true }
+  const row = await findLiveWorkspace(db, input.id)
+  return row?.inboundSecretCurrent == null
+    ? undefined
+    : { envelope: row.inboundSecretCurrent, wasStored: false }
+}
+
+/** Replaces the inbound secret at a start: the old box is gone, so nothing needs the old one. */
+export async function replaceInboundSecret(
+  db: Db,
+  input: {
+    readonly id: WorkspaceId
+    readonly generation: number
+    readonly envelope: string
+    readonly now: Date
+  },
+): Promise<boolean> {
+  const rows = await db
+    .update(workspaces)
+    .set({
+      inboundSecretCurrent: input.envelope,
+      inboundSecretPrevious: null,
+      inboundSecretMintedAt: input.now,
+    })
+    .where(and(eq(workspaces.id, input.id), eq(workspaces.generation, input.generation), whereLive))
+    .returning({ id: workspaces.id })
+  return rows.length === 1
+}
+
+/** All live descendants, children first by depth; cycle-safe (contract/platform 7.7). */
+export async function listLiveDescendants(
+  db: Db,
+  id: WorkspaceId,
+): Promise<{ readonly id: string; readonly name: string; readonly depth: number }[]> {
+  const rows = await db.execute<{ id: string; name: string; depth: number }>(sql`
+    WITH RECURSIVE tree (id, name, depth, path) AS (
+      SELECT w.id, w.name, 1, ARRAY[w.parent_id, w.id]
+        FROM workspaces w WHERE w.parent_id = ${id} AND w.status <> 'removed'
+      UNION ALL
+      SELECT w.id, w.name, t.depth + 1, t.path || w.id
+        FROM workspaces w JOIN tree t ON w.parent_id = t.id
+       WHERE w.status <> 'removed' AND NOT w.id = ANY (t.path)
+    )
+    SELECT id, name, depth FROM tree ORDER BY depth, id`)
+  return [...rows]
+}
+
+/** Hard-deletes removed rows; dependants go by cascade. Returns how many. */
+export async function purgeRemovedWorkspaces(db: Db, ids: readonly WorkspaceId[]): Promise<number> {
+  // A descendant that was removed earlier still points at its parent: let it go first.
+  await db
+    .update(workspaces)
+    .set({ parentId: null })
+    .where(inArray(workspaces.parentId, [...ids]))
+  const rows = await db
+    .delete(workspaces)
+    .where(and(inArray(workspaces.id, [...ids]), eq(workspaces.status, 'removed')))
+    .returning({ id: workspaces.id })
+  return rows.length
+}

@@ -1,0 +1,104 @@
+/** @module Everything the app needs, built once from the configuration (H10, H27). */
+import { AppError } from '@atrium/http-kit/app-error'
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { Secret } from '@atrium/http-kit/secret'
+import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import type { DatabaseClient } from './db/client.ts'
+import type { Keyring } from './domain/secret-envelope.ts'
+import type { Provisioner } from './provisioners/provisioner.ts'
+import { TaskTracker } from './services/task-tracker.ts'
+import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
+import { refusedAddress, systemResolve } from './upstream/agent-address.ts'
+import { AgentClient } from './upstream/agent-client.ts'
+import { RuntimeClient } from './upstream/runtime-client.ts'
+
+const CONNECT_TIMEOUT_MS = 10_000
+const HEADERS_TIMEOUT_MS = 60_000
+/** Silence in an agent's answer; the heartbeats of its stream come every 15 s. */
+const AGENT_IDLE_TIMEOUT_MS = 300_000
+
+export type Resources = {
+  readonly config: Config
+  readonly log: Logger
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly database: DatabaseClient
+  readonly keyring: Keyring
+  readonly provisioner: Provisioner
+  /** The address the platform listens on; asked for only once it does. */
+  readonly ownUrl: () => string
+  readonly isShuttingDown: () => boolean
+}
+
+export type AppDeps = ReturnType<typeof createDeps>
+
+export function createDeps(resources: Resources) {
+  const { config, log, clock, ids, database, keyring } = resources
+  const db = database.db
+  const addressPolicy = config.agentAddresses
+  const tracker = new TaskTracker((error) => log.error({ err: error }, 'background.failed'))
+  const platformUrl = (): string => config.platformUrl ?? resources.ownUrl()
+  const lifecycle = new WorkspaceLifecycle({
+    db,
+    clock,
+    ids,
+    keyring,
+    log,
+    provisioner: resources.provisioner,
+    platformUrl,
+    runtimeEnv: runtimeEnv(config),
+  })
+  const timeouts = {
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    idleTimeoutMs: config.idleTimeoutMs,
+  }
+  return {
+    db,
+    log,
+    clock,
+    ids,
+    keyring,
+    tracker,
+    lifecycle,
+    addressPolicy,
+    resolve: systemResolve,
+    trustedClient: new RuntimeClient(timeouts),
+    guardedClient: new RuntimeClient({
+      ...timeouts,
+      checkAddress: (address: string) =>
+        refusedAddress(address, addressPolicy) === undefined
+          ? undefined
+          : new AppError('agent_url_not_routable'),
+    }),
+    agentClient: new AgentClient({
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      headersTimeoutMs: config.agentTimeoutMs,
+      idleTimeoutMs: AGENT_IDLE_TIMEOUT_MS,
+      policy: addressPolicy,
+    }),
+    maxRequestBytes: config.uploads.maxRequestBytes,
+    adminToken: config.identity.adminToken satisfies Secret | undefined,
+    testTokensEnabled: config.identity.testTokensEnabled,
+    isAdminScopeOpen: config.identity.isAdminScopeOpen,
+    isWorkspaceScopeOpen: config.identity.isWorkspaceScopeOpen,
+    isBootstrapOpen: config.isDevelopment,
+    allowedOrigins: config.identity.allowedOrigins,
+    pingDatabase: () => database.ping(),
+    isShuttingDown: resources.isShuttingDown,
+    publicUrl: () => config.externalPlatformUrl ?? platformUrl(),
+  }
+}
+
+/** Operator limits reach every runtime through its environment. */
+function runtimeEnv(config: Config): Record<string, string> {
+  return {
+    [RUNTIME_ENV.maxFileBytes]: String(config.uploads.maxFileBytes),
+    [RUNTIME_ENV.maxRequestBytes]: String(config.uploads.maxRequestBytes),
+    [RUNTIME_ENV.maxFiles]: String(config.uploads.maxFiles),
+    [RUNTIME_ENV.uploadFsync]: config.uploads.fsync ? '1' : '0',
+    [RUNTIME_ENV.logLevel]: config.logLevel,
+  }
+}

@@ -1,0 +1,53 @@
+/** @module POST /workspaces/:id/a2a: JSON-RPC to the workspace's agent (contract/platform 4). */
+import { pipeline } from 'node:stream/promises'
+import { AppError } from '@atrium/http-kit/app-error'
+import { rawExchange } from '@atrium/hono-kit/raw-exchange'
+import { Hono } from 'hono'
+import { type ProxyDeps, ProxyFailure, proxyA2a } from '../../services/proxy-a2a.ts'
+import { toJsonRpcError } from '../a2a-problem.ts'
+import type { WorkspaceEnv } from '../env.ts'
+import { readBody } from '../read-json.ts'
+
+/** Contract/platform 4.12. Files travel by reference, not inside messages. */
+const MAX_REQUEST_BYTES = 1024 * 1024
+
+export function a2aRoutes(deps: ProxyDeps): Hono<WorkspaceEnv> {
+  const app = new Hono<WorkspaceEnv>()
+  app.post('/a2a', async (c) => {
+    try {
+      const body = await readBody(c, MAX_REQUEST_BYTES)
+      return await rawExchange(c, async ({ outgoing, signal }) => {
+        const answer = await proxyA2a(deps, {
+          workspaceId: c.get('workspaceId'),
+          caller: c.get('caller'),
+          body,
+          headers: (name) => c.req.header(name),
+          requestId: c.get('requestId'),
+          signal,
+        })
+        if (answer.kind === 'json') {
+          outgoing.writeHead(answer.status, {
+            'Content-Type': 'application/json',
+            'Content-Length': answer.body.length,
+          })
+          outgoing.end(answer.body)
+          return
+        }
+        outgoing.writeHead(answer.status, {
+          'Content-Type': 'text/event-stream',
+          'Cache-Control': 'no-store',
+          'X-Accel-Buffering': 'no',
+        })
+        outgoing.flushHeaders()
+        // An agent that dies in mid-stream destroys `outgoing`: never a clean end.
+        await pipeline(answer.body, outgoing)
+      })
+    } catch (error) {
+      if (error instanceof ProxyFailure || error instanceof AppError) {
+        return toJsonRpcError(c, error)
+      }
+      throw error
+    }
+  })
+  return app
+}

@@ -1,0 +1,54 @@
+/** @module POST /registry/register and /registry/heartbeat (contract/platform 2.1, 2.2). */
+import { AppError } from '@atrium/http-kit/app-error'
+import { bearerCredential } from '@atrium/http-kit/bearer'
+import { heartbeatRequest, registerRequest } from '@atrium/runtime-contract/registration'
+import { Hono } from 'hono'
+import { recordHeartbeat } from '../../services/record-heartbeat.ts'
+import { type RegisterDeps, registerAgent } from '../../services/register-agent.ts'
+import type { AppEnv } from '../env.ts'
+import { readJson } from '../read-json.ts'
+
+/** Cards are the largest thing a registration carries. */
+const MAX_BODY_BYTES = 1024 * 1024
+
+export function registryRoutes(deps: RegisterDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post('/register', async (c) => {
+    const request = parse(registerRequest, await readJson(c, MAX_BODY_BYTES))
+    const registration = await registerAgent(deps, {
+      request,
+      caller: c.get('caller'),
+      hasBearer: bearerCredential(c.req.header('authorization')) !== undefined,
+    })
+    const { authToken, inboundSecret, deliveryMode } = registration
+    return c.json({
+      status: 'registered',
+      delivery_mode: deliveryMode,
+      ...(authToken === undefined ? {} : { auth_token: authToken.reveal() }),
+      ...(inboundSecret === undefined ? {} : { platform_inbound_secret: inboundSecret.reveal() }),
+    })
+  })
+  app.post('/heartbeat', async (c) => {
+    const beat = parse(heartbeatRequest, await readJson(c, MAX_BODY_BYTES))
+    const inboundSecret = await recordHeartbeat(deps, {
+      beat,
+      caller: c.get('caller'),
+      hasBearer: bearerCredential(c.req.header('authorization')) !== undefined,
+    })
+    return c.json({
+      status: 'ok',
+      ...(inboundSecret === undefined ? {} : { platform_inbound_secret: inboundSecret.reveal() }),
+    })
+  })
+  return app
+}
+
+type Schema<T> = {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: Error }
+}
+
+function parse<T>(schema: Schema<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw new AppError('invalid_request_body', { cause: parsed.error })
+  return parsed.data
+}

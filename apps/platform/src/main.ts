@@ -1,0 +1,176 @@
+/** @module The process: environment, signals, exit (H3). Everything else is wired in `deps.ts`. */
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import { type ListeningServer, listen } from '@atrium/hono-kit/server'
+import pino, { type Logger } from 'pino'
+import { createApp } from './app.ts'
+import { type Config, ConfigError, parseConfig } from './config.ts'
+import { type DatabaseClient, openDatabase } from './db/client.ts'
+import { startEmbeddedPostgres } from './db/embedded-postgres.ts'
+import { migrate } from './db/migrate.ts'
+import { createDeps } from './deps.ts'
+import { keyringOf } from './domain/secret-envelope.ts'
+import { loadOrCreateEncryptionKey } from './encryption-key-file.ts'
+import { createProvisioner } from './provisioners/create-provisioner.ts'
+import { describeStart } from './start-banner.ts'
+
+const PROJECT_ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
+const MIGRATIONS_DIR = join(PROJECT_ROOT, 'migrations')
+const RUNTIME_ENTRY = join(PROJECT_ROOT, 'apps/workspace-runtime/src/main.ts')
+const DRAIN_MS = 10_000
+
+/** What has to be undone at the end, newest first. */
+type Undo = { readonly phase: string; readonly run: () => Promise<void> }
+
+async function start(config: Config, log: Logger, undo: Undo[], shutdown: AbortSignal) {
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  const databaseUrl = await databaseUrlOf(config, log, undo)
+  const database = openDatabase({
+    url: databaseUrl,
+    maxConnections: config.database.maxConnections,
+  })
+  undo.push({ phase: 'close the pool', run: () => database.close() })
+  await prepareSchema(config, database)
+  const encryptionKey = config.encryptionKey ?? (await loadOrCreateEncryptionKey(config.dataDir))
+  let listening: ListeningServer | undefined
+  const deps = createDeps({
+    config,
+    log,
+    clock: systemClock,
+    ids: systemIds,
+    database,
+    keyring: keyringOf(encryptionKey),
+    provisioner: createProvisioner(config, {
+      log,
+      clock: systemClock,
+      ids: systemIds,
+      runtimeEntry: RUNTIME_ENTRY,
+      nodePath: process.execPath,
+    }),
+    ownUrl: () => ownUrl(config, listening),
+    isShuttingDown: () => shutdown.aborted,
+  })
+  undo.push({
+    phase: 'close the clients',
+    run: async () => {
+      await deps.tracker.drain()
+      await Promise.all([
+        deps.trustedClient.close(),
+        deps.guardedClient.close(),
+        deps.agentClient.close(),
+      ])
+    },
+  })
+  const server = await listen(createApp(deps).app, config.listen)
+  listening = server
+  // Workspaces end before the server does: their last beats still find somebody.
+  undo.push({ phase: 'drain requests', run: () => server.close(DRAIN_MS) })
+  undo.push({ phase: 'stop workspaces', run: () => deps.lifecycle.stop() })
+  await deps.lifecycle.start()
+  return { url: ownUrl(config, listening), deps }
+}
+
+async function databaseUrlOf(config: Config, log: Logger, undo: Undo[]): Promise<string> {
+  if (config.database.url !== undefined) return config.database.url.reveal()
+  const embedded = await startEmbeddedPostgres({ dataDir: join(config.dataDir, 'postgres'), log })
+  undo.push({ phase: 'stop the embedded database', run: () => embedded.stop() })
+  return embedded.url
+}
+
+async function prepareSchema(config: Config, database: DatabaseClient): Promise<void> {
+  if (config.database.migrateOnStart) await migrate(database.sql, MIGRATIONS_DIR)
+  else await database.ping()
+}
+
+function ownUrl(config: Config, listening: ListeningServer | undefined): string {
+  if (listening === undefined) throw new Error('the platform does not listen yet')
+  const { host } = config.listen
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${listening.port}`
+}
+
+/** Development keeps the terminal for people: everything goes to a file, warnings to stderr too. */
+function createLogger(config: Config): Logger {
+  const options: pino.LoggerOptions = {
+    level: config.logLevel,
+    base: { app: 'platform' },
+    redact: ['*.authorization', '*.auth_token', '*.platform_inbound_secret'],
+  }
+  if (!config.isDevelopment) return pino(options)
+  const file = pino.destination({ dest: logFileOf(config), mkdir: true, sync: true })
+  return pino(
+    options,
+    pino.multistream([
+      { level: 'trace', stream: file },
+      { level: 'warn', stream: process.stderr },
+    ]),
+  )
+}
+
+function logFileOf(config: Config): string {
+  return join(config.dataDir, 'logs', 'platform.log')
+}
+
+async function undoAll(undo: Undo[], log: Logger): Promise<boolean> {
+  let isClean = true
+  for (let step = undo.pop(); step !== undefined; step = undo.pop()) {
+    const startedAt = systemClock.now().getTime()
+    try {
+      await step.run()
+      const durationMs = systemClock.now().getTime() - startedAt
+      log.info({ phase: step.phase, duration_ms: durationMs }, 'shutdown.phase')
+    } catch (error) {
+      // The remaining phases still have to run: a child left behind is worse than an error here.
+      isClean = false
+      log.error({ err: error, phase: step.phase }, 'shutdown.phase_failed')
+    }
+  }
+  return isClean
+}
+
+async function main(): Promise<void> {
+  const config = parseConfig(process.env)
+  const log = createLogger(config)
+  const undo: Undo[] = []
+  const shutdown = new AbortController()
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+  const onSignal = (): void => {
+    // A second signal means: now.
+    if (shutdown.signal.aborted) process.exit(1)
+    shutdown.abort(new Error('signal received'))
+    ask()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  const stateFile = join(config.dataDir, 'platform.json')
+  let exitCode = 0
+  try {
+    const { url } = await start(config, log, undo, shutdown.signal)
+    const state = { url, pid: process.pid }
+    await writeFile(stateFile, `${JSON.stringify(state)}\n`, { mode: 0o600 })
+    undo.push({ phase: 'remove the state file', run: () => rm(stateFile, { force: true }) })
+    log.info({ url }, 'platform.listening')
+    process.stdout.write(describeStart(config, { url, logFile: logFileOf(config) }))
+    await asked
+    if (config.isDevelopment) process.stdout.write('\nstopping workspaces and database ...\n')
+  } catch (error) {
+    exitCode = 1
+    log.fatal({ err: error }, 'platform.start_failed')
+    process.stderr.write(`atrium could not start: ${messageOf(error)}\n`)
+  }
+  if (!(await undoAll(undo, log))) exitCode = 1
+  process.exit(exitCode)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`atrium could not start: ${messageOf(error)}\n`)
+  process.exit(error instanceof ConfigError ? 2 : 1)
+}

@@ -1,0 +1,144 @@
+/** @module A new workspace (contract/platform 7.1, 7.2): the row and its secrets in one transaction. */
+import { AppError } from '@atrium/http-kit/app-error'
+import { Secret } from '@atrium/http-kit/secret'
+import type { DeliveryMode } from '@atrium/runtime-contract/registration'
+import { isForeignKeyViolation, loggableDatabaseError } from '../db/db-error.ts'
+import { insertWorkspaceSecret } from '../db/workspace-secret-store.ts'
+import { findLiveWorkspace, insertWorkspace, type NewWorkspace } from '../db/workspace-store.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
+import { EXTERNAL_RUNTIME_KIND, isExternal } from '../domain/runtime-kind.ts'
+import { sealSecret } from '../domain/secret-envelope.ts'
+import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
+import { type CredentialDeps, issueWorkspaceToken } from './workspace-credentials.ts'
+import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
+
+export type CreateDeps = CredentialDeps & {
+  readonly lifecycle: WorkspaceLifecycle
+  readonly addressPolicy: AddressPolicy
+  readonly resolve: Resolve
+}
+
+export type CreateInput = {
+  readonly name: string
+  readonly role: string | null
+  readonly tier: number
+  readonly runtimeKind: string
+  readonly runtimeConfig: unknown
+  readonly model: string | null
+  readonly url: string | undefined
+  readonly deliveryMode: DeliveryMode | null
+  readonly parentId: WorkspaceId | null
+  readonly budgetLimit: number | null
+  readonly maxConcurrentTasks: number
+  readonly canvas: { readonly x: number; readonly y: number }
+  readonly secrets: Readonly<Record<string, Secret>>
+}
+
+export type Created =
+  | { readonly kind: 'provisioning'; readonly id: WorkspaceId }
+  | { readonly kind: 'external_online'; readonly id: WorkspaceId }
+  | { readonly kind: 'external_awaiting'; readonly id: WorkspaceId; readonly authToken: Secret }
+
+/**
+ * Creates a workspace and, unless its agent runs elsewhere, starts it in the background. Throws
+ * `invalid_agent_url`, `workspace_not_found` (unknown parent), `create_failed`; a refused creation
+ * leaves nothing behind.
+ */
+export async function createWorkspace(deps: CreateDeps, input: CreateInput): Promise<Created> {
+  const id = workspaceIdSchema.parse(deps.ids.uuid())
+  const agentUrl =
+    isExternal(input.runtimeKind) && input.url !== undefined && input.url !== ''
+      ? await validateAgentUrl(input.url, { policy: deps.addressPolicy, resolve: deps.resolve })
+      : undefined
+  const created = await insertAll(deps, { id, input, agentUrl: agentUrl?.href })
+  if (created.kind === 'provisioning') deps.lifecycle.provision(id)
+  return created
+}
+
+async function insertAll(
+  deps: CreateDeps,
+  creation: {
+    readonly id: WorkspaceId
+    readonly input: CreateInput
+    readonly agentUrl: string | undefined
+  },
+): Promise<Created> {
+  const { id, input, agentUrl } = creation
+  try {
+    return await deps.db.transaction(async (tx) => {
+      await requireParent(tx, input.parentId)
+      await insertWorkspace(tx, rowOf(deps, creation))
+      for (const [key, secret] of Object.entries(input.secrets)) {
+        const envelope = sealSecret(
+          deps.keyring,
+          { workspaceId: id, purpose: `env:${key}` },
+          secret,
+        )
+        await insertWorkspaceSecret(tx, { workspaceId: id, key, envelope, now: deps.clock.now() })
+      }
+      if (!isExternal(input.runtimeKind)) return { kind: 'provisioning', id } as const
+      if (agentUrl !== undefined) return { kind: 'external_online', id } as const
+      const authToken = await issueWorkspaceToken(
+        { ...deps, db: tx },
+        { workspaceId: id, purpose: 'runtime' },
+      )
+      return { kind: 'external_awaiting', id, authToken } as const
+    })
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    if (isForeignKeyViolation(error, 'workspaces_parent_fk')) {
+      throw new AppError('workspace_not_found', { message: 'parent workspace not found' })
+    }
+    throw new AppError('create_failed', { cause: loggableDatabaseError(error) })
+  }
+}
+
+/** A removed parent still has a row, so the foreign key alone would let it through. */
+async function requireParent(tx: CreateDeps['db'], parentId: WorkspaceId | null): Promise<void> {
+  if (parentId === null) return
+  if ((await findLiveWorkspace(tx, parentId)) === undefined) {
+    throw new AppError('workspace_not_found', { message: 'parent workspace not found' })
+  }
+}
+
+function rowOf(
+  deps: CreateDeps,
+  creation: {
+    readonly id: WorkspaceId
+    readonly input: CreateInput
+    readonly agentUrl: string | undefined
+  },
+): NewWorkspace {
+  const { id, input, agentUrl } = creation
+  const now = deps.clock.now()
+  return {
+    id,
+    name: input.name,
+    role: input.role,
+    tier: input.tier,
+    status: firstStatus(input.runtimeKind, agentUrl),
+    runtimeKind: input.runtimeKind,
+    runtimeConfig: input.runtimeConfig ?? null,
+    model: input.model,
+    deliveryMode: input.deliveryMode ?? defaultMode(input.runtimeKind, agentUrl),
+    agentUrl: agentUrl ?? null,
+    parentId: input.parentId,
+    workspaceAccess: 'none',
+    maxConcurrentTasks: input.maxConcurrentTasks,
+    budgetLimit: input.budgetLimit,
+    canvasX: input.canvas.x,
+    canvasY: input.canvas.y,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+function firstStatus(runtimeKind: string, agentUrl: string | undefined) {
+  if (runtimeKind !== EXTERNAL_RUNTIME_KIND) return 'provisioning'
+  return agentUrl === undefined ? 'awaiting_agent' : 'online'
+}
+
+/** An external agent with a URL is pushed to; every other choice waits for the registration. */
+function defaultMode(runtimeKind: string, agentUrl: string | undefined): DeliveryMode | null {
+  return isExternal(runtimeKind) && agentUrl !== undefined ? 'push' : null
+}

@@ -1,0 +1,216 @@
+/**
+ * @module A message on its way to a push workspace's agent (contract/platform 4.2). Same dialect on
+ * both sides: the original bytes go through untouched unless the envelope had to be completed.
+ */
+import {
+  parseRpcRequest,
+  type RpcFailure,
+  type RpcId,
+  type RpcRequest,
+  rpcRequestText,
+} from '@atrium/a2a-schema/json-rpc'
+import { normaliseRequest } from '@atrium/a2a-schema/normalise'
+import { AppError } from '@atrium/http-kit/app-error'
+import type { Logger } from 'pino'
+import { appendActivity } from '../db/activity-store.ts'
+import { type Caller, mayActFor } from '../domain/caller.ts'
+import type { WorkspaceId } from '../domain/ids.ts'
+import { type AgentClient, type AgentResponse, agentFailure } from '../upstream/agent-client.ts'
+import { getWorkspace, type Workspace } from './find-workspace.ts'
+import {
+  type ForwardTarget,
+  type ForwardTargetDeps,
+  resolveForwardTarget,
+} from './resolve-forward-target.ts'
+import type { TaskTracker } from './task-tracker.ts'
+
+export type ProxyDeps = ForwardTargetDeps & {
+  readonly log: Logger
+  readonly agentClient: AgentClient
+  readonly tracker: TaskTracker
+}
+
+/** What of the caller's headers goes on to the agent; names in lower case. */
+const PASSED_REQUEST_HEADERS = ['a2a-version', 'a2a-extensions', 'x-a2a-extensions'] as const
+
+/** Contract/platform 4.12: an answer that is not a stream is at most 10 MiB. */
+const MAX_ANSWER_BYTES = 10 * 1024 * 1024
+
+export type ProxyInput = {
+  readonly workspaceId: WorkspaceId
+  readonly caller: Caller
+  readonly body: Uint8Array
+  readonly headers: (name: string) => string | undefined
+  readonly requestId: string
+  readonly signal: AbortSignal
+}
+
+export type ProxyAnswer =
+  | { readonly kind: 'json'; readonly status: number; readonly body: Buffer }
+  /** The agent's server-sent events; must be consumed or destroyed. */
+  | { readonly kind: 'stream'; readonly status: number; readonly body: AgentResponse['body'] }
+
+/** A failure with the id under which the caller knows its request. */
+export class ProxyFailure extends Error {
+  readonly id: RpcId
+  readonly rpc: RpcFailure | undefined
+
+  constructor(id: RpcId, failure: { readonly rpc?: RpcFailure; readonly cause?: unknown }) {
+    super('A2A request failed', { cause: failure.cause })
+    this.name = 'ProxyFailure'
+    this.id = id
+    this.rpc = failure.rpc
+  }
+}
+
+/** Sends a request to the workspace's agent. Throws `ProxyFailure` for everything that goes wrong. */
+export async function proxyA2a(deps: ProxyDeps, input: ProxyInput): Promise<ProxyAnswer> {
+  const parsed = parseRpcRequest(input.body, deps.ids)
+  if (!parsed.ok) throw new ProxyFailure(parsed.error.id, { rpc: parsed.error })
+  const normalised = normaliseRequest(parsed.request, deps.ids)
+  if (!normalised.ok) throw new ProxyFailure(parsed.request.id, { rpc: normalised.error })
+  const { request, changed } = normalised
+  const body = changed ? Buffer.from(rpcRequestText(request), 'utf8') : input.body
+  const startedAt = deps.clock.now()
+  try {
+    const workspace = await getWorkspace(deps.db, input.workspaceId)
+    const target = await messageTarget(deps, workspace)
+    const answer = await dispatch(deps, { input, target, body })
+    record(deps, { input, workspace, request, startedAt, answer })
+    return answer
+  } catch (cause) {
+    throw new ProxyFailure(request.id, { cause })
+  }
+}
+
+/** The contract has its own words for a message that has nowhere to go (4.2 step 6). */
+async function messageTarget(deps: ProxyDeps, workspace: Workspace): Promise<ForwardTarget> {
+  if (workspace.deliveryMode === 'poll') throw new AppError('delivery_mode_unsupported')
+  try {
+    return await resolveForwardTarget(deps, workspace)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'workspace_url_missing') {
+      throw new AppError('workspace_has_no_url', { extensions: { status: workspace.status } })
+    }
+    throw error
+  }
+}
+
+async function dispatch(
+  deps: ProxyDeps,
+  send: { readonly input: ProxyInput; readonly target: ForwardTarget; readonly body: Uint8Array },
+): Promise<ProxyAnswer> {
+  const { input, target } = send
+  const response = await deps.agentClient.post({
+    endpoint: target.endpoint,
+    body: send.body,
+    signal: input.signal,
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'accept-encoding': 'identity',
+      authorization: `Bearer ${target.inboundSecret.reveal()}`,
+      'x-request-id': input.requestId,
+      ...passedHeaders(input),
+    },
+  })
+  if (response.status === 401) {
+    response.body.destroy()
+    deps.lifecycle.deliverInboundSecret(target.workspaceId)
+    throw new AppError('workspace_auth_mismatch')
+  }
+  const contentType = String(response.headers['content-type'] ?? '')
+  if (response.status < 300 && contentType.startsWith('text/event-stream')) {
+    return { kind: 'stream', status: response.status, body: response.body }
+  }
+  const body = await readAnswer(response, input.signal)
+  // What is not JSON-RPC never reaches the caller: an HTML page is somebody's error, not an answer.
+  if (!isRpcObject(body)) {
+    throw response.status < 300
+      ? new AppError('workspace_invalid_response')
+      : new AppError('agent_error', {
+          message: `agent answered with HTTP status ${response.status}`,
+          extensions: { upstream_status: response.status },
+        })
+  }
+  return { kind: 'json', status: response.status, body }
+}
+
+function passedHeaders(input: ProxyInput): Record<string, string> {
+  const passed: Record<string, string> = {}
+  for (const name of PASSED_REQUEST_HEADERS) {
+    const value = input.headers(name)
+    if (value !== undefined) passed[name] = value
+  }
+  return passed
+}
+
+async function readAnswer(response: AgentResponse, signal: AbortSignal): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let total = 0
+  try {
+    for await (const piece of response.body) {
+      const bytes: Buffer = piece
+      total += bytes.length
+      // Leaving the loop destroys the body, and with it the connection to a talkative agent.
+      if (total > MAX_ANSWER_BYTES) throw new AppError('workspace_invalid_response')
+      pieces.push(bytes)
+    }
+  } catch (error) {
+    throw agentFailure(error, signal)
+  }
+  return Buffer.concat(pieces)
+}
+
+function isRpcObject(body: Buffer): boolean {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return typeof value === 'object' && value !== null && 'jsonrpc' in value
+  } catch {
+    // Not JSON is the answer to the question, not a failure of its own.
+    return false
+  }
+}
+
+/** Contract/platform 4.11, in the background: an answer does not wait for the log. */
+function record(
+  deps: ProxyDeps,
+  exchange: {
+    readonly input: ProxyInput
+    readonly workspace: Workspace
+    readonly request: RpcRequest
+    readonly startedAt: Date
+    readonly answer: ProxyAnswer
+  },
+): void {
+  const { input, workspace, request, startedAt, answer } = exchange
+  const { caller, workspaceId } = input
+  const now = deps.clock.now()
+  deps.tracker.run(async () => {
+    await appendActivity(deps.db, {
+      id: deps.ids.uuid(),
+      workspaceId,
+      activityType: 'a2a_receive',
+      sourceId:
+        caller.kind === 'workspace' && !mayActFor(caller, workspaceId) ? caller.workspaceId : null,
+      targetId: workspaceId,
+      method: storable(request.method),
+      summary: storable(`${request.method} → ${workspace.name}`),
+      requestBody: jsonOrNull(rpcRequestText(request)),
+      responseBody: answer.kind === 'json' ? jsonOrNull(answer.body.toString('utf8')) : null,
+      durationMs: now.getTime() - startedAt.getTime(),
+      status: answer.status < 400 ? 'ok' : 'error',
+      errorDetail: null,
+      createdAt: now,
+    })
+  })
+}
+
+/** PostgreSQL text and jsonb hold no U+0000. */
+function storable(text: string): string {
+  return text.replaceAll('\u0000', '').toWellFormed()
+}
+
+function jsonOrNull(text: string): unknown {
+  return text.includes('\\u0000') ? { omitted: 'contains U+0000' } : JSON.parse(text)
+}

@@ -1,0 +1,38 @@
+/** @module Where a workspace is and what opens it: once, for files and messages alike (contract 6.1). */
+import { AppError } from '@atrium/http-kit/app-error'
+import type { Secret } from '@atrium/http-kit/secret'
+import { workspaceIdSchema, type WorkspaceId } from '../domain/ids.ts'
+import { endpointOf, type WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
+import type { Workspace } from './find-workspace.ts'
+import { type CredentialDeps, ensureInboundSecret } from './workspace-credentials.ts'
+import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
+
+export type ForwardTargetDeps = CredentialDeps & { readonly lifecycle: WorkspaceLifecycle }
+
+export type ForwardTarget = {
+  readonly workspaceId: WorkspaceId
+  readonly endpoint: WorkspaceEndpoint
+  readonly inboundSecret: Secret
+}
+
+/**
+ * URL first, then the secret (contract/platform 13.4). A secret that had to be minted is not in the
+ * workspace yet: it is delivered at once and the caller is asked to come back. Throws
+ * `workspace_url_missing`, `inbound_secret_minted`, `inbound_secret_unavailable`,
+ * `inbound_secret_read_failed`.
+ */
+export async function resolveForwardTarget(
+  deps: ForwardTargetDeps,
+  workspace: Workspace,
+): Promise<ForwardTarget> {
+  const workspaceId = workspaceIdSchema.parse(workspace.id)
+  // A poll workspace may have told a URL once; nobody promises to listen there (contract 6.1).
+  const endpoint = workspace.deliveryMode === 'poll' ? undefined : endpointOf(workspace)
+  if (endpoint === undefined) throw new AppError('workspace_url_missing')
+  const { secret, wasMinted } = await ensureInboundSecret(deps, workspace)
+  if (wasMinted) {
+    deps.lifecycle.deliverInboundSecret(workspaceId)
+    throw new AppError('inbound_secret_minted')
+  }
+  return { workspaceId, endpoint, inboundSecret: secret }
+}

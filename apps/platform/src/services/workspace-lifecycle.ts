@@ -1,0 +1,246 @@
+/**
+ * @module The only place that starts, stops and removes workspaces, and the only importer of
+ * `provisioners/` beside the wiring (H3): create, recovery after a death and removal go through it.
+ */
+import { AppError } from '@atrium/http-kit/app-error'
+import type { WorkspaceRow } from '../db/schema.ts'
+import { revokeAllTokens } from '../db/token-store.ts'
+import {
+  findLiveWorkspace,
+  findWorkspace,
+  listLiveDescendants,
+  listLiveWorkspaces,
+  purgeRemovedWorkspaces,
+  transitionWorkspace,
+} from '../db/workspace-store.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
+import { isExternal } from '../domain/runtime-kind.ts'
+import { isManaged } from '../domain/workspace-endpoint.ts'
+import type { UnexpectedExit } from '../provisioners/provisioner.ts'
+import { KeyedMutex } from './keyed-mutex.ts'
+import { type ProvisionDeps, provisionWorkspace } from './provision-workspace.ts'
+import { RestartBudget } from './restart-budget.ts'
+import { TaskTracker } from './task-tracker.ts'
+import { ensureInboundSecret } from './workspace-credentials.ts'
+
+/** How many workspaces are started at once when the platform comes back. */
+const RESUME_CONCURRENCY = 4
+
+/** Statuses in which a workspace that the platform ran is meant to be running. */
+const RESUMABLE = new Set(['provisioning', 'online', 'degraded', 'offline'])
+
+export type Removal = { readonly status: 'removed' | 'purged'; readonly cascadeDeleted: number }
+
+export class WorkspaceLifecycle {
+  readonly #deps: ProvisionDeps
+  readonly #mutex = new KeyedMutex()
+  readonly #budget = new RestartBudget()
+  readonly #tracker: TaskTracker
+  readonly #shutdown = new AbortController()
+  /** Aborts the start in progress of a workspace that is being removed. */
+  readonly #starts = new Map<string, AbortController>()
+
+  constructor(deps: ProvisionDeps) {
+    this.#deps = deps
+    this.#tracker = new TaskTracker((error) => {
+      if (!this.#shutdown.signal.aborted) deps.log.error({ err: error }, 'lifecycle.run_failed')
+    })
+  }
+
+  /** Opens the back-end and starts again whatever ran when the platform last stopped. */
+  async start(): Promise<void> {
+    const { provisioner, db, log } = this.#deps
+    provisioner.onUnexpectedExit((exit) => this.#tracker.run(() => this.#recover(exit)))
+    await provisioner.open()
+    const rows = (await listLiveWorkspaces(db)).filter(
+      (row) => RESUMABLE.has(row.status) && (isManaged(row) || isUnstarted(row)),
+    )
+    if (rows.length > 0) log.info({ count: rows.length }, 'lifecycle.resuming')
+    this.#tracker.run(async () => {
+      const queue = rows.map((row) => workspaceIdSchema.parse(row.id))
+      const worker = async (): Promise<void> => {
+        for (let id = queue.shift(); id !== undefined; id = queue.shift()) await this.#provision(id)
+      }
+      await Promise.all(Array.from({ length: RESUME_CONCURRENCY }, worker))
+    })
+  }
+
+  /** Starts a workspace in the background; the row tells how it went. */
+  provision(id: WorkspaceId): void {
+    this.#tracker.run(() => this.#provision(id))
+  }
+
+  async #provision(id: WorkspaceId): Promise<void> {
+    await this.#mutex.run(id, async () => {
+      if (this.#shutdown.signal.aborted) return
+      const start = new AbortController()
+      this.#starts.set(id, start)
+      try {
+        await provisionWorkspace(
+          this.#deps,
+          id,
+          AbortSignal.any([start.signal, this.#shutdown.signal]),
+        )
+      } finally {
+        this.#starts.delete(id)
+      }
+    })
+  }
+
+  /** A box ended by itself: the provisioner's own word, so the row follows it (contract 7.3). */
+  async #recover(exit: UnexpectedExit): Promise<void> {
+    const { db, clock, log } = this.#deps
+    const id = workspaceIdSchema.parse(exit.workspaceId)
+    const row = await transitionWorkspace(db, {
+      id,
+      to: 'offline',
+      generation: exit.generation,
+      now: clock.now(),
+      set: { statusReason: `runtime ended: ${exit.reason}`, endpointUrl: null, activeTasks: 0 },
+    })
+    if (row === undefined || this.#shutdown.signal.aborted) return
+    const verdict = this.#budget.note(id, clock.now().getTime())
+    log.warn({ workspace_id: id, reason: exit.reason, verdict: verdict.kind }, 'lifecycle.box_died')
+    if (verdict.kind === 'give_up') {
+      await transitionWorkspace(db, {
+        id,
+        to: 'failed',
+        generation: exit.generation,
+        now: clock.now(),
+        set: {
+          statusReason: `runtime ended ${verdict.deaths} times within 10 minutes, last: ${exit.reason}; see its console output`,
+        },
+      })
+      return
+    }
+    await clock.sleep(verdict.delayMs, this.#shutdown.signal)
+    const current = await findLiveWorkspace(db, id)
+    if (current?.status === 'offline' && current.generation === exit.generation) {
+      await this.#provision(id)
+    }
+  }
+
+  /**
+   * Removes a workspace with everything below it (contract/platform 7.7): rows first, then boxes
+   * and volumes, then with `purge` the rows themselves. Safe to repeat. Throws
+   * `workspace_not_found`, `confirmation_required`, `stop_failed`.
+   */
+  async remove(
+    id: WorkspaceId,
+    options: { readonly isConfirmed: boolean; readonly isPurge: boolean },
+  ): Promise<Removal> {
+    const { db } = this.#deps
+    const root = await findWorkspace(db, id)
+    if (root === undefined) throw new AppError('workspace_not_found')
+    const descendants = await listLiveDescendants(db, id)
+    if (descendants.length > 0 && !options.isConfirmed) throw confirmationRequired(descendants)
+    const ids = [id, ...descendants.map((row) => workspaceIdSchema.parse(row.id))]
+    await this.#markRemoved(ids)
+    const failures = (await Promise.all(ids.map((each) => this.#tearDown(each)))).filter(
+      (failed) => failed,
+    ).length
+    if (failures > 0) {
+      throw new AppError('stop_failed', {
+        extensions: { removed_count: ids.length, stop_failures: failures },
+      })
+    }
+    if (!options.isPurge) return { status: 'removed', cascadeDeleted: descendants.length }
+    await db.transaction((tx) => purgeRemovedWorkspaces(tx, ids))
+    return { status: 'purged', cascadeDeleted: descendants.length }
+  }
+
+  async #markRemoved(ids: readonly WorkspaceId[]): Promise<void> {
+    const { db, clock } = this.#deps
+    await db.transaction(async (tx) => {
+      const now = clock.now()
+      for (const id of ids) {
+        // Already removed by an earlier, interrupted removal: nothing moves, and the rest goes on.
+        await transitionWorkspace(tx, {
+          id,
+          to: 'removed',
+          now,
+          set: { endpointUrl: null, agentUrl: null },
+        })
+        await revokeAllTokens(tx, { workspaceId: id, now })
+      }
+    })
+    for (const id of ids) this.#starts.get(id)?.abort(new Error('workspace removed'))
+  }
+
+  /** Stops the box and removes its volume; resolves true when that failed. */
+  async #tearDown(id: WorkspaceId): Promise<boolean> {
+    const { provisioner, log } = this.#deps
+    return this.#mutex.run(id, async () => {
+      try {
+        await provisioner.stop(id)
+        await provisioner.removeVolume(id)
+        this.#budget.forget(id)
+        return false
+      } catch (error) {
+        log.error({ err: error, workspace_id: id }, 'lifecycle.teardown_failed')
+        return true
+      }
+    })
+  }
+
+  /**
+   * Puts the current inbound secret into the workspace's box where its back-end can, so that a
+   * fresh or drifted one need not wait for a heartbeat (contract/platform 13.18). Background.
+   */
+  deliverInboundSecret(id: WorkspaceId): void {
+    this.#tracker.run(async () => {
+      const row = await findLiveWorkspace(this.#deps.db, id)
+      if (row === undefined || !isManaged(row)) return
+      const { secret } = await ensureInboundSecret(this.#deps, row)
+      await this.#deps.provisioner.writeInboundSecret(id, secret)
+    })
+  }
+
+  /** The last `maxBytes` of a workspace's console. Throws `console_unavailable` for external ones. */
+  async readConsole(row: WorkspaceRow, maxBytes: number): Promise<string> {
+    if (isExternal(row.runtimeKind)) throw new AppError('console_unavailable')
+    return this.#deps.provisioner.readConsole(row.id, maxBytes)
+  }
+
+  /** Ends runs in progress, stops every box and says so in the rows. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#shutdown.signal.aborted) return
+    this.#shutdown.abort(new Error('platform is shutting down'))
+    await this.#tracker.drain()
+    await this.#deps.provisioner.close()
+    await this.#markStopped()
+  }
+
+  async #markStopped(): Promise<void> {
+    const { db, clock } = this.#deps
+    for (const row of await listLiveWorkspaces(db)) {
+      if (!isManaged(row)) continue
+      await transitionWorkspace(db, {
+        id: workspaceIdSchema.parse(row.id),
+        to: 'offline',
+        from: ['provisioning', 'online', 'degraded'],
+        generation: row.generation,
+        now: clock.now(),
+        set: { statusReason: 'platform stopped', endpointUrl: null, activeTasks: 0 },
+      })
+    }
+  }
+}
+
+/** Created, but the platform ended before its first start began. */
+function isUnstarted(row: WorkspaceRow): boolean {
+  return row.status === 'provisioning' && row.generation === 0 && !isExternal(row.runtimeKind)
+}
+
+function confirmationRequired(
+  children: readonly { readonly id: string; readonly name: string }[],
+): AppError {
+  return new AppError('confirmation_required', {
+    extensions: {
+      status: 'confirmation_required',
+      message: 'workspace has children; repeat with ?confirm=true to delete them too',
+      children: children.map(({ id, name }) => ({ id, name })),
+      children_count: children.length,
+    },
+  })
+}

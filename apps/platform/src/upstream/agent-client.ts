@@ -1,0 +1,101 @@
+/**
+ * @module HTTP to an agent: one request, its answer as a stream. undici without redirects, without
+ * a total deadline, one pool per origin (design/performance 3, contract/platform 4.5).
+ */
+import type { Readable } from 'node:stream'
+import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import { Agent, errors, request } from 'undici'
+import type { WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
+import type { AddressPolicy } from './agent-address.ts'
+import { agentConnector } from './guarded-connector.ts'
+
+export type AgentRequest = {
+  readonly endpoint: WorkspaceEndpoint
+  readonly body: Uint8Array
+  /** The complete allow-list of what goes out, the credential included. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+}
+
+export type AgentResponse = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Must be consumed or destroyed by the caller. */
+  readonly body: Readable
+}
+
+export class AgentClient {
+  readonly #trusted: Agent
+  readonly #guarded: Agent
+
+  constructor(options: {
+    readonly connectTimeoutMs: number
+    /** A blocking send answers only when the agent is done. */
+    readonly headersTimeoutMs: number
+    /** Silence between two pieces of an answer; agents of ours send a comment every 15 s. */
+    readonly idleTimeoutMs: number
+    readonly policy: AddressPolicy
+  }) {
+    const shared = {
+      headersTimeout: options.headersTimeoutMs,
+      bodyTimeout: options.idleTimeoutMs,
+      maxHeaderSize: 16 * 1024,
+      connections: 128,
+    }
+    const timeoutMs = options.connectTimeoutMs
+    this.#trusted = new Agent({
+      ...shared,
+      connect: agentConnector({ timeoutMs, policy: undefined }),
+    })
+    this.#guarded = new Agent({
+      ...shared,
+      connect: agentConnector({ timeoutMs, policy: options.policy }),
+    })
+  }
+
+  /**
+   * POSTs to the endpoint verbatim (contract/platform 4.2 step 7). Throws `agent_unreachable`,
+   * `agent_url_not_routable`, `workspace_timeout`, `workspace_redirected`,
+   * `workspace_invalid_response`.
+   */
+  async post(input: AgentRequest): Promise<AgentResponse> {
+    try {
+      const response = await request(input.endpoint.url, {
+        method: 'POST',
+        body: input.body,
+        headers: { ...input.headers },
+        signal: input.signal,
+        dispatcher: input.endpoint.isTrusted ? this.#trusted : this.#guarded,
+      })
+      if (response.statusCode >= 300 && response.statusCode < 400) {
+        response.body.destroy()
+        throw new AppError('workspace_redirected')
+      }
+      return { status: response.statusCode, headers: response.headers, body: response.body }
+    } catch (error) {
+      throw agentFailure(error, input.signal)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#trusted.destroy(), this.#guarded.destroy()])
+  }
+}
+
+/** A transport failure in our terms; used for the head and for a body that breaks off. */
+export function agentFailure(error: unknown, signal: AbortSignal): unknown {
+  const known = findAppError(error)
+  if (known !== undefined) return known
+  if (signal.aborted) return error
+  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
+    return new AppError('workspace_timeout', { cause: error })
+  }
+  if (
+    error instanceof errors.HTTPParserError ||
+    error instanceof errors.HeadersOverflowError ||
+    error instanceof errors.ResponseContentLengthMismatchError
+  ) {
+    return new AppError('workspace_invalid_response', { cause: error })
+  }
+  return new AppError('agent_unreachable', { cause: error })
+}
