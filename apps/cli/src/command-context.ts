@@ -1,0 +1,23 @@
+/** @module Everything a command needs, put together once per invocation. */
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { PlatformClient } from './http/platform-client.ts'
+import type { Credentials } from './platform/credentials.ts'
+import type { Terminal } from './terminal/terminal.ts'
+
+export type CommandContext = {
+  readonly client: PlatformClient
+  readonly credentials: Credentials
+  readonly terminal: Terminal
+  readonly clock: Clock
+  readonly ids: Ids
+  /** Aborted when the user interrupts. */
+  readonly signal: AbortSignal
+  /** How long a busy platform is asked again, and how long an answer may take to begin. */
+  readonly budgetMs: number
+  /** Paths on the command line are relative to this folder. */
+  readonly cwd: string
+  readonly pid: number
+  readonly isAlive: (pid: number) => boolean
+  /** Standard input as text, for `send <workspace> -`. */
+  readonly readStdin: () => Promise<string>
+}

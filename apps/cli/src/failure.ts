@@ -1,0 +1,58 @@
+/** @module What a command can end with: one exit code table and the one error that carries it. */
+
+/** Documented in docs/cli.md and in `atrium --help`; stable, because scripts branch on them. */
+export const EXIT = Object.freeze({
+  ok: 0,
+  /** The platform, the workspace or the agent said no, or what arrived is not what was sent. */
+  failed: 1,
+  /** The command line, or a local file it names, is not right. */
+  usage: 2,
+  notFound: 3,
+  auth: 4,
+  /** Unreachable, silent or busy: the same command may succeed later. */
+  unreachable: 5,
+  interrupted: 130,
+  /** The reader of standard output went away; what a shell reports for SIGPIPE. */
+  outputClosed: 141,
+})
+
+export type FailureFacts = {
+  readonly status?: number
+  readonly code?: string
+  readonly hop?: string
+  readonly retryable?: boolean
+  readonly retryAfterSeconds?: number
+  readonly requestId?: string
+  /** One line that says what the user can do about it. */
+  readonly hint?: string
+  /** What was thrown underneath; never shown. */
+  readonly cause?: unknown
+}
+
+/** A failure with its exit code; its message is shown to the user as it is. */
+export class CliFailure extends Error {
+  readonly exitCode: number
+  readonly facts: FailureFacts
+
+  constructor(exitCode: number, message: string, facts: FailureFacts = {}) {
+    super(message, { cause: facts.cause })
+    this.name = 'CliFailure'
+    this.exitCode = exitCode
+    this.facts = facts
+  }
+}
+
+/** A mistake in the command line or in a local file that it names (exit 2). */
+export function usageFailure(message: string, hint?: string): CliFailure {
+  return new CliFailure(EXIT.usage, message, hint === undefined ? {} : { hint })
+}
+
+/** The message of anything that was thrown, on one line. */
+export function describeThrown(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  // An AggregateError (happy eyeballs) has an empty message of its own.
+  if (thrown instanceof AggregateError && thrown.errors.length > 0) {
+    return describeThrown(thrown.errors[0])
+  }
+  return thrown.message === '' ? thrown.name : thrown.message
+}

@@ -1,0 +1,54 @@
+/** @module The process entry of `atrium`: the only file here that touches the process. */
+import { resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import { EXIT } from './failure.ts'
+import { runCli } from './run-cli.ts'
+
+// A launcher forwards the signal that the terminal has already sent to the whole group.
+const SAME_INTERRUPT_MS = 500
+
+/** Whether a process with this id exists, whoever owns it. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (thrown) {
+    // EPERM: it exists and belongs to somebody else. ESRCH: it does not exist.
+    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM'
+  }
+}
+
+const interrupt = new AbortController()
+let interruptedAtMs: number | undefined
+function onSignal(): void {
+  const nowMs = performance.now()
+  if (interruptedAtMs === undefined) {
+    interruptedAtMs = nowMs
+    interrupt.abort()
+  } else if (nowMs - interruptedAtMs > SAME_INTERRUPT_MS) {
+    process.exit(EXIT.interrupted)
+  }
+}
+process.on('SIGINT', onSignal)
+process.on('SIGTERM', onSignal)
+
+// `atrium ... | head`: nobody is left to read the rest, which is not an error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? EXIT.outputClosed : EXIT.failed)
+})
+
+process.exitCode = await runCli({
+  args: process.argv.slice(2),
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  readStdin: () => text(process.stdin),
+  cwd: process.cwd(),
+  pid: process.pid,
+  projectRoot: resolve(import.meta.dirname, '../../..'),
+  isAlive,
+  clock: systemClock,
+  ids: systemIds,
+  signal: interrupt.signal,
+})

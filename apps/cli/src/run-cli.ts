@@ -1,0 +1,118 @@
+/** @module One invocation from its arguments to its exit code, without touching the process. */
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import { CommanderError } from 'commander'
+import type { CommandContext } from './command-context.ts'
+import { readConfig } from './config.ts'
+import { CliFailure, describeThrown, EXIT } from './failure.ts'
+import { PlatformClient } from './http/platform-client.ts'
+import { interruptedFailure } from './http/transport-failure.ts'
+import { Credentials } from './platform/credentials.ts'
+import { commanderExitCode, createProgram, type GlobalOptions } from './program.ts'
+import { printableLine } from './terminal/printable.ts'
+import { type OutputStream, Terminal } from './terminal/terminal.ts'
+
+const DEFAULT_BUDGET_SECONDS = 120
+/** Longest silence on a connection; the platform sends a comment every 15 s while it streams. */
+const IDLE_TIMEOUT_MS = 120_000
+
+export type CliWorld = {
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  readonly readStdin: () => Promise<string>
+  readonly cwd: string
+  readonly pid: number
+  readonly projectRoot: string
+  readonly isAlive: (pid: number) => boolean
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly signal: AbortSignal
+}
+
+/** Runs the command and returns its exit code; everything that went wrong has been said by then. */
+export async function runCli(world: CliWorld): Promise<number> {
+  const program = createProgram((options, command) => inContext(world, options, command), {
+    writeOut: (text) => world.stdout.write(text),
+    writeErr: (text) => world.stderr.write(text),
+  })
+  try {
+    await program.parseAsync([...world.args], { from: 'user' })
+    return EXIT.ok
+  } catch (thrown) {
+    // Commander has printed its own message by now.
+    if (thrown instanceof CommanderError) return commanderExitCode(thrown)
+    const failure = asFailure(thrown, world.signal)
+    world.stderr.write(renderFailure(failure, world.args.includes('--json')))
+    return failure.exitCode
+  }
+}
+
+async function inContext(
+  world: CliWorld,
+  options: GlobalOptions,
+  command: (context: CommandContext) => Promise<void>,
+): Promise<void> {
+  const { signal } = world
+  const config = readConfig({ ...world, url: options.url })
+  const client = new PlatformClient({
+    baseUrl: config.baseUrl,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+    signal,
+  })
+  const terminal = new Terminal({
+    stdout: world.stdout,
+    stderr: world.stderr,
+    isJson: options.json,
+    isQuiet: options.quiet,
+  })
+  try {
+    await command({
+      client,
+      credentials: new Credentials(config, client),
+      terminal,
+      clock: world.clock,
+      ids: world.ids,
+      signal,
+      budgetMs: (options.timeout ?? DEFAULT_BUDGET_SECONDS) * 1000,
+      cwd: world.cwd,
+      pid: world.pid,
+      isAlive: world.isAlive,
+      readStdin: world.readStdin,
+    })
+  } finally {
+    await client.close()
+  }
+}
+
+/** A system error that reached this far is about a local file: those of the network are mapped. */
+function asFailure(thrown: unknown, signal: AbortSignal): CliFailure {
+  if (signal.aborted) return interruptedFailure()
+  if (thrown instanceof CliFailure) return thrown
+  return new CliFailure(EXIT.failed, describeThrown(thrown), { cause: thrown })
+}
+
+function renderFailure(failure: CliFailure, isJson: boolean): string {
+  const { facts } = failure
+  if (isJson) {
+    return `${JSON.stringify({
+      error: failure.message,
+      exit_code: failure.exitCode,
+      status: facts.status,
+      code: facts.code,
+      hop: facts.hop,
+      retryable: facts.retryable,
+      retry_after: facts.retryAfterSeconds,
+      request_id: facts.requestId,
+      hint: facts.hint,
+    })}\n`
+  }
+  const where = [
+    facts.code,
+    facts.hop === undefined ? undefined : `hop ${facts.hop}`,
+    facts.requestId === undefined ? undefined : `request ${facts.requestId}`,
+  ].filter((part) => part !== undefined)
+  const detail = where.length === 0 ? '' : ` (${where.join(', ')})`
+  const hint = facts.hint === undefined ? '' : `  hint: ${printableLine(facts.hint)}\n`
+  return `atrium: ${printableLine(failure.message)}${detail}\n${hint}`
+}

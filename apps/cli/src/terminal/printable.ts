@@ -1,0 +1,30 @@
+/**
+ * @module Text from a workspace is hostile: an agent, a file name or a log line may carry escape
+ * sequences that retitle the window, rewrite what was printed before, or fill the clipboard.
+ */
+
+// ECMA-48 5.4 and 8.3: control sequences (CSI), control strings (OSC, DCS, SOS, PM, APC up to
+// their terminator or, when it never comes, the end of the line), and two-character escapes. C1
+// controls are the 8-bit forms of the same.
+const SEQUENCES =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject.
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]?|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d\u009e\u009f])[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?|\u001b[ -/]*[0-~]?/g
+
+// What is left of C0, DEL and C1, without tab and line feed.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the subject.
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
+
+// Bidirectional overrides make a terminal show another text than the one that is there.
+const BIDI = /[\u202a-\u202e\u2066-\u2069]/g
+
+/** `text` without control sequences, control characters (tab and line feed stay) or bidi controls. */
+export function printable(text: string): string {
+  return text.replace(/\r\n/g, '\n').replace(SEQUENCES, '').replace(CONTROLS, '').replace(BIDI, '')
+}
+
+/** The same on one line: line feeds and tabs become spaces. For names, ids and error texts. */
+export function printableLine(text: string): string {
+  return printable(text)
+    .replace(/[\n\t\u2028\u2029]+/g, ' ')
+    .trim()
+}
