@@ -24,15 +24,27 @@ export type JsonObject = { readonly [key: string]: JsonValue }
 type SourceReviver = (key: string, value: unknown, context: { source?: string }) => unknown
 
 // ES2026 "JSON.parse source text access": in Node 24, not yet in TypeScript's library.
-const SourceAwareJson = JSON as unknown as {
-  parse(text: string, reviver: SourceReviver): unknown
+type SourceAwareJson = {
+  parse(text: string, reviver: SourceReviver): JsonValue
   rawJSON(text: string): RawNumber
   isRawJSON(value: unknown): value is RawNumber
 }
 
+function isSourceAware(json: object): json is SourceAwareJson {
+  return 'rawJSON' in json && 'isRawJSON' in json
+}
+
+function sourceAwareJson(): SourceAwareJson {
+  const json: object = JSON
+  if (!isSourceAware(json)) throw new Error('this engine lacks JSON.rawJSON; Node 24 has it')
+  return json
+}
+
+const SOURCE_AWARE_JSON = sourceAwareJson()
+
 const keepSource: SourceReviver = (_key, value, { source }) =>
   typeof value === 'number' && source !== undefined && String(value) !== source
-    ? SourceAwareJson.rawJSON(source)
+    ? SOURCE_AWARE_JSON.rawJSON(source)
     : value
 
 /**
@@ -40,13 +52,12 @@ const keepSource: SourceReviver = (_key, value, { source }) =>
  * Throws SyntaxError for what is not JSON and RangeError for nesting deeper than the stack.
  */
 export function parseLossless(text: string): JsonValue {
-  // The parser produces exactly these types; nothing else can come back.
-  return SourceAwareJson.parse(text, keepSource) as JsonValue
+  return SOURCE_AWARE_JSON.parse(text, keepSource)
 }
 
 /** Whether the value is a JSON number, in either representation. */
 export function isJsonNumber(value: JsonValue): value is number | RawNumber {
-  return typeof value === 'number' || SourceAwareJson.isRawJSON(value)
+  return typeof value === 'number' || SOURCE_AWARE_JSON.isRawJSON(value)
 }
 
 /** Whether the value is a JSON object: not null, not an array, not a number kept as text. */
@@ -55,6 +66,6 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
     typeof value === 'object' &&
     value !== null &&
     !Array.isArray(value) &&
-    !SourceAwareJson.isRawJSON(value)
+    !SOURCE_AWARE_JSON.isRawJSON(value)
   )
 }

@@ -1,0 +1,4 @@
+import process from 'node:process'
+
+console.log(process.argv)
+process.exit(1)

@@ -1,0 +1,4 @@
+import 'hono/body-limit' // <- plugin
+import 'hono/proxy' // <- plugin
+import 'hono/streaming' // <- plugin
+import 'hono/http-exception'

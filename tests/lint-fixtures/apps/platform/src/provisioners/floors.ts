@@ -1,0 +1,9 @@
+import '../domain/ids.ts'
+import 'node:child_process'
+import '../services/create-workspace.ts' // <- lint/style/noRestrictedImports
+import '../db/client.ts' // <- lint/style/noRestrictedImports
+import '../http/env.ts' // <- lint/style/noRestrictedImports
+import '../jobs/job.ts' // <- lint/style/noRestrictedImports
+import '../upstream/agent-client.ts' // <- lint/style/noRestrictedImports
+import 'hono' // <- lint/style/noRestrictedImports
+import 'drizzle-orm' // <- lint/style/noRestrictedImports

@@ -1,0 +1,3 @@
+export function take(value: any): string { // ! lint/suspicious/noExplicitAny
+  return String(value)
+}

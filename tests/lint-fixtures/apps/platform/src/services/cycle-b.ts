@@ -1,0 +1,3 @@
+import { a } from './cycle-a.ts' // ! lint/suspicious/noImportCycles
+
+export const b = (): number => a() + 1

@@ -1,0 +1,3 @@
+export enum Colour { // ! lint/style/noEnum
+  Red = 'red',
+}

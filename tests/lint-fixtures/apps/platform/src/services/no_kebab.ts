@@ -1,0 +1,2 @@
+// file: lint/style/useFilenamingConvention
+export const one = 1

@@ -1,0 +1,4 @@
+export async function call(url: string): Promise<string> {
+  await fetch(url) // <- lint/style/noRestrictedGlobals
+  return url
+}

@@ -1,0 +1,2 @@
+import 'left-pad' // <- lint/correctness/noUndeclaredDependencies
+import 'vitest' // <- lint/correctness/noUndeclaredDependencies

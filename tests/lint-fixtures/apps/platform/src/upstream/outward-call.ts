@@ -1,0 +1,4 @@
+export async function call(url: string): Promise<number> {
+  const answer = await fetch(url)
+  return answer.status
+}

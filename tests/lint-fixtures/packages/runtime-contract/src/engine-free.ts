@@ -1,0 +1,2 @@
+import 'node:fs' // <- lint/correctness/noNodejsModules
+import 'node:crypto' // <- lint/correctness/noNodejsModules
