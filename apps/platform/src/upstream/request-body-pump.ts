@@ -1,0 +1,98 @@
+/** @module The client's body to a runtime, with back-pressure and without a false end. */
+import type { ClientRequest, IncomingMessage } from 'node:http'
+
+/**
+ * Moves `incoming` into `upstream`. A plain `pipe` would end the upstream request when an aborted
+ * client closes, and the runtime would take half a file for a whole one: this ends it only when
+ * the client's message is complete, and otherwise reports `onBroken`.
+ */
+export class RequestBodyPump {
+  readonly #incoming: IncomingMessage
+  readonly #upstream: ClientRequest
+  readonly #progressed: () => void
+  readonly #onBroken: (reason: Error) => void
+  #isRunning = false
+  #isBlocked = false
+
+  constructor(
+    route: { readonly incoming: IncomingMessage; readonly upstream: ClientRequest },
+    events: { readonly progressed: () => void; readonly onBroken: (reason: Error) => void },
+  ) {
+    this.#incoming = route.incoming
+    this.#upstream = route.upstream
+    this.#progressed = events.progressed
+    this.#onBroken = events.onBroken
+  }
+
+  /** Whether it is the runtime that everybody is waiting for. */
+  get isBlockedByRuntime(): boolean {
+    return this.#isBlocked
+  }
+
+  start(): void {
+    this.#isRunning = true
+    if (this.#incoming.destroyed) {
+      this.#onClose()
+      return
+    }
+    this.#incoming.on('data', this.#onData)
+    this.#incoming.on('end', this.#onEnd)
+    this.#incoming.on('error', this.#onBroken)
+    this.#incoming.on('close', this.#onClose)
+    this.#upstream.on('drain', this.#onDrain)
+  }
+
+  /** Stops reading from the client; what it goes on sending waits in the kernel. Idempotent. */
+  stop(): void {
+    if (!this.#isRunning) return
+    this.#isRunning = false
+    this.#incoming.off('data', this.#onData)
+    this.#incoming.off('end', this.#onEnd)
+    this.#incoming.off('error', this.#onBroken)
+    this.#incoming.off('close', this.#onClose)
+    this.#upstream.off('drain', this.#onDrain)
+    this.#incoming.pause()
+  }
+
+  /**
+   * After an early answer: throws away what the client still sends, so that one that reads only
+   * when it has written everything sees the answer and not a reset. Resolves when the message has
+   * ended, or after `lingerMs` milliseconds.
+   */
+  discardRest(lingerMs: number): Promise<void> {
+    this.stop()
+    const incoming = this.#incoming
+    if (incoming.complete || incoming.destroyed) return Promise.resolve()
+    return new Promise((resolve) => {
+      const over = (): void => {
+        clearTimeout(timer)
+        resolve()
+      }
+      const timer = setTimeout(over, lingerMs)
+      incoming.once('end', over)
+      incoming.once('close', over)
+      incoming.resume()
+    })
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#progressed()
+    if (this.#upstream.write(chunk)) return
+    this.#isBlocked = true
+    this.#incoming.pause()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#progressed()
+    this.#isBlocked = false
+    this.#incoming.resume()
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#incoming.complete) this.#upstream.end()
+  }
+
+  readonly #onClose = (): void => {
+    if (!this.#incoming.complete) this.#onBroken(new Error('client broke off its upload'))
+  }
+}
