@@ -96,6 +96,8 @@ export class ConfigError extends Error {
   }
 }
 
+type Values = z.output<typeof environment>
+
 /** Parses an environment. Throws `ConfigError` naming every variable that is wrong. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const parsed = environment.safeParse(withAliases(env))
@@ -106,36 +108,20 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   }
   const values = parsed.data
   const isDevelopment = values.ATRIUM_MODE === 'development'
-  const isAdminScopeOpen = isDevelopment && values.ADMIN_TOKEN === undefined
   const host = values.HOST ?? (isDevelopment ? '127.0.0.1' : '0.0.0.0')
   const encryptionKey = parseEncryptionKey(values.ATRIUM_ENCRYPTION_KEY)
   const problems = [
     ...(encryptionKey === 'invalid'
       ? ['ATRIUM_ENCRYPTION_KEY: must be 32 bytes, raw or base64 (openssl rand -base64 32)']
       : []),
-    ...(isAdminScopeOpen && !LOOPBACK_HOSTS.has(host)
-      ? [
-          `HOST: development mode without ADMIN_TOKEN is open to everybody and binds to loopback only, not ${host}; set ADMIN_TOKEN`,
-        ]
-      : []),
-    ...(isDevelopment ? [] : missingInProduction(values)),
+    ...(isDevelopment ? unsafeInDevelopment(values, host) : missingInProduction(values)),
   ]
   if (problems.length > 0 || encryptionKey === 'invalid') throw new ConfigError(problems)
   return deepFreeze({
     isDevelopment,
     listen: { host, port: values.PORT },
-    database: {
-      url: values.DATABASE_URL === undefined ? undefined : new Secret(values.DATABASE_URL),
-      maxConnections: values.DATABASE_MAX_CONNECTIONS,
-      migrateOnStart: values.MIGRATE_ON_START ?? isDevelopment,
-    },
-    identity: {
-      adminToken: values.ADMIN_TOKEN === undefined ? undefined : new Secret(values.ADMIN_TOKEN),
-      testTokensEnabled: values.ATRIUM_ENABLE_TEST_TOKENS ?? isDevelopment,
-      isAdminScopeOpen,
-      isWorkspaceScopeOpen: isAdminScopeOpen && values.ATRIUM_OPEN_WORKSPACE_SCOPE,
-      allowedOrigins: values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
-    },
+    database: databaseOf(values, isDevelopment),
+    identity: identityOf(values, isDevelopment),
     encryptionKey,
     dataDir: resolve(values.ATRIUM_DATA_DIR),
     provisioner: values.ATRIUM_PROVISIONER,
@@ -156,6 +142,36 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     agentTimeoutMs: values.ATRIUM_AGENT_TIMEOUT_MS,
     logLevel: values.LOG_LEVEL,
   })
+}
+
+function databaseOf(values: Values, isDevelopment: boolean): Config['database'] {
+  return {
+    url: asSecret(values.DATABASE_URL),
+    maxConnections: values.DATABASE_MAX_CONNECTIONS,
+    migrateOnStart: values.MIGRATE_ON_START ?? isDevelopment,
+  }
+}
+
+function identityOf(values: Values, isDevelopment: boolean): Config['identity'] {
+  const isAdminScopeOpen = isDevelopment && values.ADMIN_TOKEN === undefined
+  return {
+    adminToken: asSecret(values.ADMIN_TOKEN),
+    testTokensEnabled: values.ATRIUM_ENABLE_TEST_TOKENS ?? isDevelopment,
+    isAdminScopeOpen,
+    isWorkspaceScopeOpen: isAdminScopeOpen && values.ATRIUM_OPEN_WORKSPACE_SCOPE,
+    allowedOrigins: values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
+  }
+}
+
+function asSecret(value: string | undefined): Secret | undefined {
+  return value === undefined ? undefined : new Secret(value)
+}
+
+function unsafeInDevelopment(values: Values, host: string): string[] {
+  if (values.ADMIN_TOKEN !== undefined || LOOPBACK_HOSTS.has(host)) return []
+  return [
+    `HOST: development mode without ADMIN_TOKEN is open to everybody and binds to loopback only, not ${host}; set ADMIN_TOKEN`,
+  ]
 }
 
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -180,7 +196,7 @@ function withAliases(env: Readonly<Record<string, string | undefined>>): Record<
   return merged
 }
 
-function missingInProduction(values: z.infer<typeof environment>): string[] {
+function missingInProduction(values: Values): string[] {
   const required = ['ADMIN_TOKEN', 'DATABASE_URL', 'ATRIUM_ENCRYPTION_KEY'] as const
   return required
     .filter((name) => values[name] === undefined)

@@ -2,8 +2,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
 import { type Config, ConfigError, parseConfig } from './config.ts'
@@ -24,7 +24,14 @@ const DRAIN_MS = 10_000
 /** What has to be undone at the end, newest first. */
 type Undo = { readonly phase: string; readonly run: () => Promise<void> }
 
-async function start(config: Config, log: Logger, undo: Undo[], shutdown: AbortSignal) {
+type Start = {
+  readonly config: Config
+  readonly log: Logger
+  readonly undo: Undo[]
+  readonly shutdown: AbortSignal
+}
+
+async function start({ config, log, undo, shutdown }: Start) {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const databaseUrl = await databaseUrlOf(config, log, undo)
   const database = openDatabase({
@@ -147,7 +154,7 @@ async function main(): Promise<void> {
   const stateFile = join(config.dataDir, 'platform.json')
   let exitCode = 0
   try {
-    const { url } = await start(config, log, undo, shutdown.signal)
+    const { url } = await start({ config, log, undo, shutdown: shutdown.signal })
     const state = { url, pid: process.pid }
     await writeFile(stateFile, `${JSON.stringify(state)}\n`, { mode: 0o600 })
     undo.push({ phase: 'remove the state file', run: () => rm(stateFile, { force: true }) })

@@ -1,6 +1,5 @@
 /** @module Binds an app to a socket with the deadlines this system wants (design/architecture 5). */
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { BaseEnv } from './request-context.ts'
@@ -33,7 +32,8 @@ export async function listen<E extends BaseEnv>(
       // Fewer reads per upload: the request body arrives in larger pieces.
       highWaterMark: 256 * 1024,
     },
-  }) as Server
+  })
+  if (!(server instanceof Server)) throw new Error('not an HTTP/1.1 server')
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(address.port, address.host, () => {
@@ -41,7 +41,8 @@ export async function listen<E extends BaseEnv>(
       resolve()
     })
   })
-  const bound = server.address() as AddressInfo
+  const bound = server.address()
+  if (bound === null || typeof bound === 'string') throw new Error('not a TCP socket')
   let closing: Promise<void> | undefined
   return {
     host: address.host,

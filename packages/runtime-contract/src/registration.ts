@@ -6,10 +6,22 @@ export type DeliveryMode = (typeof DELIVERY_MODES)[number]
 
 export const HEARTBEAT_INTERVAL_MS = 30_000
 
+/** PostgreSQL stores neither U+0000 nor lone surrogates; a report is not refused because of them. */
+const storableText = z.string().transform((text) => text.replaceAll('\u0000', '').toWellFormed())
+
+/** The same for a whole document: what cannot be stored is refused, because it must not be changed. */
+function isStorableJson(value: unknown): boolean {
+  const text = JSON.stringify(value)
+  return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i.test(text)
+}
+
 /** POST /registry/register. `delivery_mode` stays a string here: its own error text comes later. */
 export const registerRequest = z.object({
   id: z.string().min(1),
-  agent_card: z.json().refine((card) => card !== null, 'agent_card is required'),
+  agent_card: z
+    .json()
+    .refine((card) => card !== null, 'agent_card is required')
+    .refine(isStorableJson, 'agent_card contains characters that cannot be stored'),
   url: z.string().optional(),
   delivery_mode: z.string().optional(),
 })
@@ -27,10 +39,10 @@ export type RegisterResponse = z.infer<typeof registerResponse>
 export const heartbeatRequest = z.object({
   workspace_id: z.string().min(1),
   error_rate: z.number().default(0),
-  sample_error: z.string().default(''),
+  sample_error: storableText.default(''),
   active_tasks: z.int().default(0),
   uptime_seconds: z.int().default(0),
-  current_task: z.string().default(''),
+  current_task: storableText.default(''),
   monthly_spend: z.number().default(0),
   runtime_state: z.string().default(''),
   runtime_metadata: z.looseObject({}).optional(),

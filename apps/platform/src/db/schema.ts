@@ -1,4 +1,6 @@
 /** @module The tables as drizzle sees them; `migrations/` is the source, a test compares the two (H25). */
+
+import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import {
   bigint,
   boolean,
@@ -13,7 +15,6 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core'
-import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import { WORKSPACE_STATUSES } from '../domain/workspace-status.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })

@@ -27,8 +27,7 @@ export function toJsonRpcError<E extends AppEnv>(c: Context<E>, thrown: unknown)
     const details = typeof rpc.data === 'object' && rpc.data !== null ? rpc.data : {}
     return respond(
       c,
-      400,
-      {},
+      { status: 400, headers: {} },
       {
         id: rpc.id,
         code: rpc.code,
@@ -41,7 +40,7 @@ export function toJsonRpcError<E extends AppEnv>(c: Context<E>, thrown: unknown)
   const known = findAppError(cause)
   if (known === undefined) c.get('log').error({ err: cause }, 'http.unexpected_error')
   const described = describeFailure(cause, { hop: 'platform', requestId })
-  return respond(c, described.status, described.headers, {
+  return respond(c, described, {
     id: failure?.id ?? null,
     code: rpcCode(known),
     message: described.body.error,
@@ -57,12 +56,11 @@ function rpcCode(error: AppError | undefined): number {
 
 function respond<E extends AppEnv>(
   c: Context<E>,
-  status: FailureDescription['status'],
-  headers: Readonly<Record<string, string>>,
+  answer: Pick<FailureDescription, 'status' | 'headers'>,
   error: Parameters<typeof rpcError>[0],
 ): Response {
   return c.newResponse(rpcError(error), {
-    status,
-    headers: { ...headers, 'Content-Type': 'application/json' },
+    status: answer.status,
+    headers: { ...answer.headers, 'Content-Type': 'application/json' },
   })
 }

@@ -1,6 +1,6 @@
 /** @module A new workspace (contract/platform 7.1, 7.2): the row and its secrets in one transaction. */
 import { AppError } from '@atrium/http-kit/app-error'
-import { Secret } from '@atrium/http-kit/secret'
+import type { Secret } from '@atrium/http-kit/secret'
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import { isForeignKeyViolation, loggableDatabaseError } from '../db/db-error.ts'
 import { insertWorkspaceSecret } from '../db/workspace-secret-store.ts'

@@ -3,7 +3,7 @@
  * Called by `workspace-lifecycle.ts` only; secrets are minted inside it, never beside it (M1).
  */
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
-import { Secret } from '@atrium/http-kit/secret'
+import type { Secret } from '@atrium/http-kit/secret'
 import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import type { Logger } from 'pino'
 import type { WorkspaceRow } from '../db/schema.ts'
@@ -13,12 +13,12 @@ import { lockLiveWorkspace, recordEndpoint, transitionWorkspace } from '../db/wo
 import type { WorkspaceId } from '../domain/ids.ts'
 import { openSecret } from '../domain/secret-envelope.ts'
 import type { Provisioner, StartInput } from '../provisioners/provisioner.ts'
+import { CONFIG_FILE_NAME, workspaceConfigFile } from './workspace-config-file.ts'
 import {
   type CredentialDeps,
   issueWorkspaceToken,
   mintInboundSecret,
 } from './workspace-credentials.ts'
-import { CONFIG_FILE_NAME, workspaceConfigFile } from './workspace-config-file.ts'
 
 export type ProvisionDeps = CredentialDeps & {
   readonly log: Logger

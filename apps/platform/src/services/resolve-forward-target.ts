@@ -1,7 +1,7 @@
 /** @module Where a workspace is and what opens it: once, for files and messages alike (contract 6.1). */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Secret } from '@atrium/http-kit/secret'
-import { workspaceIdSchema, type WorkspaceId } from '../domain/ids.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { endpointOf, type WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
 import type { Workspace } from './find-workspace.ts'
 import { type CredentialDeps, ensureInboundSecret } from './workspace-credentials.ts'

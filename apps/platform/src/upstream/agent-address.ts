@@ -38,15 +38,21 @@ export function refusedAddress(address: string, policy: AddressPolicy): string |
   // IPv4-mapped IPv6 is judged as the IPv4 address that it reaches.
   const parsed = ipaddr.process(address)
   if (METADATA_ADDRESSES.has(parsed.toNormalizedString())) return 'metadata service'
-  const range = parsed.range()
-  if (range === 'loopback') return policy.allowLoopback ? undefined : 'loopback'
-  if (parsed instanceof ipaddr.IPv4) {
-    if (range === 'private') return policy.allowPrivate ? undefined : 'private network'
-    return range === 'unicast' ? undefined : range
-  }
-  if (parsed.match(PRIVATE_V6)) return policy.allowPrivate ? undefined : 'private network'
-  if (range !== 'unicast') return range
-  return parsed.match(GLOBAL_UNICAST_V6) ? undefined : 'not global unicast'
+  const label = parsed instanceof ipaddr.IPv6 ? rangeOfV6(parsed) : parsed.range()
+  return isAllowedRange(label, policy) ? undefined : label
+}
+
+function rangeOfV6(address: ipaddr.IPv6): string {
+  if (address.match(PRIVATE_V6)) return 'private'
+  const range = address.range()
+  // ipaddr.js calls `::7f00:1` (an IPv4-compatible loopback) unicast.
+  return range === 'unicast' && !address.match(GLOBAL_UNICAST_V6) ? 'not global unicast' : range
+}
+
+function isAllowedRange(range: string, policy: AddressPolicy): boolean {
+  if (range === 'loopback') return policy.allowLoopback
+  if (range === 'private') return policy.allowPrivate
+  return range === 'unicast'
 }
 
 /** All addresses of a host name, by the system's resolver. */

@@ -1,7 +1,7 @@
 /** @module POST /workspaces/:id/a2a: JSON-RPC to the workspace's agent (contract/platform 4). */
 import { pipeline } from 'node:stream/promises'
-import { AppError } from '@atrium/http-kit/app-error'
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
+import { AppError } from '@atrium/http-kit/app-error'
 import { Hono } from 'hono'
 import { type ProxyDeps, ProxyFailure, proxyA2a } from '../../services/proxy-a2a.ts'
 import { toJsonRpcError } from '../a2a-problem.ts'

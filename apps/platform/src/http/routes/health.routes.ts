@@ -1,6 +1,7 @@
 /** @module Liveness and readiness for orchestrators. */
-import { Hono } from 'hono'
+
 import { AppError } from '@atrium/http-kit/app-error'
+import { Hono } from 'hono'
 import type { AppEnv } from '../env.ts'
 
 export type HealthDeps = {

@@ -2,17 +2,17 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import { Secret } from '@atrium/http-kit/secret'
 import { z } from 'zod'
-import type { Workspace } from '../../services/find-workspace.ts'
 import { parseDeliveryMode } from '../../domain/delivery-mode.ts'
 import { parseWorkspaceId } from '../../domain/ids.ts'
 import { DEFAULT_RUNTIME_KIND, EXTERNAL_RUNTIME_KIND } from '../../domain/runtime-kind.ts'
 import type { Created, CreateInput } from '../../services/create-workspace.ts'
+import type { Workspace } from '../../services/find-workspace.ts'
 
 /** Contract/platform 7.1: no line break and none of these, which config.yaml would read as syntax. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const FORBIDDEN_IN_NAMES = /[\u0000-\u001f\u007f{}[\]|>*&!]/
 
-const name = z.string().trim().min(1).max(255).refine(isPlain)
+const name = z.string().min(1).max(255).refine(isPlain)
 const role = z.string().max(1000).refine(isPlain)
 const label = z
   .string()
@@ -24,35 +24,61 @@ function isPlain(text: string): boolean {
   return !FORBIDDEN_IN_NAMES.test(text)
 }
 
-/** Types only; what the texts may contain is judged afterwards, under its own error. */
-const createBody = z.object({
-  name: z.string(),
-  role: z.string().nullish(),
-  template: z.string().nullish(),
-  tier: z.int().min(0).max(4).nullish(),
-  model: z.string().nullish(),
-  runtime: z.string().nullish(),
-  runtime_config: z
-    .object({
-      command: z.string().max(4096).optional(),
-      args: z.array(z.string().max(4096)).max(256).optional(),
-      timeout: z.number().min(0).optional(),
-      required_env: z.array(z.string().max(256)).max(64).optional(),
-    })
-    .nullish(),
-  external: z.boolean().nullish(),
-  url: z.string().nullish(),
-  delivery_mode: z.string().nullish(),
-  workspace_dir: z.string().nullish(),
-  workspace_access: z.string().nullish(),
-  parent_id: z.string().nullish(),
-  budget_limit: z.int().nullish(),
-  max_concurrent_tasks: z.int().nullish(),
-  secrets: z.record(z.string(), z.string().max(64 * 1024)).nullish(),
-  canvas: z.object({ x: z.number(), y: z.number() }).nullish(),
+const DEFAULT_TIER = 3
+
+/** Absent, null and empty are the same to the contract's clients. */
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => (text === undefined || text === '' ? null : text))
+
+const runtimeConfig = z.object({
+  command: z.string().max(4096).optional(),
+  args: z.array(z.string().max(4096)).max(256).optional(),
+  timeout: z.number().min(0).optional(),
+  required_env: z.array(z.string().max(256)).max(64).optional(),
 })
 
-const DEFAULT_TIER = 3
+/** Types and defaults; what the texts may contain is judged afterwards, under its own error. */
+const createBody = z.object({
+  name: z.string().transform((text) => text.trim()),
+  role: optionalText,
+  template: optionalText,
+  // Contract/platform 7.1: zero means three.
+  tier: z
+    .int()
+    .min(0)
+    .max(4)
+    .nullish()
+    .transform((tier) => tier || DEFAULT_TIER),
+  model: optionalText,
+  runtime: optionalText,
+  runtime_config: runtimeConfig.nullish().transform((config) => config ?? null),
+  external: z.boolean().nullish(),
+  url: optionalText,
+  delivery_mode: optionalText,
+  workspace_dir: optionalText,
+  workspace_access: optionalText,
+  parent_id: optionalText,
+  budget_limit: z
+    .int()
+    .nullish()
+    .transform((cents) => cents ?? null),
+  // Contract/platform 7.1: zero and less mean one.
+  max_concurrent_tasks: z
+    .int()
+    .nullish()
+    .transform((tasks) => Math.max(tasks ?? 1, 1)),
+  secrets: z
+    .record(z.string(), z.string().max(64 * 1024))
+    .nullish()
+    .transform((secrets) => secrets ?? {}),
+  canvas: z
+    .object({ x: z.number(), y: z.number() })
+    .nullish()
+    .transform((canvas) => canvas ?? { x: 0, y: 0 }),
+})
+type CreateBody = z.output<typeof createBody>
 
 /** Request body -> input. Throws the contract's errors of 7.1 in its order. */
 export function parseCreateBody(body: unknown): CreateInput {
@@ -61,29 +87,28 @@ export function parseCreateBody(body: unknown): CreateInput {
     throw new AppError('invalid_workspace_payload', { extensions: fieldsOf(parsed.error) })
   }
   const fields = parsed.data
-  const deliveryMode = deliveryModeOf(fields.delivery_mode ?? '')
+  const deliveryMode = deliveryModeOf(fields.delivery_mode)
   requireValidFields(fields)
   refuseUnsupported(fields)
-  const runtimeKind =
-    fields.external === true
-      ? EXTERNAL_RUNTIME_KIND
-      : (fields.runtime ?? '') || DEFAULT_RUNTIME_KIND
   return {
-    name: fields.name.trim(),
-    role: fields.role === '' ? null : (fields.role ?? null),
-    tier: (fields.tier ?? 0) === 0 ? DEFAULT_TIER : (fields.tier ?? DEFAULT_TIER),
-    runtimeKind,
-    runtimeConfig: fields.runtime_config ?? null,
-    model: fields.model === '' ? null : (fields.model ?? null),
+    name: fields.name,
+    role: fields.role,
+    tier: fields.tier,
+    runtimeKind: runtimeKindOf(fields),
+    runtimeConfig: fields.runtime_config,
+    model: fields.model,
     url: fields.url ?? undefined,
     deliveryMode,
-    parentId: parentIdOf(fields.parent_id ?? ''),
-    budgetLimit: fields.budget_limit ?? null,
-    // Contract/platform 7.1: zero and less mean one.
-    maxConcurrentTasks: Math.max(fields.max_concurrent_tasks ?? 1, 1),
-    canvas: fields.canvas ?? { x: 0, y: 0 },
-    secrets: secretsOf(fields.secrets ?? {}),
+    parentId: parentIdOf(fields.parent_id),
+    budgetLimit: fields.budget_limit,
+    maxConcurrentTasks: fields.max_concurrent_tasks,
+    canvas: fields.canvas,
+    secrets: secretsOf(fields.secrets),
   }
+}
+
+function runtimeKindOf(fields: CreateBody): string {
+  return fields.external === true ? EXTERNAL_RUNTIME_KIND : (fields.runtime ?? DEFAULT_RUNTIME_KIND)
 }
 
 /** Which fields are wrong, by name; their values are not repeated. */
@@ -91,7 +116,7 @@ function fieldsOf(error: z.ZodError): { readonly fields: readonly string[] } {
   return { fields: error.issues.map((issue) => issue.path.join('.') || '(body)') }
 }
 
-function requireValidFields(fields: z.infer<typeof createBody>): void {
+function requireValidFields(fields: CreateBody): void {
   const checked = z
     .object({
       name,
@@ -110,17 +135,17 @@ function requireValidFields(fields: z.infer<typeof createBody>): void {
 }
 
 /** What this platform's back-ends cannot do is refused, not silently dropped. */
-function refuseUnsupported(fields: z.infer<typeof createBody>): void {
-  if ((fields.template ?? '') !== '') {
+function refuseUnsupported(fields: CreateBody): void {
+  if (fields.template !== null) {
     throw new AppError('invalid_template', {
       message: 'invalid template: this platform has no templates; use runtime and runtime_config',
     })
   }
-  const access = fields.workspace_access ?? ''
-  if (!['', 'none', 'read_only', 'read_write'].includes(access)) {
+  const access = fields.workspace_access ?? 'none'
+  if (!['none', 'read_only', 'read_write'].includes(access)) {
     throw new AppError('invalid_workspace_access')
   }
-  if ((fields.workspace_dir ?? '') !== '') {
+  if (fields.workspace_dir !== null) {
     throw new AppError('invalid_workspace_directory', {
       message: 'invalid workspace directory: the process provisioner gives every workspace its own',
     })
@@ -130,15 +155,15 @@ function refuseUnsupported(fields: z.infer<typeof createBody>): void {
   }
 }
 
-function deliveryModeOf(text: string) {
-  if (text === '') return null
+function deliveryModeOf(text: string | null) {
+  if (text === null) return null
   const mode = parseDeliveryMode(text)
   if (mode === undefined) throw new AppError('invalid_delivery_mode')
   return mode
 }
 
-function parentIdOf(text: string) {
-  if (text === '') return null
+function parentIdOf(text: string | null) {
+  if (text === null) return null
   const id = parseWorkspaceId(text)
   if (id === undefined) {
     throw new AppError('invalid_workspace_fields', { extensions: { fields: ['parent_id'] } })

@@ -1,0 +1,251 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
+import {
+  type OnlineWorkspace,
+  type PlatformHarness,
+  startPlatformHarness,
+} from '../../support/platform-harness.ts'
+import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
+
+let platform: PlatformHarness
+let box: WorkspaceServer
+let workspace: OnlineWorkspace
+
+beforeAll(async () => {
+  platform = await startPlatformHarness({ ATRIUM_AGENT_TIMEOUT_MS: '1000' })
+})
+afterAll(async () => {
+  await platform.stop()
+})
+beforeEach(async () => {
+  box = await startWorkspaceServer()
+  workspace = await platform.onlineWorkspace(box.url)
+})
+afterEach(async () => {
+  await box.close()
+})
+
+const send = (body: string, headers: Record<string, string> = {}) =>
+  platform.request(`/workspaces/${workspace.id}/a2a`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', ...headers },
+    as: workspace.authToken,
+  })
+const message = { messageId: 'm1', role: 'user', parts: [{ kind: 'text', text: 'hi' }] }
+const request = (fields: object = {}) =>
+  JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'message/send', params: { message }, ...fields })
+
+const RESULT = '{"jsonrpc":"2.0","id":7,"result":{"kind":"message"}}'
+const answerWith = (status: number, type: string, body: string) => {
+  box.answer = (_, response) => response.writeHead(status, { 'content-type': type }).end(body)
+}
+
+describe('POST /workspaces/:id/a2a', () => {
+  it("forwards the original bytes with the inbound secret and brings the agent's answer back", async () => {
+    answerWith(200, 'application/json', RESULT)
+    const original = request({ vendor: { big: 1 } }).replace(
+      '"big":1',
+      '"big":12345678901234567890',
+    )
+    const answer = await send(original, { 'a2a-version': '0.3', cookie: 'a=b' })
+    expect(answer.status).toBe(200)
+    expect(await answer.text()).toBe(RESULT)
+    const [seen] = box.requests
+    expect(seen?.url).toBe('/')
+    expect(seen?.body.toString()).toBe(original)
+    expect(seen?.headers).toMatchObject({
+      authorization: `Bearer ${workspace.inboundSecret}`,
+      'a2a-version': '0.3',
+    })
+    expect(seen?.headers['cookie']).toBeUndefined()
+  })
+
+  it('completes the envelope of a bare sender and the id of its message', async () => {
+    answerWith(200, 'application/json', RESULT)
+    await send('{"method":"message/send","params":{"message":{"role":"user","content":"hi"}}}')
+    const seen = JSON.parse(box.requests[0]?.body.toString() ?? '')
+    expect(seen).toMatchObject({
+      jsonrpc: '2.0',
+      method: 'message/send',
+      params: { message: { parts: [{ kind: 'text', text: 'hi' }] } },
+    })
+    expect(seen.params.message.messageId).toMatch(/^[0-9a-f-]{36}$/)
+    expect(seen.params.message).not.toHaveProperty('content')
+  })
+
+  it.each([
+    ['', -32700],
+    ['{"jsonrpc"', -32700],
+    ['[]', -32600],
+    ['{"jsonrpc":"1.0","id":7,"method":"message/send"}', -32600],
+    [
+      '{"jsonrpc":"2.0","id":7,"method":"message/send","params":{"message":{"role":"user"}}}',
+      -32602,
+    ],
+    ['{"jsonrpc":"2.0","id":7,"method":"message/send","params":{"message":{"content":5}}}', -32602],
+  ])('refuses %j with %i and never bothers the agent', async (body, code) => {
+    const answer = await send(body)
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({
+      jsonrpc: '2.0',
+      error: {
+        code,
+        data: { hop: 'platform', retryable: false, request_id: answer.headers.get('x-request-id') },
+      },
+    })
+    expect(box.requests).toHaveLength(0)
+  })
+
+  it('refuses a request over 1 MiB instead of cutting it', async () => {
+    const answer = await send(request({ padding: 'x'.repeat(1024 * 1024) }))
+    expect(answer.status).toBe(413)
+    expect(await answer.json()).toMatchObject({ error: { data: { code: 'payload_too_large' } } })
+  })
+
+  it('streams events as they come, byte for byte', async () => {
+    const frames = ['data: {"a":1}\n\n', ': ping\n\n', 'data: {"b":2}\n\n']
+    const gate = Promise.withResolvers<void>()
+    box.answer = async (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(frames[0])
+      await gate.promise
+      response.end(`${frames[1]}${frames[2]}`)
+    }
+    const answer = await send(request({ method: 'message/stream' }))
+    expect(answer.headers.get('content-type')).toBe('text/event-stream')
+    expect(answer.headers.get('x-accel-buffering')).toBe('no')
+    const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
+    const first = await reader.read()
+    expect(Buffer.from(first.value ?? []).toString()).toBe(frames[0])
+    gate.resolve()
+    let rest = ''
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      rest += Buffer.from(piece.value).toString()
+    }
+    expect(rest).toBe(`${frames[1]}${frames[2]}`)
+  })
+
+  it('breaks the stream when the agent dies in the middle', async () => {
+    box.answer = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: 1\n\n', () => response.destroy())
+    }
+    const answer = await send(request({ method: 'message/stream' }))
+    await expect(answer.text()).rejects.toThrow()
+  })
+
+  it('lets go of the agent when the client leaves', async () => {
+    let isClosed = false
+    box.answer = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: 1\n\n')
+      response.on('close', () => {
+        isClosed = true
+      })
+    }
+    const client = new AbortController()
+    await platform.request(`/workspaces/${workspace.id}/a2a`, {
+      method: 'POST',
+      body: request({ method: 'message/stream' }),
+      signal: client.signal,
+    })
+    client.abort()
+    await eventually(() => isClosed)
+  })
+
+  const failures = [
+    [401, 'application/json', '{"error":"unauthorized"}', 502, 'workspace_auth_mismatch'],
+    [302, 'text/html', '', 502, 'workspace_redirected'],
+    [200, 'text/html', '<h1>hi</h1>', 502, 'workspace_invalid_response'],
+    [200, 'application/json', '"text"', 502, 'workspace_invalid_response'],
+    [500, 'text/html', '<h1>stack trace</h1>', 502, 'agent_error'],
+  ] as const
+  it.each(failures)(
+    'turns %i %s into a JSON-RPC error',
+    async (status, type, body, expected, code) => {
+      answerWith(status, type, body)
+      const answer = await send(request())
+      expect(answer.status).toBe(expected)
+      const text = await answer.text()
+      expect(JSON.parse(text)).toMatchObject({ jsonrpc: '2.0', id: 7, error: { data: { code } } })
+      expect(text).not.toContain('stack trace')
+    },
+  )
+
+  it("passes the agent's own JSON-RPC error through", async () => {
+    const body = '{"jsonrpc":"2.0","id":7,"error":{"code":-32001,"message":"Task not found"}}'
+    answerWith(404, 'application/json', body)
+    const answer = await send(request())
+    expect([answer.status, await answer.text()]).toEqual([404, body])
+  })
+
+  it('says 502 when nobody listens and 504 when the agent is silent', async () => {
+    box.answer = () => undefined
+    const silent = await send(request())
+    expect(silent.status).toBe(504)
+    await box.close()
+    const dead = await send(request())
+    expect(dead.status).toBe(502)
+    expect(await dead.json()).toMatchObject({
+      id: 7,
+      error: { message: 'failed to reach workspace agent', data: { code: 'agent_unreachable' } },
+    })
+  })
+
+  it('does not keep more than 10 MiB of an answer', async () => {
+    box.answer = (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const more = (): void => {
+        if (!response.destroyed) response.write('x'.repeat(1024 * 1024), more)
+      }
+      more()
+    }
+    const answer = await send(request())
+    expect(answer.status).toBe(502)
+  })
+
+  it('tells the truth about a workspace without a URL and about poll mode', async () => {
+    await platform.client.sql`UPDATE workspaces SET endpoint_url = NULL WHERE id = ${workspace.id}`
+    const nowhere = await send(request())
+    expect(nowhere.status).toBe(503)
+    expect(await nowhere.json()).toMatchObject({
+      error: { message: 'workspace has no URL', data: { status: 'online' } },
+    })
+    await platform.client
+      .sql`UPDATE workspaces SET delivery_mode = 'poll' WHERE id = ${workspace.id}`
+    const poll = await send(request())
+    expect(poll.status).toBe(503)
+    expect(await poll.json()).toMatchObject({
+      error: { data: { code: 'delivery_mode_unsupported' } },
+    })
+  })
+
+  it('never connects to an address that an agent may not have', async () => {
+    await platform.client.sql`
+      UPDATE workspaces SET generation = 0, agent_url = ${box.url} WHERE id = ${workspace.id}`
+    const answer = await send(request())
+    expect(answer.status).toBe(502)
+    expect(await answer.json()).toMatchObject({
+      error: { data: { code: 'agent_url_not_routable' } },
+    })
+    expect(box.requests).toHaveLength(0)
+  })
+
+  it('logs the exchange with a sequence per workspace', async () => {
+    answerWith(200, 'application/json', RESULT)
+    await Promise.all(Array.from({ length: 5 }, () => send(request())))
+    await platform.deps.tracker.drain()
+    const rows = await platform.client.sql`
+      SELECT seq, activity_type, method, status, source_id, response_body FROM activity_logs
+       WHERE workspace_id = ${workspace.id} ORDER BY seq`
+    expect(rows.map((row) => Number(row['seq']))).toEqual([1, 2, 3, 4, 5])
+    expect(rows[0]).toMatchObject({
+      activity_type: 'a2a_receive',
+      method: 'message/send',
+      status: 'ok',
+      source_id: null,
+      response_body: JSON.parse(RESULT),
+    })
+  })
+})

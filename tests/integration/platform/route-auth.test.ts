@@ -1,0 +1,158 @@
+/** Every route of the running app, with every kind of credential (H41). */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  ADMIN_TOKEN,
+  type OnlineWorkspace,
+  type PlatformHarness,
+  startPlatformHarness,
+} from '../../support/platform-harness.ts'
+import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
+
+let platform: PlatformHarness
+let box: WorkspaceServer
+let own: OnlineWorkspace
+let foreign: OnlineWorkspace
+let revoked: OnlineWorkspace
+let removed: OnlineWorkspace
+
+beforeAll(async () => {
+  platform = await startPlatformHarness()
+  box = await startWorkspaceServer()
+  box.answer = (_, response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end('{"jsonrpc":"2.0","id":1,"result":{}}')
+  own = await platform.onlineWorkspace(box.url)
+  foreign = await platform.onlineWorkspace(box.url)
+  revoked = await platform.onlineWorkspace(box.url)
+  removed = await platform.onlineWorkspace(box.url)
+  await platform.client.sql`
+    UPDATE workspace_auth_tokens SET revoked_at = now() WHERE workspace_id = ${revoked.id}`
+  await platform.request(`/workspaces/${removed.id}`, { method: 'DELETE' })
+})
+afterAll(async () => {
+  await platform.stop()
+  await box.close()
+})
+
+/** The table: a route that is not in it fails the first test. */
+const ROUTES: Readonly<Record<string, { scope: string; body?: () => unknown; query?: string }>> = {
+  'GET /health': { scope: 'public' },
+  'GET /ready': { scope: 'public' },
+  'GET /workspaces/:id': { scope: 'public' },
+  'GET /admin/workspaces/:id/test-token': { scope: 'self' },
+  'POST /registry/register': { scope: 'self', body: () => ({ id: own.id, agent_card: {} }) },
+  'POST /registry/heartbeat': { scope: 'self', body: () => ({ workspace_id: own.id }) },
+  'POST /workspaces/:id/chat/uploads': { scope: 'workspace', body: () => ({}) },
+  'GET /workspaces/:id/chat/download': { scope: 'workspace', query: '?path=/workspace/a' },
+  'POST /workspaces/:id/a2a': {
+    scope: 'workspace',
+    body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
+  },
+  'GET /workspaces': { scope: 'admin' },
+  'POST /workspaces': { scope: 'admin', body: () => ({ name: 'x', external: true }) },
+  'GET /workspaces/:id/console': { scope: 'admin' },
+  'DELETE /workspaces/:id': { scope: 'admin' },
+}
+
+type Identity = 'none' | 'wrong' | 'foreign' | 'revoked' | 'removed' | 'own' | 'admin'
+const IDENTITIES: readonly Identity[] = [
+  'none',
+  'wrong',
+  'foreign',
+  'revoked',
+  'removed',
+  'own',
+  'admin',
+]
+
+function credential(identity: Identity): string | null {
+  switch (identity) {
+    case 'none':
+      return null
+    case 'wrong':
+      return 'x'.repeat(43)
+    case 'foreign':
+      return foreign.authToken
+    case 'revoked':
+      return revoked.authToken
+    case 'removed':
+      return removed.authToken
+    case 'own':
+      return own.authToken
+    case 'admin':
+      return ADMIN_TOKEN
+  }
+}
+
+function isAdmitted(scope: string, route: string, identity: Identity): boolean {
+  if (scope === 'public') return true
+  if (scope === 'admin') return identity === 'admin'
+  if (scope === 'workspace') return identity === 'own' || identity === 'admin'
+  // The registry takes the workspace's own token only; the test token exists in development only.
+  return route.startsWith('POST /registry') && identity === 'own'
+}
+
+describe('the routes of the running app', () => {
+  it('are exactly those of the table, each in its scope', () => {
+    const mounted = platform.routes.map((route) => [`${route.method} ${route.path}`, route.scope])
+    const listed = Object.entries(ROUTES).map(([route, { scope }]) => [route, scope])
+    expect(mounted.sort()).toEqual(listed.sort())
+  })
+
+  it.each(Object.keys(ROUTES))('%s admits whom its scope names and nobody else', async (route) => {
+    const [method = '', path = ''] = route.split(' ')
+    const entry = ROUTES[route] ?? { scope: 'missing' }
+    // The operator's DELETE comes last, so that the others find the workspace.
+    for (const identity of IDENTITIES) {
+      const target = method === 'DELETE' && identity === 'admin' ? foreign.id : own.id
+      const url = `${path.replace(':id', target)}${entry.query ?? ''}`
+      const answer = await platform.request(url, {
+        method,
+        as: credential(identity),
+        ...(entry.body === undefined
+          ? {}
+          : {
+              body: JSON.stringify(entry.body()),
+              headers: { 'content-type': 'application/json' },
+            }),
+      })
+      const isIn = answer.status !== 401 && answer.status !== 403
+      const isHidden = route.includes('test-token') && answer.status === 404
+      expect([identity, isIn && !isHidden]).toEqual([
+        identity,
+        isAdmitted(entry.scope, route, identity),
+      ])
+      if (!isIn) {
+        expect(await answer.json()).toMatchObject({ hop: 'platform', retryable: false })
+      }
+    }
+  })
+
+  it('answer 404 as JSON for what does not exist', async () => {
+    for (const path of ['/nope', '/workspaces/x/y/z', '/registry/register']) {
+      const answer = await platform.request(path)
+      expect(answer.status).toBe(404)
+      expect(await answer.json()).toMatchObject({ error: 'not found', code: 'not_found' })
+    }
+  })
+
+  it('touch no database for a request without a bearer', async () => {
+    await platform.client.sql`ALTER TABLE workspace_auth_tokens RENAME TO hidden_tokens`
+    try {
+      const answer = await platform.request(`/workspaces/${own.id}/chat/uploads`, {
+        method: 'POST',
+        as: null,
+      })
+      expect(answer.status).toBe(401)
+      const broken = await platform.request(`/workspaces/${own.id}/chat/uploads`, {
+        method: 'POST',
+        as: own.authToken,
+      })
+      expect(broken.status).toBe(500)
+      expect(await broken.text()).not.toContain('workspace_auth_tokens')
+    } finally {
+      await platform.client.sql`ALTER TABLE hidden_tokens RENAME TO workspace_auth_tokens`
+    }
+  })
+})

@@ -1,0 +1,73 @@
+/**
+ * @module A back-end at the edge of the platform: the "box" is whatever URL the test gives. It
+ * remembers what it was asked for, so that a test can act as the workspace that was started.
+ */
+import type { Secret } from '@atrium/http-kit/secret'
+import type {
+  Provisioner,
+  StartInput,
+  StartResult,
+  UnexpectedExit,
+} from '../../apps/platform/src/provisioners/provisioner.ts'
+
+export class FakeProvisioner implements Provisioner {
+  readonly name = 'process'
+  /** Where the next box is said to be; a function may refuse by throwing. */
+  endpoint: (input: StartInput) => string | Promise<string> = () => 'http://127.0.0.1:9'
+  readonly starts: StartInput[] = []
+  readonly stopped: string[] = []
+  readonly removedVolumes: string[] = []
+  readonly writtenSecrets: { readonly workspaceId: string; readonly secret: string }[] = []
+  readonly running = new Set<string>()
+  failStop = false
+  #listener: (exit: UnexpectedExit) => void = () => undefined
+
+  async open(): Promise<void> {
+    this.running.clear()
+  }
+
+  async start(input: StartInput, signal: AbortSignal): Promise<StartResult> {
+    signal.throwIfAborted()
+    this.starts.push(input)
+    const endpointUrl = await this.endpoint(input)
+    this.running.add(input.workspaceId)
+    return { endpointUrl }
+  }
+
+  async stop(workspaceId: string): Promise<void> {
+    if (this.failStop) throw new Error('the back-end does not answer')
+    this.running.delete(workspaceId)
+    this.stopped.push(workspaceId)
+  }
+
+  async isRunning(workspaceId: string): Promise<boolean> {
+    return this.running.has(workspaceId)
+  }
+
+  async removeVolume(workspaceId: string): Promise<void> {
+    this.removedVolumes.push(workspaceId)
+  }
+
+  async writeInboundSecret(workspaceId: string, inboundSecret: Secret): Promise<boolean> {
+    this.writtenSecrets.push({ workspaceId, secret: inboundSecret.reveal() })
+    return true
+  }
+
+  async readConsole(workspaceId: string): Promise<string> {
+    return `console of ${workspaceId}`
+  }
+
+  onUnexpectedExit(listener: (exit: UnexpectedExit) => void): void {
+    this.#listener = listener
+  }
+
+  /** Plays the death of a box. */
+  die(exit: UnexpectedExit): void {
+    this.running.delete(exit.workspaceId)
+    this.#listener(exit)
+  }
+
+  async close(): Promise<void> {
+    this.running.clear()
+  }
+}

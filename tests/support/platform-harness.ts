@@ -1,0 +1,141 @@
+/** @module The real platform app on a real socket and a real database, with a back-end the test holds. */
+import { randomBytes } from 'node:crypto'
+import { type ListeningServer, listen } from '@atrium/hono-kit/server'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import pino from 'pino'
+import { createApp, type PlatformApp } from '../../apps/platform/src/app.ts'
+import { type Config, parseConfig } from '../../apps/platform/src/config.ts'
+import { type DatabaseClient, openDatabase } from '../../apps/platform/src/db/client.ts'
+import { type AppDeps, createDeps } from '../../apps/platform/src/deps.ts'
+import { keyringOf } from '../../apps/platform/src/domain/secret-envelope.ts'
+import { eventually } from './eventually.ts'
+import { FakeProvisioner } from './fake-provisioner.ts'
+import { recordSecret, runLogPath } from './secret-ledger.ts'
+import { createTestDatabase, type TestDatabase } from './test-database.ts'
+
+export const ADMIN_TOKEN = `admin-${randomBytes(16).toString('hex')}`
+
+export type PlatformHarness = {
+  readonly url: string
+  readonly config: Config
+  readonly deps: AppDeps
+  readonly routes: PlatformApp['routes']
+  readonly database: TestDatabase
+  readonly client: DatabaseClient
+  readonly provisioner: FakeProvisioner
+  /** Fetches with the admin token unless the test gives its own headers. */
+  request(path: string, init?: RequestInit & { readonly as?: string | null }): Promise<Response>
+  json(path: string, body: unknown, as?: string | null): Promise<Response>
+  /** Creates a workspace whose box is at `endpoint`, registers it and waits until it is online. */
+  onlineWorkspace(endpoint: string, fields?: Record<string, unknown>): Promise<OnlineWorkspace>
+  stop(): Promise<void>
+}
+
+export type OnlineWorkspace = {
+  readonly id: string
+  readonly authToken: string
+  readonly inboundSecret: string
+}
+
+/** Starts a platform in production mode; `env` overrides single variables. */
+export async function startPlatformHarness(
+  env: Record<string, string> = {},
+): Promise<PlatformHarness> {
+  const database = await createTestDatabase()
+  const encryptionKey = randomBytes(32).toString('base64')
+  const config = parseConfig({
+    ATRIUM_MODE: 'production',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATABASE_URL: database.url,
+    ADMIN_TOKEN,
+    ATRIUM_ENCRYPTION_KEY: encryptionKey,
+    LOG_LEVEL: 'debug',
+    ...env,
+  })
+  for (const secret of [ADMIN_TOKEN, encryptionKey]) recordSecret(secret)
+  const client = openDatabase({ url: database.url, maxConnections: 10 })
+  const provisioner = new FakeProvisioner()
+  const log = pino(
+    { level: config.logLevel },
+    pino.destination({ dest: runLogPath('platform'), mkdir: true, sync: true }),
+  )
+  let listening: ListeningServer | undefined
+  const ids = {
+    ...systemIds,
+    bearerValue: () => {
+      const value = systemIds.bearerValue()
+      recordSecret(value)
+      return value
+    },
+  }
+  const deps = createDeps({
+    config,
+    log,
+    clock: systemClock,
+    ids,
+    database: client,
+    keyring: keyringOf(config.encryptionKey ?? randomBytes(32)),
+    provisioner,
+    ownUrl: () => `http://127.0.0.1:${listening?.port ?? 0}`,
+    isShuttingDown: () => false,
+  })
+  const { app, routes } = createApp(deps)
+  const server = await listen(app, config.listen)
+  listening = server
+  await deps.lifecycle.start()
+  const url = `http://127.0.0.1:${server.port}`
+
+  const request: PlatformHarness['request'] = (path, init = {}) => {
+    const { as = ADMIN_TOKEN, ...rest } = init
+    const headers = new Headers(rest.headers)
+    if (as !== null) headers.set('authorization', `Bearer ${as}`)
+    return fetch(`${url}${path}`, { ...rest, headers })
+  }
+  const json: PlatformHarness['json'] = (path, body, as) =>
+    request(path, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+      ...(as === undefined ? {} : { as }),
+    })
+
+  return {
+    url,
+    config,
+    deps,
+    routes,
+    database,
+    client,
+    provisioner,
+    request,
+    json,
+    async onlineWorkspace(endpoint, fields = {}) {
+      provisioner.endpoint = () => endpoint
+      const created = await json('/workspaces', { name: 'bench', runtime: 'echo', ...fields })
+      const { id } = (await created.json()) as { id: string }
+      const start = await eventually(() => provisioner.starts.find((s) => s.workspaceId === id))
+      const authToken = start.credentials.authToken.reveal()
+      const inboundSecret = start.credentials.inboundSecret.reveal()
+      const card = { name: 'agent' }
+      await json('/registry/register', { id, url: endpoint, agent_card: card }, authToken)
+      await eventually(async () => {
+        const body = (await (await request(`/workspaces/${id}`)).json()) as { status: string }
+        return body.status === 'online'
+      })
+      return { id, authToken, inboundSecret }
+    },
+    async stop() {
+      await deps.lifecycle.stop()
+      await deps.tracker.drain()
+      await server.close(1_000)
+      await Promise.all([
+        deps.trustedClient.close(),
+        deps.guardedClient.close(),
+        deps.agentClient.close(),
+      ])
+      await client.close()
+      await database.drop()
+    },
+  }
+}
