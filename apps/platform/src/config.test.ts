@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, parseConfig } from './config.ts'
+
+const PRODUCTION = {
+  ADMIN_TOKEN: 'admin-secret',
+  DATABASE_URL: 'postgres://u:db-secret@127.0.0.1/x',
+  ATRIUM_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+}
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    parseConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+describe('parseConfig', () => {
+  it('is production by default and names everything that is missing at once', () => {
+    const problems = problemsOf({})
+    expect(problems).toHaveLength(3)
+    expect(problems.join()).toMatch(/ADMIN_TOKEN.*DATABASE_URL.*ATRIUM_ENCRYPTION_KEY/)
+  })
+
+  it('keeps secrets out of every printed form', () => {
+    const config = parseConfig(PRODUCTION)
+    expect(JSON.stringify(config.identity) + JSON.stringify(config.database)).not.toMatch(
+      /admin-secret|db-secret/,
+    )
+    expect(config.identity.adminToken?.reveal()).toBe('admin-secret')
+  })
+
+  it('does not repeat a wrong value, which may be a secret', () => {
+    const problems = problemsOf({ ...PRODUCTION, DATABASE_URL: 'mysql://u:pw@h/x', PORT: '99999' })
+    expect(problems.join()).toMatch(/DATABASE_URL.*PORT|PORT.*DATABASE_URL/)
+    expect(problems.join()).not.toContain('pw')
+  })
+
+  it('accepts the encryption key raw or in base64 and nothing else', () => {
+    const raw = parseConfig({ ...PRODUCTION, ATRIUM_ENCRYPTION_KEY: 'k'.repeat(32) })
+    expect(raw.encryptionKey?.toString()).toBe('k'.repeat(32))
+    expect(problemsOf({ ...PRODUCTION, ATRIUM_ENCRYPTION_KEY: 'short' })).toHaveLength(1)
+  })
+
+  it('is frozen to the bottom', () => {
+    const config = parseConfig(PRODUCTION)
+    expect(() => Object.assign(config.identity, { isAdminScopeOpen: true })).toThrow(TypeError)
+  })
+
+  it('takes the empty string for unset', () => {
+    expect(parseConfig({ ...PRODUCTION, HOST: '' }).listen.host).toBe('0.0.0.0')
+  })
+
+  it("accepts the contract's names where ours are unset", () => {
+    const { ATRIUM_ENCRYPTION_KEY: key, ...rest } = PRODUCTION
+    const config = parseConfig({
+      ...rest,
+      SECRETS_ENCRYPTION_KEY: key,
+      MOLECULE_ENABLE_TEST_TOKENS: '1',
+    })
+    expect(config.identity.testTokensEnabled).toBe(true)
+    expect(config.encryptionKey).toHaveLength(32)
+  })
+})
+
+describe('development mode', () => {
+  it('opens the admin scope, and the workspace scope only when asked', () => {
+    const { identity, listen } = parseConfig({ ATRIUM_MODE: 'development' })
+    expect(listen.host).toBe('127.0.0.1')
+    expect(identity).toMatchObject({ isAdminScopeOpen: true, isWorkspaceScopeOpen: false })
+    const contract = parseConfig({ MOLECULE_ENV: 'dev' })
+    expect(contract.identity).toMatchObject({ isAdminScopeOpen: true, isWorkspaceScopeOpen: true })
+  })
+
+  it('is closed again by an admin token', () => {
+    const { identity } = parseConfig({
+      ATRIUM_MODE: 'development',
+      ATRIUM_OPEN_WORKSPACE_SCOPE: '1',
+      ADMIN_TOKEN: 'x',
+    })
+    expect(identity).toMatchObject({ isAdminScopeOpen: false, isWorkspaceScopeOpen: false })
+  })
+
+  it('refuses to bind anything but loopback while it is open', () => {
+    for (const HOST of ['0.0.0.0', '::', '192.168.1.5', 'example.org']) {
+      expect(problemsOf({ ATRIUM_MODE: 'development', HOST })).toHaveLength(1)
+      expect(problemsOf({ ATRIUM_MODE: 'development', HOST, ADMIN_TOKEN: 'x' })).toHaveLength(0)
+    }
+  })
+
+  it('is not what any other value of the contract variable means', () => {
+    expect(parseConfig({ ...PRODUCTION, MOLECULE_ENV: 'staging' }).isDevelopment).toBe(false)
+  })
+})
