@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ERROR_TABLE, type ErrorCode } from '@atrium/http-kit/app-error'
 import { describe, expect, it } from 'vitest'
-import { ERROR_TABLE, type ErrorCode } from './app-error.ts'
 
 type Row = { status: number; retry: string; hop: string; text: string; explains: boolean }
 
-const DOCUMENT = join(import.meta.dirname, '../../../docs/errors.md')
+const DOCUMENT = join(import.meta.dirname, '../../docs/errors.md')
 const ROW = /^\| `(?<code>[a-z0-9_]+)` *\| *(?<cells>\d{3} *\|.*)\|$/
 
 function documentedRows(): Map<string, Row> {
