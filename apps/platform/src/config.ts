@@ -43,6 +43,7 @@ const environment = z.object({
   ATRIUM_MAX_FILES: count(DEFAULT_MAX_FILES),
   ATRIUM_UPLOAD_FSYNC: flag.default(true),
   ATRIUM_IDLE_TIMEOUT_MS: count(60_000),
+  ATRIUM_HEADERS_TIMEOUT_MS: count(60_000),
   ATRIUM_START_TIMEOUT_MS: count(30_000),
   ATRIUM_AGENT_TIMEOUT_MS: count(600_000),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -80,6 +81,7 @@ export type Config = {
     readonly fsync: boolean
   }
   readonly idleTimeoutMs: number
+  readonly headersTimeoutMs: number
   readonly startTimeoutMs: number
   readonly agentTimeoutMs: number
   readonly logLevel: string
@@ -138,6 +140,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       fsync: values.ATRIUM_UPLOAD_FSYNC,
     },
     idleTimeoutMs: values.ATRIUM_IDLE_TIMEOUT_MS,
+    headersTimeoutMs: values.ATRIUM_HEADERS_TIMEOUT_MS,
     startTimeoutMs: values.ATRIUM_START_TIMEOUT_MS,
     agentTimeoutMs: values.ATRIUM_AGENT_TIMEOUT_MS,
     logLevel: values.LOG_LEVEL,

@@ -15,7 +15,6 @@ import { AgentClient } from './upstream/agent-client.ts'
 import { RuntimeClient } from './upstream/runtime-client.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
-const HEADERS_TIMEOUT_MS = 60_000
 /** Silence in an agent's answer; the heartbeats of its stream come every 15 s. */
 const AGENT_IDLE_TIMEOUT_MS = 300_000
 
@@ -52,7 +51,7 @@ export function createDeps(resources: Resources) {
   })
   const timeouts = {
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    headersTimeoutMs: config.headersTimeoutMs,
     idleTimeoutMs: config.idleTimeoutMs,
   }
   return {

@@ -13,7 +13,10 @@ let box: WorkspaceServer
 let workspace: OnlineWorkspace
 
 beforeAll(async () => {
-  platform = await startPlatformHarness({ ATRIUM_IDLE_TIMEOUT_MS: '2000' })
+  platform = await startPlatformHarness({
+    ATRIUM_IDLE_TIMEOUT_MS: '2000',
+    ATRIUM_HEADERS_TIMEOUT_MS: '1000',
+  })
 })
 afterAll(async () => {
   await platform.stop()

@@ -5,6 +5,7 @@ import { FILE_SECURITY_HEADERS } from '@atrium/http-kit/file-response'
 import { REQUEST_ID_HEADER } from '@atrium/http-kit/request-id'
 import type { ForwardOperation } from '@atrium/runtime-contract/file-transfer'
 import { urlBelow } from '../domain/upstream-url.ts'
+import type { BodyLimit } from '../upstream/request-body-pump.ts'
 import type { RuntimeClient, RuntimeResponseHead } from '../upstream/runtime-client.ts'
 import type { ForwardTarget } from './resolve-forward-target.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
@@ -23,6 +24,8 @@ export type Forward = {
   readonly exchange: RawExchange
   readonly requestId: string
   readonly query?: Readonly<Record<string, string>>
+  /** For operations with a body: how much of it is let through. */
+  readonly bodyLimit?: BodyLimit
   /** Headers of a successful answer that the platform derives itself. */
   readonly ownHeaders?: Readonly<Record<string, string>>
 }
@@ -46,6 +49,7 @@ export async function forwardToRuntime(deps: ForwardDeps, forward: Forward): Pro
       method,
       headers: requestHeaders(forward),
       ...(method === 'POST' ? { body: incoming } : {}),
+      ...(forward.bodyLimit === undefined ? {} : { bodyLimit: forward.bodyLimit }),
     },
     exchange,
     (head) => {

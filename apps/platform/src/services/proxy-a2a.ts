@@ -15,7 +15,12 @@ import type { Logger } from 'pino'
 import { appendActivity } from '../db/activity-store.ts'
 import { type Caller, mayActFor } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
-import { type AgentClient, type AgentResponse, agentFailure } from '../upstream/agent-client.ts'
+import {
+  type AgentClient,
+  type AgentResponse,
+  agentFailure,
+  discardAnswer,
+} from '../upstream/agent-client.ts'
 import { getWorkspace, type Workspace } from './find-workspace.ts'
 import {
   type ForwardTarget,
@@ -115,7 +120,7 @@ async function dispatch(
     },
   })
   if (response.status === 401) {
-    response.body.destroy()
+    discardAnswer(response.body)
     deps.lifecycle.deliverInboundSecret(target.workspaceId)
     throw new AppError('workspace_auth_mismatch')
   }

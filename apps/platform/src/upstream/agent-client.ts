@@ -68,7 +68,7 @@ export class AgentClient {
         dispatcher: input.endpoint.isTrusted ? this.#trusted : this.#guarded,
       })
       if (response.statusCode >= 300 && response.statusCode < 400) {
-        response.body.destroy()
+        discardAnswer(response.body)
         throw new AppError('workspace_redirected')
       }
       return { status: response.statusCode, headers: response.headers, body: response.body }
@@ -80,6 +80,13 @@ export class AgentClient {
   async close(): Promise<void> {
     await Promise.all([this.#trusted.destroy(), this.#guarded.destroy()])
   }
+}
+
+/** Lets an answer go that nobody will read, with its connection. */
+export function discardAnswer(body: Readable): void {
+  // undici reports its own abort of an unread body as an error; without a listener it is uncaught.
+  body.on('error', () => undefined)
+  body.destroy()
 }
 
 /** A transport failure in our terms; used for the head and for a body that breaks off. */

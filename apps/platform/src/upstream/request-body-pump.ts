@@ -1,6 +1,13 @@
 /** @module The client's body to a runtime, with back-pressure and without a false end. */
 import type { ClientRequest, IncomingMessage } from 'node:http'
 
+/** Counted on what really arrives: a chunked body declares nothing. */
+export type BodyLimit = {
+  readonly maxBytes: number
+  /** What the client is told. */
+  readonly exceeded: () => Error
+}
+
 /**
  * Moves `incoming` into `upstream`. A plain `pipe` would end the upstream request when an aborted
  * client closes, and the runtime would take half a file for a whole one: this ends it only when
@@ -11,15 +18,22 @@ export class RequestBodyPump {
   readonly #upstream: ClientRequest
   readonly #progressed: () => void
   readonly #onBroken: (reason: Error) => void
+  readonly #limit: BodyLimit | undefined
+  #taken = 0
   #isRunning = false
   #isBlocked = false
 
   constructor(
-    route: { readonly incoming: IncomingMessage; readonly upstream: ClientRequest },
+    route: {
+      readonly incoming: IncomingMessage
+      readonly upstream: ClientRequest
+      readonly limit: BodyLimit | undefined
+    },
     events: { readonly progressed: () => void; readonly onBroken: (reason: Error) => void },
   ) {
     this.#incoming = route.incoming
     this.#upstream = route.upstream
+    this.#limit = route.limit
     this.#progressed = events.progressed
     this.#onBroken = events.onBroken
   }
@@ -77,6 +91,12 @@ export class RequestBodyPump {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#progressed()
+    this.#taken += chunk.length
+    if (this.#limit !== undefined && this.#taken > this.#limit.maxBytes) {
+      this.stop()
+      this.#onBroken(this.#limit.exceeded())
+      return
+    }
     if (this.#upstream.write(chunk)) return
     this.#isBlocked = true
     this.#incoming.pause()

@@ -100,7 +100,7 @@ export class RuntimeExchange {
       upstream.end()
     } else {
       this.#pump = new RequestBodyPump(
-        { incoming: body, upstream },
+        { incoming: body, upstream, limit: this.#request.bodyLimit },
         { progressed: this.#progressed, onBroken: this.#broken.reject },
       )
     }

@@ -21,7 +21,9 @@ export type ChatFilesDeps = ForwardDeps & ForwardTargetDeps & { readonly maxRequ
 export function chatFilesRoutes(deps: ChatFilesDeps): Hono<WorkspaceEnv> {
   const app = new Hono<WorkspaceEnv>()
   app.post('/chat/uploads', async (c) => {
-    refuseDeclaredLength(c, deps.maxRequestBytes)
+    const bodyLimit = uploadLimit(deps.maxRequestBytes)
+    const declared = Number(c.req.header('content-length') ?? 0)
+    if (declared > bodyLimit.maxBytes) throw bodyLimit.exceeded()
     const target = await targetOf(deps, c)
     return rawExchange(c, (exchange) =>
       forwardToRuntime(deps, {
@@ -29,6 +31,7 @@ export function chatFilesRoutes(deps: ChatFilesDeps): Hono<WorkspaceEnv> {
         target,
         exchange,
         requestId: c.get('requestId'),
+        bodyLimit,
         ownHeaders: { 'content-type': 'application/json' },
       }),
     )
@@ -68,10 +71,11 @@ function downloadPath(c: Context<WorkspaceEnv>): { text: string; fileName: strin
   return { text: verdict.path.text, fileName: verdict.path.segments.at(-1) ?? '' }
 }
 
-/** The declared length is refused early with the runtime's own words (contract/runtime 2.2 step 2). */
-function refuseDeclaredLength(c: Context<WorkspaceEnv>, maxBytes: number): void {
-  if (Number(c.req.header('content-length') ?? 0) <= maxBytes) return
-  throw new AppError('declared_length_exceeds_total', {
-    message: `request body exceeds total limit (${Math.floor(maxBytes / 1024 ** 2)} MB)`,
-  })
+/** One limit for the declared and the real length, in the runtime's own words (contract/runtime 2.2). */
+function uploadLimit(maxBytes: number) {
+  const message = `request body exceeds total limit (${Math.floor(maxBytes / 1024 ** 2)} MB)`
+  return {
+    maxBytes,
+    exceeded: () => new AppError('declared_length_exceeds_total', { message }),
+  }
 }
