@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
-const NAMED_FILE = /(?:apps|packages|tests|docs|scripts|migrations)\/[\w./-]+\.(?:test\.)?(?:ts|md|sh|sql)/g
+const NAMED_FILE =
+  /(?:apps|packages|tests|docs|scripts|migrations)\/[\w./-]+\.(?:test\.)?(?:ts|md|sh|sql)/g
 
 function namedFiles(document: string): string[] {
   return [...new Set(readFileSync(join(ROOT, document), 'utf8').match(NAMED_FILE) ?? [])]

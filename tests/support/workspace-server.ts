@@ -37,7 +37,9 @@ export async function startWorkspaceServer(): Promise<WorkspaceServer> {
     requests.push(request)
     workspace.answer(request, response)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
   const { port } = server.address() as AddressInfo
   const workspace: WorkspaceServer = {
     url: `http://127.0.0.1:${port}`,

@@ -87,9 +87,13 @@ export function parseWorkspacePath(values: readonly string[]): PathVerdict {
 
 // `/configs` is readable and holds the credentials that protect it (design/path-safety 1): they are
 // refused by name here, and by what the name really is in the runtime.
-const SECRET_NAMES = ['.auth_token', '.auth-token', '.platform_inbound_secret'] as const
+export const AUTH_TOKEN_FILE = '.auth_token'
+export const INBOUND_SECRET_FILE = '.platform_inbound_secret'
 
-const UPLOAD_TEMPORARY = /^\.up-[0-9a-f]{24}\.part$/
+const SECRET_NAMES = [AUTH_TOKEN_FILE, '.auth-token', INBOUND_SECRET_FILE] as const
+
+/** An upload that is not finished: never listed, never readable, swept when stale. */
+export const UPLOAD_TEMPORARY_NAME = /^\.up-[0-9a-f]{24}\.part$/
 
 /**
  * The name under which a case-folding or normalising file system might find a file: compatibility
@@ -116,5 +120,5 @@ export function isSecretFile(path: WorkspacePath): boolean {
 
 /** Whether the path names an upload that is not finished: `.up-<24 hex>.part`, in any folder. */
 export function isHiddenUploadTemporary(path: WorkspacePath): boolean {
-  return path.segments.some((segment) => UPLOAD_TEMPORARY.test(foldName(segment)))
+  return path.segments.some((segment) => UPLOAD_TEMPORARY_NAME.test(foldName(segment)))
 }

@@ -26,9 +26,6 @@ export const RUNTIME_ENV = Object.freeze({
   a2aOpen: 'RUNTIME_A2A_OPEN',
 })
 
-export const AUTH_TOKEN_FILE = '.auth_token'
-export const INBOUND_SECRET_FILE = '.platform_inbound_secret'
-
 /** The runtime's port when nothing says otherwise (contract/runtime 0, fact 2). */
 export const DEFAULT_RUNTIME_PORT = 8000
 

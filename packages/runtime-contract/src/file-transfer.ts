@@ -15,9 +15,6 @@ export const UPLOADS_DIR = '/workspace/.molecule/chat-uploads'
 /** `uri` of a stored file is this prefix and its absolute path on the wire (contract/runtime 2.3). */
 export const WORKSPACE_URI_SCHEME = 'workspace:'
 
-/** Hidden temporary names in the upload folder: never listed, never readable, swept when stale. */
-export const UPLOAD_TEMPORARY_NAME = /^\.up-[0-9a-f]{24}\.part$/
-
 export const DEFAULT_MAX_FILE_BYTES = 26_214_400
 export const DEFAULT_MAX_REQUEST_BYTES = 52_428_800
 export const DEFAULT_MAX_FILES = 64

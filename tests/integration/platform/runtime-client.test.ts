@@ -1,0 +1,351 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { Agent, createServer, type RequestListener, type Server } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '@atrium/http-kit/app-error'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { RuntimeClientOptions } from '../../../apps/platform/src/upstream/runtime-client.ts'
+import { type ByteHop, startByteHop } from '../../support/byte-hop.ts'
+import { eventually } from '../../support/eventually.ts'
+import { begin, errorCode, open, readAnswer, send } from '../../support/raw-client.ts'
+
+const MIB = 1024 * 1024
+let origin: Server
+let hop: ByteHop
+let connections = 0
+
+async function start(
+  listener: RequestListener,
+  options: Partial<RuntimeClientOptions> = {},
+): Promise<URL> {
+  connections = 0
+  origin = createServer({ requestTimeout: 0 }, listener)
+  origin.on('connection', () => {
+    connections += 1
+  })
+  origin.listen(0, '127.0.0.1')
+  await once(origin, 'listening')
+  const address = origin.address()
+  if (address === null || typeof address === 'string') throw new Error('not listening')
+  const url = new URL(`http://127.0.0.1:${address.port}`)
+  hop = await startByteHop(url, options)
+  return url
+}
+
+afterEach(async () => {
+  await hop.close()
+  if (!origin.listening) return
+  origin.close()
+  origin.closeAllConnections()
+  await once(origin, 'close')
+})
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+describe('a download', () => {
+  const content = randomBytes(48 * MIB)
+
+  /** The same bytes cut in different ways; every cut is another way through the parser. */
+  const CUTS: readonly [name: string, isChunked: boolean, pieceBytes: (index: number) => number][] =
+    [
+      ['in one piece of known length', false, () => content.length],
+      ['in pieces of 64 KiB of known length', false, () => 64 * 1024],
+      ['in huge chunks', true, () => 7 * MIB],
+      ['in tiny and huge chunks by turns', true, (index) => (index % 400 === 0 ? MIB : 1 + index)],
+    ]
+
+  function serve(isChunked: boolean, pieceBytes: (index: number) => number): RequestListener {
+    return async (_, outgoing) => {
+      if (!isChunked) outgoing.setHeader('content-length', content.length)
+      for (let at = 0, index = 0; at < content.length; index += 1) {
+        const end = Math.min(content.length, at + pieceBytes(index))
+        const hasRoom = outgoing.write(content.subarray(at, end))
+        if (!hasRoom) await once(outgoing, 'drain')
+        at = end
+      }
+      outgoing.end()
+    }
+  }
+
+  describe.each(CUTS)('%s', (_, isChunked, pieceBytes) => {
+    it('arrives intact at a client that keeps pausing', async () => {
+      await start(serve(isChunked, pieceBytes))
+      const response = await open(hop.url)
+      const hash = createHash('sha256')
+      let bytes = 0
+      let pauses = 0
+      for await (const piece of response) {
+        hash.update(piece)
+        bytes += piece.length
+        // Long enough for the hop's own writes to stay unflushed behind a full kernel buffer.
+        if (bytes > (pauses + 1) * 6 * MIB) {
+          pauses += 1
+          await delay(30)
+        }
+      }
+      expect(pauses).toBeGreaterThan(5)
+      expect([bytes, hash.digest('hex')]).toEqual([content.length, sha256(content)])
+    })
+  })
+
+  it('arrives intact at 24 clients at once, over kept connections, three times in a row', async () => {
+    const pieces = Array.from({ length: 24 }, (_, index) =>
+      randomBytes(MIB + index * 77_777 + (index % 2)),
+    )
+    await start((incoming, outgoing) => {
+      const piece = pieces[Number(incoming.url?.slice(1))] ?? Buffer.alloc(0)
+      if (incoming.method !== 'HEAD') outgoing.end(piece)
+    })
+    for (let round = 0; round < 3; round += 1) {
+      const answers = await Promise.all(
+        pieces.map((_, index) => send(new URL(`/${index}`, hop.url))),
+      )
+      expect(answers.map((answer) => sha256(answer.body))).toEqual(pieces.map(sha256))
+    }
+    expect(connections).toBeLessThan(3 * 24)
+  })
+
+  it('uses a kept connection for the next request', async () => {
+    await start((_, outgoing) => outgoing.end('ok'))
+    for (let round = 0; round < 5; round += 1) await send(hop.url)
+    expect(connections).toBe(1)
+  })
+
+  it('passes path and query byte for byte, and the allowed headers', async () => {
+    const seen: unknown[] = []
+    await start((incoming, outgoing) => {
+      seen.push(incoming.url, incoming.headers.range, incoming.headers['x-private'])
+      outgoing.writeHead(206, { 'content-range': 'bytes 0-1/9', 'set-cookie': 'a=b' }).end('ab')
+    })
+    const target = '/a%2Fb/%00?path=%2Fx+y%26%3D&z=%C3%A9'
+    const headers = { range: 'bytes=0-1', 'x-private': 'mine' }
+    const answer = await send(new URL(target, hop.url), { headers })
+    expect(seen).toEqual([target, 'bytes=0-1', undefined])
+    expect([answer.status, answer.headers['content-range']]).toEqual([206, 'bytes 0-1/9'])
+    expect(answer.headers['set-cookie']).toBeUndefined()
+  })
+
+  it('answers HEAD with the length and without a body, and keeps the connection', async () => {
+    await start((_, outgoing) => outgoing.writeHead(200, { 'content-length': 5 }).end())
+    for (let round = 0; round < 2; round += 1) {
+      const answer = await send(hop.url, { method: 'HEAD' })
+      expect([answer.headers['content-length'], answer.body.length]).toEqual(['5', 0])
+    }
+    expect(connections).toBe(1)
+  })
+
+  it('lasts longer than every deadline as long as bytes move', async () => {
+    await start(
+      async (_, outgoing) => {
+        outgoing.writeHead(200, { 'content-length': 12 })
+        for (let index = 0; index < 12; index += 1) {
+          outgoing.write('.')
+          await delay(50)
+        }
+        outgoing.end()
+      },
+      { idleTimeoutMs: 250, headersTimeoutMs: 250, connectTimeoutMs: 250 },
+    )
+    const answer = await send(hop.url)
+    expect([answer.body.length, answer.isComplete]).toEqual([12, true])
+  })
+})
+
+describe('an upload', () => {
+  const body = randomBytes(20 * MIB)
+
+  const collect: RequestListener = async (incoming, outgoing) => {
+    const hash = createHash('sha256')
+    try {
+      for await (const piece of incoming) hash.update(piece)
+    } catch {
+      // Broken off on the way: there is nobody to answer.
+      return
+    }
+    const framing = incoming.headers['content-length'] ?? incoming.headers['transfer-encoding']
+    outgoing.end(JSON.stringify([hash.digest('hex'), framing]))
+  }
+
+  it('of known length arrives intact, with its length', async () => {
+    await start(collect)
+    const answer = await send(hop.url, { method: 'POST', body })
+    expect(JSON.parse(answer.body.toString())).toEqual([sha256(body), String(body.length)])
+  })
+
+  it('in chunks arrives intact, in chunks', async () => {
+    await start(collect)
+    const sent = begin(hop.url, { method: 'POST' })
+    const answer = new Promise<string>((resolve, reject) => {
+      sent.once('error', reject)
+      sent.once('response', async (response) => {
+        resolve((await readAnswer(response)).body.toString())
+      })
+    })
+    for (let at = 0; at < body.length; at += 3 * MIB) sent.write(body.subarray(at, at + 3 * MIB))
+    sent.end()
+    expect(JSON.parse(await answer)).toEqual([sha256(body), 'chunked'])
+  })
+
+  it('is held back by a runtime that does not read yet', async () => {
+    const isReading = Promise.withResolvers<void>()
+    await start(async (incoming, outgoing) => {
+      await isReading.promise
+      await collect(incoming, outgoing)
+    })
+    const sent = begin(hop.url, { method: 'POST' })
+    let bytesTaken = 0
+    for (let index = 0; index < 64; index += 1) {
+      sent.write(body.subarray(0, MIB), () => {
+        bytesTaken += MIB
+      })
+    }
+    let before = -1
+    await eventually(async () => {
+      const isSettled = bytesTaken === before
+      before = bytesTaken
+      await delay(100)
+      return isSettled
+    })
+    // What the kernel keeps on two connections, and next to nothing of our own.
+    expect(bytesTaken).toBeLessThan(28 * MIB)
+
+    isReading.resolve()
+    sent.end()
+    const [response] = await once(sent, 'response')
+    expect(response.statusCode).toBe(200)
+  })
+
+  it.each([
+    ['of known length', { 'content-length': String(50 * MIB) }],
+    ['in chunks', {}],
+  ])('%s that the client breaks off never looks complete to the runtime', async (_, headers) => {
+    const ends: string[] = []
+    await start((incoming) => {
+      incoming.on('end', () => ends.push('end'))
+      incoming.on('error', () => ends.push('error'))
+      incoming.resume()
+    })
+    const sent = begin(hop.url, { method: 'POST', headers })
+    sent.once('error', () => ends.push('client'))
+    sent.write(body.subarray(0, MIB), () => sent.destroy())
+    await eventually(() => ends.includes('error'))
+    expect(ends).not.toContain('end')
+  })
+
+  it('passes an early refusal to a client that is still sending', async () => {
+    let taken = 0
+    await start((incoming, outgoing) => {
+      incoming.on('data', (piece) => {
+        taken += piece.length
+        if (outgoing.headersSent) return
+        incoming.pause()
+        outgoing.writeHead(413, { 'content-type': 'application/json' }).end('{"error":"too big"}')
+      })
+    })
+    const agent = new Agent({ keepAlive: true })
+    const answer = await send(hop.url, { method: 'POST', body, agent })
+    expect([answer.status, answer.body.toString()]).toEqual([413, '{"error":"too big"}'])
+    expect(taken).toBeLessThan(body.length)
+    // The client's own connection is still good: its body was read to the end and thrown away.
+    const next = await send(hop.url, { method: 'POST', body: Buffer.from('x'), agent })
+    expect(next.status).toBe(413)
+    agent.destroy()
+  })
+
+  it('that the client stops sending is refused as stalled', async () => {
+    await start(collect, { idleTimeoutMs: 200 })
+    const sent = begin(hop.url, { method: 'POST', headers: { 'content-length': '10' } })
+    const response = new Promise<Awaited<ReturnType<typeof send>>>((resolve, reject) => {
+      sent.once('error', reject)
+      sent.once('response', (received) => resolve(readAnswer(received)))
+    })
+    sent.write('hello')
+    expect(errorCode(await response)).toBe('upload_stalled')
+    sent.destroy()
+  })
+
+  it('that the runtime stops taking ends as silence of the workspace', async () => {
+    await start(() => undefined, { idleTimeoutMs: 200 })
+    const answer = await send(hop.url, { method: 'POST', body })
+    expect([answer.status, errorCode(answer)]).toEqual([504, 'workspace_timeout'])
+  })
+
+  it('has the whole time for the answer from the end of its body on', async () => {
+    await start(
+      async (incoming, outgoing) => {
+        for await (const _ of incoming);
+        await delay(200)
+        outgoing.end('ok')
+      },
+      { headersTimeoutMs: 400, idleTimeoutMs: 400, connectTimeoutMs: 100 },
+    )
+    const sent = begin(hop.url, { method: 'POST' })
+    const status = new Promise<number>((resolve) => {
+      sent.once('response', (response) => resolve(response.statusCode ?? 0))
+    })
+    for (let index = 0; index < 10; index += 1) {
+      sent.write('.')
+      await delay(60)
+    }
+    sent.end()
+    expect(await status).toBe(200)
+  })
+})
+
+describe('an address that the rule refuses', () => {
+  const refuse = (refused: (address: string) => boolean) => (address: string) =>
+    refused(address) ? new AppError('agent_url_not_routable') : undefined
+
+  it('is not connected to when the URL spells it out', async () => {
+    await start((_, outgoing) => outgoing.end(), { checkAddress: refuse(() => true) })
+    expect(errorCode(await send(hop.url))).toBe('agent_url_not_routable')
+    expect(connections).toBe(0)
+  })
+
+  it('is not connected to when a name leads to it', async () => {
+    const url = await start((_, outgoing) => outgoing.end())
+    const named = await startByteHop(new URL(`http://localhost:${url.port}`), {
+      checkAddress: refuse(() => true),
+    })
+    expect(errorCode(await send(named.url))).toBe('agent_url_not_routable')
+    expect(connections).toBe(0)
+    await named.close()
+  })
+
+  it('gets no byte of a request when the lookup said otherwise', async () => {
+    const url = await start(() => undefined)
+    const bytes: number[] = []
+    origin.on('connection', (socket) => {
+      socket.once('close', () => bytes.push(socket.bytesRead))
+    })
+    // The first judgement is that of the lookup, the second that of the address reached.
+    let judgements = 0
+    const named = await startByteHop(new URL(`http://localhost:${url.port}`), {
+      checkAddress: refuse(() => {
+        judgements += 1
+        return connections > 0
+      }),
+    })
+    expect(errorCode(await send(named.url))).toBe('agent_url_not_routable')
+    await eventually(() => bytes.length === 1)
+    expect(bytes).toEqual([0])
+    expect(judgements).toBeGreaterThan(1)
+    await named.close()
+  })
+})
+
+describe('a workspace that is not there', () => {
+  it('is unreachable when nobody listens', async () => {
+    const url = await start((_, outgoing) => outgoing.end())
+    origin.close()
+    await once(origin, 'close')
+    expect(errorCode(await send(new URL(`/?${url.port}`, hop.url)))).toBe('workspace_unreachable')
+  })
+
+  it('is unreachable when its name does not resolve', async () => {
+    await start((_, outgoing) => outgoing.end())
+    const named = await startByteHop(new URL('http://no-such-host.invalid'))
+    expect(errorCode(await send(named.url))).toBe('workspace_unreachable')
+    await named.close()
+  })
+})
