@@ -8,6 +8,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import type { RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { assertLiteralAllowed, type CheckAddress } from './address-guard.ts'
 import { OnreadAgent } from './onread-agent.ts'
+import type { BodyLimit } from './request-body-pump.ts'
 import { RuntimeExchange, StaleConnectionError } from './runtime-exchange.ts'
 
 export type RuntimeRequest = {
@@ -17,6 +18,7 @@ export type RuntimeRequest = {
   readonly headers: Readonly<Record<string, string>>
   /** The client's request, moved with back-pressure. */
   readonly body?: IncomingMessage
+  readonly bodyLimit?: BodyLimit
 }
 
 export type RuntimeResponseHead = {
