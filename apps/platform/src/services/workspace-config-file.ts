@@ -6,7 +6,10 @@ export const CONFIG_FILE_NAME = 'config.yaml'
 
 /** The file's bytes, from what the workspace was created with. */
 export function workspaceConfigFile(
-  row: Pick<WorkspaceRow, 'name' | 'role' | 'tier' | 'model' | 'runtimeKind' | 'runtimeConfig'>,
+  row: Pick<
+    WorkspaceRow,
+    'name' | 'role' | 'tier' | 'model' | 'runtimeKind' | 'runtimeConfig' | 'maxConcurrentTasks'
+  >,
 ): Uint8Array {
   const config = {
     name: row.name,
@@ -14,7 +17,11 @@ export function workspaceConfigFile(
     tier: row.tier,
     runtime: row.runtimeKind,
     ...(row.model === null ? {} : { model: row.model }),
-    ...(row.runtimeConfig === null ? {} : { runtime_config: row.runtimeConfig }),
+    runtime_config: {
+      ...(typeof row.runtimeConfig === 'object' ? row.runtimeConfig : {}),
+      // The capacity that the platform assumes is the one that the agent has.
+      concurrency: row.maxConcurrentTasks,
+    },
   }
   return Buffer.from(stringify(config), 'utf8')
 }
