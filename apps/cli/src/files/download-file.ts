@@ -11,6 +11,7 @@ import { transportFailure } from '../http/transport-failure.ts'
 import type { Credentials } from '../platform/credentials.ts'
 import { type Progress, startProgress } from '../terminal/progress.ts'
 import type { Terminal } from '../terminal/terminal.ts'
+import { FileSink } from './file-sink.ts'
 import { openPartialDownload, type PartialDownload, type PartSource } from './partial-download.ts'
 import { type PublishMode, publishDownload } from './publish-download.ts'
 
@@ -213,11 +214,7 @@ async function receive(
   const progress = startProgress(context.terminal, label, totalBytes ?? 0)
   const meter = new Meter(progress, hash, startBytes)
   try {
-    const sink = part.handle.createWriteStream({
-      start: startBytes,
-      autoClose: false,
-      highWaterMark: HASH_BUFFER_BYTES,
-    })
+    const sink = new FileSink(part.handle, startBytes)
     await pump(context, { body: answer.body, meter, sink, endsSink: true })
   } finally {
     progress.stop()

@@ -3,8 +3,13 @@
  * for request bodies of any size (never `fetch`, design/performance 2). Redirects are never
  * followed: the bearer would go along. Deadlines are for silence, never for a whole transfer.
  */
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+} from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
 import type { Secret } from '@atrium/http-kit/secret'
 import { Agent, type Dispatcher, request } from 'undici'
@@ -110,10 +115,14 @@ export class PlatformClient {
     body: UploadBody,
   ): Promise<unknown> {
     const { signal, idleTimeoutMs, baseUrl } = this.#options
-    const send = baseUrl.protocol === 'https:' ? httpsRequest : httpRequest
+    const isTls = baseUrl.protocol === 'https:'
+    // With `Connection: close` a server that refuses early closes at once, and its answer is lost
+    // in the reset that our next bytes provoke. Kept alive, it reads on until we have stopped.
+    const agent = isTls ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
+    const send = isTls ? httpsRequest : httpRequest
     const outgoing = send(this.#url({ ...wanted, method: 'POST' }), {
       method: 'POST',
-      agent: false,
+      agent,
       signal,
       headers: {
         ...requestHeaders({ ...wanted, method: 'POST' }),
@@ -134,6 +143,7 @@ export class PlatformClient {
       throw transportFailure(thrown, this.origin, signal)
     } finally {
       outgoing.destroy()
+      agent.destroy()
     }
   }
 

@@ -1,0 +1,327 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  readBody,
+  type StandInExchange,
+  type StandInPlatform,
+  sendJson,
+  startStandInPlatform,
+} from '../../support/stand-in-platform.ts'
+import { cli, temporaryFolder, WORKSPACE_ID } from './cli-harness.ts'
+
+const ROW = { id: WORKSPACE_ID, name: 'hello', status: 'online', runtime: 'echo', url: null }
+const OTHER = { ...ROW, id: '91bc0000-0000-4000-8000-000000000002', name: 'other' }
+
+let platform: StandInPlatform | undefined
+
+afterEach(async () => {
+  await platform?.close()
+  platform = undefined
+})
+
+async function serve(handle: (exchange: StandInExchange) => void | Promise<void>) {
+  platform = await startStandInPlatform(handle)
+  return platform
+}
+
+function atrium(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return cli(args, { env: { ATRIUM_URL: platform?.url ?? '', ...env } })
+}
+
+describe('atrium workspaces ls', () => {
+  it('prints a table for people and the rows for programs', async () => {
+    await serve(({ response }) => sendJson(response, [ROW, OTHER]))
+    const table = await atrium(['workspaces', 'ls'])
+    expect(table.stdout.split('\n')[0]).toMatch(/^ID +NAME +STATUS +RUNTIME$/)
+    expect(table.stdout).toContain('hello  online  echo')
+    const json = await atrium(['workspaces', 'ls', '--json'])
+    expect(JSON.parse(json.stdout)).toEqual([ROW, OTHER])
+  })
+
+  it('sends ADMIN_TOKEN when there is one and nothing otherwise', async () => {
+    const server = await serve(({ response }) => sendJson(response, []))
+    await atrium(['workspaces', 'ls'])
+    await atrium(['workspaces', 'ls'], { ADMIN_TOKEN: 'the-admin-token' })
+    await atrium(['workspaces', 'ls'], { ATRIUM_TOKEN: 'a-workspace-token' })
+    expect(server.seen.map(({ headers }) => headers.authorization)).toEqual([
+      undefined,
+      'Bearer the-admin-token',
+      undefined,
+    ])
+  })
+
+  it('ends with 4 and a hint when a token is wanted, and prints no token', async () => {
+    await serve(({ response }) => {
+      sendJson(response, { error: 'invalid admin auth token', retryable: false }, 401)
+    })
+    const run = await atrium(['workspaces', 'ls'], { ADMIN_TOKEN: 'wrong-admin-token' })
+    expect(run.exitCode).toBe(4)
+    expect(run.stderr).toContain('ADMIN_TOKEN')
+    expect(run.stdout + run.stderr).not.toContain('wrong-admin-token')
+  })
+
+  it('ends with 5 when nobody listens', async () => {
+    const server = await serve(({ response }) => sendJson(response, []))
+    await server.close()
+    const run = await atrium(['workspaces', 'ls'])
+    expect(run.exitCode).toBe(5)
+    expect(run.stderr).toContain('no platform answers at')
+  })
+})
+
+describe('atrium workspaces create', () => {
+  it('sends the command of an exec workspace and waits until it is online', async () => {
+    let body: unknown
+    let looks = 0
+    await serve(async ({ request, response, line }) => {
+      if (line === 'POST /workspaces') {
+        body = JSON.parse(String(await readBody(request)))
+        return sendJson(response, { id: WORKSPACE_ID, status: 'provisioning' }, 201)
+      }
+      looks += 1
+      return sendJson(response, { ...ROW, status: looks < 4 ? 'provisioning' : 'online' })
+    })
+    const args = [
+      'workspaces',
+      'create',
+      'hello',
+      '--runtime',
+      'exec',
+      '--command',
+      '/usr/bin/node',
+    ]
+    const run = await atrium([
+      ...args,
+      '--arg',
+      'tool.mjs',
+      '--arg=--fast',
+      '--command-timeout',
+      '9',
+    ])
+    expect(run.exitCode).toBe(0)
+    expect(run.stdout).toMatch(new RegExp(`^${WORKSPACE_ID} {2}online after `))
+    expect(run.stderr).toContain('hello: provisioning')
+    expect(body).toEqual({
+      name: 'hello',
+      runtime: 'exec',
+      runtime_config: { command: '/usr/bin/node', args: ['tool.mjs', '--fast'], timeout: 9 },
+    })
+  })
+
+  it('fails with the reason, which stands in the list of the admin', async () => {
+    await serve(({ response, line }) => {
+      if (line === 'POST /workspaces') return sendJson(response, { id: WORKSPACE_ID }, 201)
+      const failed = { ...ROW, status: 'failed' }
+      if (line === 'GET /workspaces') {
+        return sendJson(response, [{ ...failed, last_sample_error: 'workspace start failed' }])
+      }
+      return sendJson(response, failed)
+    })
+    const run = await atrium(['workspaces', 'create', 'hello'])
+    expect(run.exitCode).toBe(1)
+    expect(run.stderr).toContain('failed: workspace start failed')
+    expect(run.stderr).toContain(`atrium workspaces logs ${WORKSPACE_ID}`)
+  })
+
+  it('gives up with 5 when it takes longer than --timeout', async () => {
+    await serve(({ response, line }) => {
+      if (line === 'POST /workspaces') return sendJson(response, { id: WORKSPACE_ID }, 201)
+      return sendJson(response, { ...ROW, status: 'provisioning' })
+    })
+    const run = await atrium(['workspaces', 'create', 'hello', '--timeout', '3'])
+    expect(run.exitCode).toBe(5)
+  })
+
+  it('returns the id at once with --no-wait', async () => {
+    const server = await serve(({ response }) => sendJson(response, { id: WORKSPACE_ID }, 201))
+    const run = await atrium(['workspaces', 'create', 'hello', '--no-wait', '--quiet'])
+    expect([run.stdout, run.stderr]).toEqual([`${WORKSPACE_ID}\n`, ''])
+    expect(server.seen).toHaveLength(1)
+  })
+})
+
+describe('atrium workspaces rm', () => {
+  it('finds by name, and purges unless told not to', async () => {
+    const queries: string[] = []
+    await serve(({ response, line, url }) => {
+      if (line === 'GET /workspaces') return sendJson(response, [ROW, OTHER])
+      queries.push(`${line}${url.search}`)
+      return sendJson(response, { status: 'purged', cascade_deleted: 0 })
+    })
+    expect((await atrium(['workspaces', 'rm', 'hello', '91bc'])).exitCode).toBe(0)
+    await atrium(['workspaces', 'rm', WORKSPACE_ID, '--cascade', '--no-purge'])
+    expect(queries).toEqual([
+      `DELETE /workspaces/${WORKSPACE_ID}?purge=true`,
+      `DELETE /workspaces/${OTHER.id}?purge=true`,
+      `DELETE /workspaces/${WORKSPACE_ID}?confirm=true`,
+    ])
+  })
+
+  it('does not remove what is below a workspace without being told', async () => {
+    await serve(({ response }) => {
+      sendJson(response, { error: 'workspace has children', status: 'confirmation_required' }, 409)
+    })
+    const run = await atrium(['workspaces', 'rm', WORKSPACE_ID])
+    expect(run.exitCode).toBe(1)
+    expect(run.stderr).toContain('--cascade')
+  })
+
+  it('ends with 3 for a workspace that is not there', async () => {
+    await serve(({ response }) => sendJson(response, [ROW]))
+    expect((await atrium(['workspaces', 'rm', 'nobody'])).exitCode).toBe(3)
+  })
+})
+
+describe('atrium workspaces logs', () => {
+  it('prints the last lines, disarmed on a terminal', async () => {
+    await serve(({ response }) =>
+      sendJson(response, { output: 'one\n\u001b[31mtwo\u001b[0m\nthree\n' }),
+    )
+    const args = ['workspaces', 'logs', WORKSPACE_ID, '--tail', '2']
+    const run = await cli(args, { env: { ATRIUM_URL: platform?.url ?? '' }, isTTY: true })
+    expect(run.stdout).toBe('two\nthree\n')
+  })
+
+  it('follows what is added until interrupted', async () => {
+    const outputs = ['a\nb\n', 'a\nb\nc\n', 'b\nc\nd\n']
+    const interrupt = new AbortController()
+    await serve(({ response }) => {
+      const output = outputs.shift()
+      if (output === undefined) interrupt.abort()
+      sendJson(response, { output: output ?? '' })
+    })
+    const run = await cli(['workspaces', 'logs', WORKSPACE_ID, '--follow'], {
+      env: { ATRIUM_URL: platform?.url ?? '' },
+      signal: interrupt.signal,
+    })
+    expect(run.exitCode).toBe(130)
+    expect(run.stdout).toBe('a\nb\nc\nd\n')
+  })
+})
+
+describe('credentials', () => {
+  const upload = ['upload', WORKSPACE_ID, '/proc/version']
+
+  it('mints one test token per invocation when nothing is set', async () => {
+    const server = await serve(async ({ request, response, line }) => {
+      if (line.endsWith('/test-token')) {
+        return sendJson(response, { auth_token: 'minted-token', workspace_id: WORKSPACE_ID })
+      }
+      await readBody(request)
+      const parts = [1, 2].map((n) => ({
+        kind: 'file',
+        file: { uri: `workspace:/workspace/${n}`, name: `${n}` },
+      }))
+      if (line.endsWith('/a2a')) {
+        return sendJson(response, { jsonrpc: '2.0', id: 1, result: { kind: 'message', parts } })
+      }
+      response.end('content')
+    })
+    const folder = await temporaryFolder()
+    try {
+      const run = await atrium(['send', WORKSPACE_ID, 'hi', '--out', folder.path])
+      expect(run.exitCode).toBe(0)
+      expect(server.seen.map(({ line }) => line.split('/').at(-1))).toEqual([
+        'test-token',
+        'a2a',
+        'download',
+        'download',
+      ])
+      expect(server.seen[3]?.headers.authorization).toBe('Bearer minted-token')
+      expect(run.stdout + run.stderr).not.toContain('minted-token')
+    } finally {
+      await folder.remove()
+    }
+  })
+
+  it('ends with 4 when the platform mints for nobody, with 3 when there is no such workspace', async () => {
+    let body: object = { error: 'not found', code: 'not_found', retryable: false }
+    await serve(({ response }) => sendJson(response, body, 404))
+    const folder = await temporaryFolder()
+    try {
+      await writeFile(join(folder.path, 'a'), 'x')
+      const args = ['upload', WORKSPACE_ID, join(folder.path, 'a')]
+      expect((await atrium(args)).exitCode).toBe(4)
+      body = { error: 'workspace not found', code: 'workspace_not_found', retryable: false }
+      expect((await atrium(args)).exitCode).toBe(3)
+    } finally {
+      await folder.remove()
+    }
+  })
+
+  it('refuses a token that cannot stand in a header, without quoting it', async () => {
+    await serve(({ response }) => sendJson(response, {}))
+    const run = await atrium(upload, { ATRIUM_TOKEN: 'line\nbreak-token' })
+    expect(run.exitCode).toBe(2)
+    expect(run.stderr).not.toContain('break-token')
+  })
+})
+
+describe('which platform', () => {
+  it('finds the one that runs out of the project, while its process lives', async () => {
+    const server = await serve(({ response }) => sendJson(response, []))
+    const folder = await temporaryFolder()
+    try {
+      await mkdir(join(folder.path, '.atrium'))
+      const record = JSON.stringify({ url: server.url, pid: 4242 })
+      await writeFile(join(folder.path, '.atrium', 'platform.json'), record)
+      const options = { projectRoot: folder.path, alivePids: [4242] }
+      expect((await cli(['workspaces', 'ls'], options)).exitCode).toBe(0)
+      expect(server.seen).toHaveLength(1)
+      const inDataDir = {
+        env: { ATRIUM_DATA_DIR: join(folder.path, '.atrium') },
+        alivePids: [4242],
+      }
+      expect((await cli(['workspaces', 'ls'], inDataDir)).exitCode).toBe(0)
+      await cli(['workspaces', 'ls'], { projectRoot: folder.path })
+      expect(server.seen).toHaveLength(2)
+    } finally {
+      await folder.remove()
+    }
+  })
+
+  it('does not send anything to an address elsewhere that a file names', async () => {
+    const folder = await temporaryFolder()
+    try {
+      await mkdir(join(folder.path, '.atrium'))
+      const record = JSON.stringify({ url: 'http://evil.example:1' })
+      await writeFile(join(folder.path, '.atrium', 'platform.json'), record)
+      const env = { ADMIN_TOKEN: 'the-admin-token' }
+      const run = await cli(['workspaces', 'ls'], { projectRoot: folder.path, env })
+      expect(run.stderr).not.toContain('evil.example')
+    } finally {
+      await folder.remove()
+    }
+  })
+
+  it.each(['ftp://127.0.0.1', 'not a url', 'http://user:word@127.0.0.1/'])(
+    'refuses %s',
+    async (url) => {
+      const run = await cli(['--url', url, 'workspaces', 'ls'])
+      expect(run.exitCode).toBe(2)
+      expect(run.stderr).not.toContain('word@')
+    },
+  )
+
+  it('keeps a base path', async () => {
+    const server = await serve(({ response }) => sendJson(response, []))
+    await cli(['workspaces', 'ls', '--url', `${server.url}/atrium/`])
+    expect(server.seen[0]?.line).toBe('GET /atrium/workspaces')
+  })
+})
+
+describe('the command line', () => {
+  it.each([
+    [[], 2],
+    [['--help'], 0],
+    [['send', '--help'], 0],
+    [['nonsense'], 2],
+    [['workspaces', 'ls', '--nonsense'], 2],
+    [['upload', WORKSPACE_ID], 2],
+    [['workspaces', 'logs', WORKSPACE_ID, '--tail', 'many'], 2],
+    [['workspaces', 'create', 'x', '--arg', 'y'], 2],
+  ])('ends %j with %i', async (args, exitCode) => {
+    expect((await cli(args)).exitCode).toBe(exitCode)
+  })
+})
