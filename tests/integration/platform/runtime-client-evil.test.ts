@@ -3,15 +3,15 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type ByteHop, startByteHop } from '../../support/byte-hop.ts'
 import { eventually } from '../../support/eventually.ts'
 import { EVIL_BEHAVIOURS, type EvilBehaviour, EvilWorkspace } from '../../support/evil-workspace.ts'
-import { errorCode, open, send } from '../../support/raw-client.ts'
+import { begin, errorCode, open, send } from '../../support/raw-client.ts'
 
 const IDLE_MS = 300
 let evil: EvilWorkspace
 let hop: ByteHop
 
-async function start(behaviour: EvilBehaviour): Promise<void> {
+async function start(behaviour: EvilBehaviour, timeoutMs = IDLE_MS): Promise<void> {
   evil = await EvilWorkspace.start(behaviour)
-  hop = await startByteHop(evil.url, { headersTimeoutMs: IDLE_MS, idleTimeoutMs: IDLE_MS })
+  hop = await startByteHop(evil.url, { headersTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs })
 }
 
 afterEach(async () => {
@@ -96,6 +96,18 @@ describe('a workspace that plays endless-body', () => {
     const response = await open(new URL('/x', hop.url))
     response.destroy()
     await eventually(() => evil.openConnections === 0, IDLE_MS / 2)
+  })
+})
+
+describe('a workspace that plays never-answers', () => {
+  it('loses its connection at once when the client leaves', async () => {
+    await start('never-answers', 30_000)
+    const sent = begin(new URL('/x', hop.url))
+    sent.once('error', () => sent.destroy())
+    sent.end()
+    await eventually(() => evil.openConnections === 1)
+    sent.destroy()
+    await eventually(() => evil.openConnections === 0, 1_000)
   })
 })
 

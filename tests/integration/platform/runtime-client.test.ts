@@ -252,6 +252,27 @@ describe('an upload', () => {
     agent.destroy()
   })
 
+  it('passes an early refusal to a client that sends slowly and looks up only at its end', async () => {
+    await start((incoming, outgoing) => {
+      incoming.once('data', () => outgoing.writeHead(413, { 'content-length': 2 }).end('no'))
+    })
+    const pieces = 12
+    const headers = { 'content-length': String(pieces * 1000) }
+    const sent = begin(hop.url, { method: 'POST', headers })
+    const response = once(sent, 'response')
+    for (let index = 0; index < pieces; index += 1) {
+      // Rejects when the connection is cut under the client.
+      await new Promise<void>((resolve, reject) => {
+        sent.write(body.subarray(0, 1000), (error) => (error ? reject(error) : resolve()))
+      })
+      await delay(100)
+    }
+    sent.end()
+    const [received] = await response
+    const answer = await readAnswer(received)
+    expect([answer.status, answer.body.toString(), answer.isComplete]).toEqual([413, 'no', true])
+  })
+
   it('that the client stops sending is refused as stalled', async () => {
     await start(collect, { idleTimeoutMs: 200 })
     const sent = begin(hop.url, { method: 'POST', headers: { 'content-length': '10' } })
@@ -289,6 +310,34 @@ describe('an upload', () => {
     }
     sent.end()
     expect(await status).toBe(200)
+  })
+})
+
+describe('RuntimeClient.forward by itself', () => {
+  it('destroys the answer to the client when the workspace breaks off', async () => {
+    const url = await start((_, outgoing) => {
+      outgoing.writeHead(200, { 'content-length': 100 })
+      outgoing.write('short', () => outgoing.destroy())
+    })
+    const failures: unknown[] = []
+    const front = createServer(async (incoming, outgoing) => {
+      const exchange = { incoming, outgoing, signal: new AbortController().signal }
+      await hop.client
+        .forward({ url, method: 'GET', headers: {} }, exchange, () => ({
+          status: 200,
+          headers: { 'content-length': '100' },
+        }))
+        .catch((error: unknown) => failures.push(error))
+    })
+    front.listen(0, '127.0.0.1')
+    await once(front, 'listening')
+    const address = front.address()
+    if (address === null || typeof address === 'string') throw new Error('not listening')
+    const answer = await send(new URL(`http://127.0.0.1:${address.port}`)).catch(() => undefined)
+    expect(answer?.isComplete ?? false).toBe(false)
+    expect(failures).toHaveLength(1)
+    front.close()
+    front.closeAllConnections()
   })
 })
 
