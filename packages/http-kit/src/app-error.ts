@@ -13,6 +13,7 @@ type ErrorEntry = {
     | 403
     | 404
     | 405
+    | 408
     | 409
     | 412
     | 413
@@ -41,6 +42,7 @@ export const ERROR_TABLE = {
   invalid_query: { status: 400, text: 'invalid query', retryable: false },
   not_found: { status: 404, text: 'not found', retryable: false },
   method_not_allowed: { status: 405, text: 'method not allowed', retryable: false },
+  request_timeout: { status: 408, text: 'request body did not arrive in time', retryable: true },
   payload_too_large: { status: 413, text: 'payload too large', retryable: false },
   range_not_satisfiable: { status: 416, text: 'range not satisfiable', retryable: false },
   internal: { status: 500, text: 'internal error', retryable: false },

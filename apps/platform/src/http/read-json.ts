@@ -2,23 +2,34 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Context } from 'hono'
 
+/** File transfers have no total deadline; a JSON body that takes this long is somebody holding on. */
+const BODY_DEADLINE_MS = 30_000
+
 /**
- * The whole body, at most `maxBytes`. Throws `payload_too_large`: a longer one is refused, never
- * cut (wart W30).
+ * The whole body, at most `maxBytes`. Throws `payload_too_large` (a longer one is refused, never
+ * cut: wart W30) and `request_timeout`.
  */
 export async function readBody(c: Context, maxBytes: number): Promise<Buffer> {
   const declared = Number(c.req.header('content-length') ?? 0)
   if (declared > maxBytes) throw new AppError('payload_too_large')
-  const body = c.req.raw.body
-  if (body === null) return Buffer.alloc(0)
+  const reader = c.req.raw.body?.getReader()
+  if (reader === undefined) return Buffer.alloc(0)
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new AppError('request_timeout')), BODY_DEADLINE_MS)
   const pieces: Uint8Array[] = []
   let total = 0
-  for await (const piece of body) {
-    total += piece.byteLength
-    if (total > maxBytes) throw new AppError('payload_too_large')
-    pieces.push(piece)
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise])
+      if (done) return Buffer.concat(pieces)
+      total += value.byteLength
+      if (total > maxBytes) throw new AppError('payload_too_large')
+      pieces.push(value)
+    }
+  } finally {
+    clearTimeout(timer)
+    reader.releaseLock()
   }
-  return Buffer.concat(pieces)
 }
 
 /** The body as JSON. Throws `invalid_request_body`, `payload_too_large`. */

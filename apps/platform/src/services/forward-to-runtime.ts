@@ -40,7 +40,8 @@ export async function forwardToRuntime(deps: ForwardDeps, forward: Forward): Pro
   const { operation, target, exchange } = forward
   const { incoming } = exchange
   const method = operation.methods.find((each) => each === incoming.method)
-  if (method === undefined) throw new AppError('method_not_allowed')
+  if (method === undefined)
+    throw new AppError('internal', { internal: 'route and operation disagree' })
   const url = urlBelow(target.endpoint.url, operation.path, forward.query)
   const client = target.endpoint.isTrusted ? deps.trustedClient : deps.guardedClient
   await client.forward(
