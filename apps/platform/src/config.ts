@@ -32,6 +32,9 @@ const environment = z.object({
   ATRIUM_ENABLE_TEST_TOKENS: flag.optional(),
   ATRIUM_OPEN_WORKSPACE_SCOPE: flag.default(false),
   ATRIUM_DATA_DIR: z.string().min(1).default('.atrium'),
+  PATH: z.string().optional(),
+  LANG: z.string().optional(),
+  TZ: z.string().optional(),
   ATRIUM_PROVISIONER: z.enum(['process', 'none']).default('process'),
   PLATFORM_URL: z.url().optional(),
   EXTERNAL_PLATFORM_URL: z.url().optional(),
@@ -70,6 +73,8 @@ export type Config = {
   readonly encryptionKey: Buffer | undefined
   readonly dataDir: string
   readonly provisioner: 'process' | 'none'
+  /** All that a local workspace takes over from the platform's own environment. */
+  readonly inheritedEnv: Readonly<Partial<Record<'PATH' | 'LANG' | 'TZ', string>>>
   /** How workspaces reach the platform; undefined: the address it listens on. */
   readonly platformUrl: string | undefined
   readonly externalPlatformUrl: string | undefined
@@ -127,6 +132,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     encryptionKey,
     dataDir: resolve(values.ATRIUM_DATA_DIR),
     provisioner: values.ATRIUM_PROVISIONER,
+    inheritedEnv: inheritedEnvOf(values),
     platformUrl: values.PLATFORM_URL?.replace(/\/+$/, ''),
     externalPlatformUrl: values.EXTERNAL_PLATFORM_URL?.replace(/\/+$/, ''),
     agentAddresses: {
@@ -145,6 +151,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     agentTimeoutMs: values.ATRIUM_AGENT_TIMEOUT_MS,
     logLevel: values.LOG_LEVEL,
   })
+}
+
+function inheritedEnvOf(values: Values): Config['inheritedEnv'] {
+  const names = ['PATH', 'LANG', 'TZ'] as const
+  return Object.fromEntries(
+    names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])),
+  )
 }
 
 function databaseOf(values: Values, isDevelopment: boolean): Config['database'] {

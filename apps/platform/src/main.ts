@@ -55,6 +55,7 @@ async function start({ config, log, undo, shutdown }: Start) {
       ids: systemIds,
       runtimeEntry: RUNTIME_ENTRY,
       nodePath: process.execPath,
+      inheritedEnv: config.inheritedEnv,
     }),
     ownUrl: () => ownUrl(config, listening),
     isShuttingDown: () => shutdown.aborted,
