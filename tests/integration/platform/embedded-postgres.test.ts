@@ -96,7 +96,7 @@ async function startOrphan(): Promise<ChildProcess> {
     ({ prefix }) => !prefix.includes('setpriv'),
   )
   const [command = '', ...args] = [...(plain?.prefix ?? []), binary, '-D', pgdata()]
-  const orphan = spawn(command, [...args, '-p', '1', '-c', 'listen_addresses=', '-k', ''], {
+  const orphan = spawn(command, [...args, '-p', '1', '-c', 'listen_addresses=', '-k', home], {
     detached: true,
     stdio: 'ignore',
   })

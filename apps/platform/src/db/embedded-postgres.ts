@@ -10,7 +10,7 @@ import { postgresBinaries } from './embedded-postgres/binaries.ts'
 import { CLUSTER_USER, prepareCluster } from './embedded-postgres/cluster.ts'
 import { hasErrorCode } from './embedded-postgres/error-code.ts'
 import { type FolderLock, lockFolder } from './embedded-postgres/folder-lock.ts'
-import { chooseLauncher, launchersFor } from './embedded-postgres/launcher.ts'
+import { chooseLauncher, type Launcher, launchersFor } from './embedded-postgres/launcher.ts'
 import { stopOrphanServers } from './embedded-postgres/orphan-servers.ts'
 import { type ServerProcess, spawnServer } from './embedded-postgres/server-process.ts'
 
@@ -30,6 +30,8 @@ export type EmbeddedPostgresOptions = {
   readonly logFile?: string
   /** Default true. false gives up crash safety for speed, for databases nobody will miss. */
   readonly isDurable?: boolean
+  /** The ways to run the server, best first; default: those of this machine. */
+  readonly launchers?: readonly Launcher[]
   readonly clock?: Clock
 }
 
@@ -68,8 +70,8 @@ async function startLocked(
   const logFile = options.logFile ?? join(dataDir, 'server.log')
   await stopOrphanServers(pgdata, log, clock)
   const binaries = await postgresBinaries()
-  const uid = process.getuid?.() ?? -1
-  const launcher = await chooseLauncher(await launchersFor(uid), binaries.postgres, dataDir)
+  const launchers = options.launchers ?? (await launchersFor(process.getuid?.() ?? -1))
+  const launcher = await chooseLauncher(launchers, binaries.postgres, dataDir)
   const paths = { pgdata, passwordFile: join(dataDir, 'password') }
   const password = await prepareCluster(paths, { binaries, launcher, isDurable, uniqueName })
   await rotateLog(logFile)

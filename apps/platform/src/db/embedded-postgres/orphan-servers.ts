@@ -15,6 +15,9 @@ const ESCALATION = [
   { signal: 'SIGKILL', withinMs: 5_000 },
 ] as const
 
+/** Processes without a postmaster have noticed by now, unless they hang. */
+const LEADERLESS_MS = 2_000
+
 /**
  * Stops every server process that still works in `pgdata` and removes what they left in the way.
  * Call only while holding the folder's lock. Throws when a process cannot be stopped.
@@ -29,7 +32,8 @@ export async function stopOrphanServers(pgdata: string, log: Logger, clock: Cloc
     const told = postmaster === undefined || signal === 'SIGKILL' ? pids : [postmaster]
     log.warn({ pids, signal }, 'database.orphan_found')
     for (const pid of told) signalIfThere(pid, signal)
-    await waitUntil(async () => (await serversOf(pgdata)).length === 0, withinMs, clock)
+    const patienceMs = postmaster === undefined ? LEADERLESS_MS : withinMs
+    await waitUntil(async () => (await serversOf(pgdata)).length === 0, patienceMs, clock)
   }
   const left = await serversOf(pgdata)
   if (left.length > 0) {
