@@ -1,0 +1,53 @@
+/**
+ * @module Single steps on numeric file descriptors, relative to a directory that is held open:
+ * Node has no openat, but `/proc/self/fd/<fd>/<name>` resolves to the pinned directory and one
+ * name (design/path-safety 1). Numbers and not FileHandles: a handle that is collected closes a
+ * number that by then may be somebody else's.
+ */
+import { type BigIntStats, constants, fstatSync, open, readlinkSync } from 'node:fs'
+import { promisify } from 'node:util'
+
+/** Missing from `fs.constants`. Names an inode without opening it: no driver, no FIFO is touched. */
+export const O_PATH = 0o10000000
+
+const openPath = promisify(open)
+
+/** The path under which the kernel finds what `fd` is, or `name` in the directory that it is. */
+export function procPath(fd: number, name?: string): string {
+  return name === undefined ? `/proc/self/fd/${fd}` : `/proc/self/fd/${fd}/${name}`
+}
+
+/** Opens one name in a directory, following nothing. Rejects with the system's error. */
+export function openAt(directory: number, name: string, flags: number): Promise<number> {
+  return openPath(procPath(directory, name), flags | constants.O_NOFOLLOW)
+}
+
+// Nobody but us, until the file is whole.
+const PRIVATE_MODE = 0o600
+
+/** Creates a file for writing that did not exist under any form, dangling links included. */
+export function createAt(directory: number, name: string): Promise<number> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  return openPath(procPath(directory, name), flags, PRIVATE_MODE)
+}
+
+/** Opens what `fd` already names, with other access; there is no name that could be swapped. */
+export function reopen(fd: number, flags: number): Promise<number> {
+  return openPath(procPath(fd), flags)
+}
+
+/** Where the thing behind `fd` is now; ends in ` (deleted)` when it is nowhere. */
+export function currentPathOf(fd: number): string {
+  return readlinkSync(procPath(fd))
+}
+
+export function statOf(fd: number): BigIntStats {
+  return fstatSync(fd, { bigint: true })
+}
+
+/** The errno name of a system error, `''` for anything else. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : ''
+}

@@ -1,0 +1,67 @@
+/** @module Everything below `/internal` that lasts longer than a request, built once (H10). */
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { Logger } from 'pino'
+import { BufferPool } from './buffer-pool.ts'
+import { ContainedRoots, type RootDirectories } from './contained-roots.ts'
+import { UploadFolder } from './upload-folder.ts'
+import { UploadSweep } from './upload-sweep.job.ts'
+
+export type UploadLimits = {
+  readonly maxFileBytes: number
+  readonly maxRequestBytes: number
+  readonly maxFiles: number
+}
+
+export type FilePlaneOptions = {
+  /** Absolute directories behind the wire's roots; identity in a container. */
+  readonly directories: RootDirectories
+  /** Where `.auth_token` and `.platform_inbound_secret` are; the configs root when absent. */
+  readonly credentialsDirectory?: string
+  readonly limits: UploadLimits
+  /** Whether a stored upload survives a power cut; off only to measure what that costs. */
+  readonly isFsyncOn: boolean
+  /** A transfer in which no byte moves for so long is broken off, in either direction. */
+  readonly idleTimeoutMs: number
+  readonly log: Logger
+  readonly clock: Clock
+  readonly ids: Ids
+}
+
+export type FilePlane = {
+  readonly roots: ContainedRoots
+  readonly uploads: UploadFolder
+  /** Not started: `main.ts` does, and stops it before `close`. */
+  readonly sweep: UploadSweep
+  readonly buffers: BufferPool
+  readonly limits: UploadLimits
+  readonly idleTimeoutMs: number
+  /** Gives the pinned directories back; nothing may be in flight any more. */
+  close(): void
+}
+
+/**
+ * Pins the roots and builds what works on them. Throws when `/proc` is not mounted or a root is
+ * not a directory: without them no answer could be trusted.
+ */
+export function openFilePlane(options: FilePlaneOptions): FilePlane {
+  const { log, clock, ids, isFsyncOn } = options
+  const roots = ContainedRoots.pin(
+    options.directories,
+    options.credentialsDirectory ?? options.directories.configs,
+  )
+  const uploads = new UploadFolder({
+    roots,
+    ids,
+    isFsyncOn,
+    onLeftover: (error) => log.warn({ err: error }, 'upload.leftover'),
+  })
+  return {
+    roots,
+    uploads,
+    sweep: new UploadSweep({ uploads, clock, log }),
+    buffers: new BufferPool(),
+    limits: options.limits,
+    idleTimeoutMs: options.idleTimeoutMs,
+    close: () => roots.close(),
+  }
+}

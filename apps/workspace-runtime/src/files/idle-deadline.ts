@@ -1,0 +1,18 @@
+/** @module A deadline for silence, never for the whole transfer (design/architecture 5). */
+
+/** Calls `onIdle` once when `progress` was not called for `timeoutMs`. Stop it in `finally`. */
+export class IdleDeadline {
+  readonly #timer: NodeJS.Timeout
+
+  constructor(timeoutMs: number, onIdle: () => void) {
+    this.#timer = setTimeout(onIdle, timeoutMs)
+  }
+
+  progress(): void {
+    this.#timer.refresh()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+}

@@ -1,0 +1,16 @@
+/** @module What a system error means while something is being stored. */
+import { AppError, type ErrorCode } from '@atrium/http-kit/app-error'
+import { errorCode } from './descriptor.ts'
+
+// No room, rather than something broken: worth another try once somebody made some.
+const STORAGE_FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/** `insufficient_storage` when there is no room, `otherwise` when not; an AppError stays itself. */
+export function storageFailure(
+  error: unknown,
+  otherwise: ErrorCode = 'upload_write_failed',
+): AppError {
+  if (error instanceof AppError) return error
+  const code = STORAGE_FULL.has(errorCode(error)) ? 'insufficient_storage' : otherwise
+  return new AppError(code, { cause: error })
+}

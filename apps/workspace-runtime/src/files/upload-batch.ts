@@ -1,0 +1,143 @@
+/** @module Files that become visible together or not at all (design/path-safety 1b). */
+import { closeSync, fsync, unlink } from 'node:fs'
+import { promisify } from 'node:util'
+import { AppError } from '@atrium/http-kit/app-error'
+import type { Ids } from '@atrium/http-kit/clock'
+import { passiveTypeFor } from '@atrium/http-kit/file-response'
+import { safeFileName, storedName } from '@atrium/path-safety/file-name'
+import {
+  type StoredFile,
+  UPLOADS_DIR,
+  WORKSPACE_URI_SCHEME,
+} from '@atrium/runtime-contract/file-transfer'
+import { procPath } from './descriptor.ts'
+import { publishName } from './publish-name.ts'
+import { storageFailure } from './storage-failure.ts'
+import { TemporaryFile } from './temporary-file.ts'
+
+const syncFile = promisify(fsync)
+const removeName = promisify(unlink)
+
+const TEMPORARY_ID_BYTES = 12
+const STORED_ID_BYTES = 16
+/** With 128 random bits the first is enough; a second look costs nothing. */
+const MAX_NAMES = 3
+
+export type FileDescription = {
+  /** As somebody else called it; stored and shown under its safe form. */
+  readonly name: string
+  /** As it was declared; guessed from the name otherwise. */
+  readonly mimeType: string | undefined
+}
+
+type Entry = { readonly description: FileDescription; readonly file: TemporaryFile }
+
+export type UploadBatchDeps = {
+  /** The folder; closed by `dispose`. */
+  readonly directory: number
+  readonly ids: Ids
+  readonly isFsyncOn: boolean
+  readonly live: Set<string>
+  readonly onLeftover: (error: unknown) => void
+}
+
+export class UploadBatch {
+  readonly #deps: UploadBatchDeps
+  readonly #entries: Entry[] = []
+  #isDisposed = false
+
+  constructor(deps: UploadBatchDeps) {
+    this.#deps = deps
+  }
+
+  /** A new hidden file; its place in the answer is the order of these calls. */
+  async add(description: FileDescription): Promise<TemporaryFile> {
+    const { directory, ids, live } = this.#deps
+    const name = `.up-${ids.hex(TEMPORARY_ID_BYTES)}.part`
+    live.add(name)
+    try {
+      const file = await TemporaryFile.create(directory, name)
+      this.#entries.push({ description, file })
+      return file
+    } catch (error) {
+      live.delete(name)
+      throw storageFailure(error)
+    }
+  }
+
+  /**
+   * Publishes every file, in order. Throws `insufficient_storage`, `upload_write_failed` or
+   * `upload_collision`; then none of them is there.
+   */
+  async commit(): Promise<StoredFile[]> {
+    const published: string[] = []
+    try {
+      const digests: string[] = []
+      for (const { file } of this.#entries) digests.push(await file.finish(this.#deps))
+      const stored: StoredFile[] = []
+      for (const [index, entry] of this.#entries.entries()) {
+        const name = await this.#publish(entry)
+        published.push(name)
+        stored.push(storedFile(entry, name, digests[index] ?? ''))
+      }
+      if (this.#deps.isFsyncOn) await syncFile(this.#deps.directory)
+      return stored
+    } catch (error) {
+      await this.#withdraw(published)
+      throw storageFailure(error)
+    }
+  }
+
+  /** Removes every hidden name and gives all descriptors back. Idempotent, never throws. */
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return
+    this.#isDisposed = true
+    const { live, onLeftover, directory } = this.#deps
+    for (const { file } of this.#entries) {
+      try {
+        await file.dispose()
+      } catch (error) {
+        onLeftover(error)
+      }
+      live.delete(file.name)
+    }
+    closeSync(directory)
+  }
+
+  async #publish({ description, file }: Entry): Promise<string> {
+    const { directory, ids } = this.#deps
+    const safeName = safeFileName(description.name)
+    for (let attempt = 0; attempt < MAX_NAMES; attempt += 1) {
+      const finalName = storedName(ids.hex(STORED_ID_BYTES), safeName)
+      const publication = { directory, temporaryName: file.name, fd: file.fd, finalName }
+      if (await publishName(publication)) return finalName
+    }
+    throw new AppError('upload_collision')
+  }
+
+  async #withdraw(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      try {
+        await removeName(procPath(this.#deps.directory, name))
+      } catch (error) {
+        this.#deps.onLeftover(error)
+      }
+    }
+  }
+}
+
+function storedFile({ description, file }: Entry, name: string, sha256: string): StoredFile {
+  const safeName = safeFileName(description.name)
+  return {
+    uri: `${WORKSPACE_URI_SCHEME}${UPLOADS_DIR}/${name}`,
+    name: safeName,
+    mimeType: description.mimeType ?? guessedType(safeName),
+    size: file.size,
+    sha256,
+  }
+}
+
+/** Without parameters: whose encoding it is, nobody said. */
+function guessedType(name: string): string {
+  return passiveTypeFor(name)?.split(';', 1)[0] ?? ''
+}

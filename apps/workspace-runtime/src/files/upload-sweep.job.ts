@@ -1,0 +1,101 @@
+/** @module Removes what a killed process left half received (design/path-safety 1b). */
+import { closeSync, lstatSync, unlink } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { geteuid } from 'node:process'
+import { promisify } from 'node:util'
+import type { Clock } from '@atrium/http-kit/clock'
+import { UPLOAD_TEMPORARY_NAME } from '@atrium/path-safety/workspace-path'
+import type { Logger } from 'pino'
+import { errorCode, procPath } from './descriptor.ts'
+import type { UploadFolder } from './upload-folder.ts'
+
+const removeName = promisify(unlink)
+
+const HOUR_MS = 3_600_000
+/** Long after any transfer that still moves: its file is written to. */
+const STALE_AFTER_MS = HOUR_MS
+
+export type UploadSweepDeps = {
+  readonly uploads: UploadFolder
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** At start and hourly; a pass that fails is logged, and the next one comes all the same (H35). */
+export class UploadSweep {
+  readonly name = 'upload-sweep'
+  readonly everyMs = HOUR_MS
+  readonly #deps: UploadSweepDeps
+  readonly #stopped = new AbortController()
+  #loop: Promise<void> | undefined
+
+  constructor(deps: UploadSweepDeps) {
+    this.#deps = deps
+  }
+
+  start(): void {
+    this.#loop ??= this.#repeat()
+  }
+
+  /** Resolves when no pass is running any more. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    await this.#loop
+  }
+
+  /** One pass. Returns how many leftovers were removed; throws `uploads_dir_failed`. */
+  async run(signal: AbortSignal = this.#stopped.signal): Promise<{ removed: number }> {
+    const directory = await this.#deps.uploads.openExisting()
+    if (directory === undefined) return { removed: 0 }
+    let removed = 0
+    try {
+      for (const name of await readdir(procPath(directory))) {
+        if (signal.aborted) break
+        if (this.#isLeftover(directory, name) && (await remove(directory, name))) removed += 1
+      }
+    } finally {
+      closeSync(directory)
+    }
+    if (removed > 0) this.#deps.log.info({ removed }, 'upload.swept')
+    return { removed }
+  }
+
+  async #repeat(): Promise<void> {
+    const { signal } = this.#stopped
+    while (!signal.aborted) {
+      try {
+        await this.run(signal)
+      } catch (error) {
+        this.#deps.log.warn({ err: error }, 'upload.sweep_failed')
+      }
+      await this.#pause(signal)
+    }
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#deps.clock.sleep(this.everyMs, signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  /** Ours by name, kind, owner and age, and not being written by this very process. */
+  #isLeftover(directory: number, name: string): boolean {
+    if (!UPLOAD_TEMPORARY_NAME.test(name) || this.#deps.uploads.isLive(name)) return false
+    const stat = lstatSync(procPath(directory, name), { throwIfNoEntry: false })
+    if (stat === undefined || !stat.isFile() || stat.uid !== geteuid?.()) return false
+    return this.#deps.clock.now().getTime() - stat.mtimeMs > STALE_AFTER_MS
+  }
+}
+
+async function remove(directory: number, name: string): Promise<boolean> {
+  try {
+    await removeName(procPath(directory, name))
+    return true
+  } catch (error) {
+    // Somebody else swept at the same time.
+    if (errorCode(error) === 'ENOENT') return false
+    throw error
+  }
+}
