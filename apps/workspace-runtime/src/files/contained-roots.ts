@@ -6,8 +6,6 @@ import {
   type AllowedRoot,
   AUTH_TOKEN_FILE,
   INBOUND_SECRET_FILE,
-  AUTH_TOKEN_FILE,
-  INBOUND_SECRET_FILE,
   type WorkspacePath,
 } from '@atrium/path-safety/workspace-path'
 import { currentPathOf, errorCode, O_PATH } from './descriptor.ts'
