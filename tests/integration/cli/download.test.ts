@@ -168,11 +168,12 @@ describe('atrium download', () => {
 
   it('starts again when the part is not the beginning of the file any more', async () => {
     await serve((exchange) => sendFile(exchange, { etag: '"v1"' }))
-    await writeFile(here('big.bin.part'), Buffer.alloc(CONTENT.length))
+    await writeFile(here('big.bin.part'), Buffer.alloc(CONTENT.length + 5))
     const record = { workspace_id: WORKSPACE_ID, path: STORED_PATH, etag: '"v1"', pid: 999_999 }
     await writeFile(here('big.bin.part.json'), JSON.stringify(record))
     const run = await download([STORED_PATH, '-o', 'big.bin', '--json'])
     expect(JSON.parse(run.stdout).sha256).toBe(SHA256)
+    expect(await isContent(here('big.bin'))).toBe(true)
   })
 
   it('leaves a .part file alone that it did not write', async () => {

@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type PlatformProcess, PROJECT_ROOT, startPlatform } from '../support/platform-process.ts'
+import { type ProcessResult, runProcess } from '../support/run-process.ts'
+import { readBody, sendJson, startStandInPlatform } from '../support/stand-in-platform.ts'
+
+const SCRIPT = join(PROJECT_ROOT, 'tests/e2e/chat-upload.sh')
+
+function runScript(env: Readonly<Record<string, string>>): Promise<ProcessResult> {
+  const settings = { WORKSPACE_RUNTIME: 'echo', POLL_SECONDS: '0.2' }
+  return runProcess('bash', [SCRIPT], { env: { ...settings, ...env } })
+}
+
+describe('chat-upload.sh against a real platform', () => {
+  let platform: PlatformProcess
+  beforeAll(async () => {
+    platform = await startPlatform()
+  })
+  afterAll(async () => {
+    await platform.stop()
+  })
+
+  it('passes, and removes the workspace that it made', async () => {
+    const run = await runScript({ BASE: platform.url })
+    expect(run.stderr).toBe('')
+    expect(run.exitCode).toBe(0)
+    expect(run.stdout).toMatch(/PASS\n$/)
+    const rows = await (await fetch(`${platform.url}/workspaces`)).json()
+    expect(rows).toEqual([])
+  })
+})
+
+describe('chat-upload.sh against a platform with an admin token', () => {
+  const adminToken = 'admin-token-of-the-chat-upload-test'
+  let platform: PlatformProcess
+  beforeAll(async () => {
+    platform = await startPlatform({ env: { ADMIN_TOKEN: adminToken } })
+  })
+  afterAll(async () => {
+    await platform.stop()
+  })
+
+  it('passes with the token and ends with 1 without it', async () => {
+    const run = await runScript({ BASE: platform.url, ADMIN_TOKEN: adminToken })
+    expect([run.stderr, run.exitCode]).toEqual(['', 0])
+    expect((await runScript({ BASE: platform.url })).exitCode).toBe(1)
+  })
+})
+
+type Fault = 'upload' | 'bytes' | 'open'
+
+/** The content of the first part of a multipart body. */
+function firstPart(body: Buffer): Buffer {
+  const from = body.indexOf('\r\n\r\n') + 4
+  return body.subarray(from, body.indexOf('\r\n--', from))
+}
+
+/** A platform that is right in everything but in one thing. */
+function startAlmostRight(fault: Fault) {
+  let stored: Buffer = Buffer.alloc(0)
+  return startStandInPlatform(async ({ request, response, line }) => {
+    const body = await readBody(request)
+    if (line.endsWith('/test-token')) {
+      return sendJson(response, { auth_token: 'token-of-the-almost-right' })
+    }
+    if (line.endsWith('/chat/download')) {
+      response.end(fault === 'bytes' ? stored.toReversed() : stored)
+      return
+    }
+    if (!line.endsWith('/chat/uploads')) return sendJson(response, { id: 'w1', status: 'online' })
+    if (request.headers.authorization === undefined && fault !== 'open') {
+      return sendJson(response, {}, 401)
+    }
+    stored = firstPart(body)
+    const size = fault === 'upload' ? stored.length + 1 : stored.length
+    const file = { uri: 'workspace:/workspace/g', name: 'greeting.txt', size }
+    return sendJson(response, { files: [file] })
+  })
+}
+
+describe('chat-upload.sh against what is wrong', () => {
+  it.each([
+    ['upload', 2],
+    ['bytes', 3],
+    ['open', 2],
+  ] as const)('sees a wrong %s and ends with %i', async (wrong, exitCode) => {
+    const server = await startAlmostRight(wrong)
+    try {
+      expect((await runScript({ BASE: server.url })).exitCode).toBe(exitCode)
+    } finally {
+      await server.close()
+    }
+  })
+
+  it('ends with 1 when nobody answers', async () => {
+    const server = await startAlmostRight('upload')
+    await server.close()
+    expect((await runScript({ BASE: server.url })).exitCode).toBe(1)
+  })
+})
