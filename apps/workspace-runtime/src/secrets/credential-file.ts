@@ -1,0 +1,111 @@
+/**
+ * @module One credential of the workspace in one file (contract/runtime 1.1): 0600, replaced as a
+ * whole, and read again when somebody else replaced it.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Ids } from '@atrium/http-kit/clock'
+
+const MAX_BYTES = 64n * 1024n
+
+type Cached = { readonly fingerprint: string; readonly value: string | undefined }
+
+/** `.auth_token` or `.platform_inbound_secret`. Values never reach a log or an error text. */
+export class CredentialFile {
+  readonly #path: string
+  readonly #ids: Ids
+  #cached: Cached | undefined
+
+  constructor(path: string, ids: Ids) {
+    this.#path = path
+    this.#ids = ids
+  }
+
+  /**
+   * The credential, trimmed; undefined when the file is missing, empty or unreadable. One `stat`
+   * per call, a read only when the file is another one or was written since. Never throws.
+   */
+  current(): string | undefined {
+    const before = this.#fingerprint()
+    if (before === undefined) return undefined
+    if (this.#cached?.fingerprint === before) return this.#cached.value
+    const value = this.#read()
+    // Replaced between the two looks: what was read may belong to either file, so it is not kept.
+    if (this.#fingerprint() === before) this.#cached = { fingerprint: before, value }
+    return value
+  }
+
+  /**
+   * Replaces the credential; the empty value changes nothing. Parent folders are created. After a
+   * crash either the old or the new value is there, whole. Throws the file system's error.
+   */
+  save(value: string): void {
+    const trimmed = value.trim()
+    if (trimmed === '' || trimmed === this.current()) return
+    const directory = dirname(this.#path)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    // Starts with the credential's name: whatever hides the one hides the other (path-safety).
+    const temporary = join(directory, `${basename(this.#path)}.${this.#ids.hex(12)}.tmp`)
+    try {
+      writeDurably(temporary, trimmed)
+      renameSync(temporary, this.#path)
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
+    }
+    syncDirectory(directory)
+    this.#cached = undefined
+  }
+
+  #fingerprint(): string | undefined {
+    try {
+      const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false })
+      // A FIFO would hold up the whole process, and no credential is that long.
+      if (stat === undefined || !stat.isFile() || stat.size > MAX_BYTES) return undefined
+      return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
+    } catch {
+      // Unreadable is absent (contract/runtime 1.1): every check that needs the value fails closed.
+      return undefined
+    }
+  }
+
+  #read(): string | undefined {
+    try {
+      const value = readFileSync(this.#path, 'utf8').trim()
+      return value === '' ? undefined : value
+    } catch {
+      // As above.
+      return undefined
+    }
+  }
+}
+
+function writeDurably(path: string, value: string): void {
+  const fd = openSync(path, 'wx', 0o600)
+  try {
+    writeSync(fd, value)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Without it a crash can bring the old name back, or none (H34). */
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
