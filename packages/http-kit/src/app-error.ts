@@ -173,6 +173,13 @@ export const ERROR_TABLE = {
     retryable: false,
     hop: 'workspace',
   },
+  agent_starting: {
+    status: 503,
+    text: 'agent is starting',
+    retryable: true,
+    hop: 'workspace',
+    retryAfterSeconds: 5,
+  },
 
   // Forwarding (contract/platform 6.1, contract/runtime 5)
   workspace_url_missing: {

@@ -1,0 +1,72 @@
+/** @module JSON-RPC errors of the agent's endpoint, in the dialect of the request (contract/a2a 1.6). */
+import { type RpcId, rpcError } from '@atrium/a2a-schema/json-rpc'
+import type { Dialect } from '@atrium/a2a-schema/method'
+import { AppError, describeFailure, type ErrorCode } from '@atrium/http-kit/app-error'
+
+export const INVALID_REQUEST = -32600
+export const METHOD_NOT_FOUND = -32601
+export const INVALID_PARAMS = -32602
+export const INTERNAL_ERROR = -32603
+export const CONTENT_TYPE_NOT_SUPPORTED = -32005
+export const VERSION_NOT_SUPPORTED = -32009
+
+const ERROR_INFO = 'type.googleapis.com/google.rpc.ErrorInfo'
+const BAD_REQUEST = 'type.googleapis.com/google.rpc.BadRequest'
+
+export type RequestFacts = { readonly id: RpcId; readonly dialect: Dialect }
+
+/** `params` are wrong at `field`. */
+export function invalidParams(
+  { id, dialect }: RequestFacts,
+  fault: { readonly field: string; readonly detail: string },
+): string {
+  const { field, detail } = fault
+  const data =
+    dialect === '1.0'
+      ? [{ '@type': BAD_REQUEST, fieldViolations: [{ field, description: detail }] }]
+      : { field, detail }
+  return rpcError({
+    id,
+    code: INVALID_PARAMS,
+    message: `invalid params: ${field}: ${detail}`,
+    data,
+  })
+}
+
+/** An error of the protocol itself; `reason` is its name for machines. */
+export function protocolError(
+  { id, dialect }: RequestFacts,
+  error: { readonly code: number; readonly message: string; readonly reason: string },
+  metadata: Readonly<Record<string, string>> = {},
+): string {
+  const { code, message, reason } = error
+  const data =
+    dialect === '1.0'
+      ? [{ '@type': ERROR_INFO, reason, domain: 'a2a-protocol.org', metadata }]
+      : { reason, ...metadata }
+  return rpcError({ id, code, message, data })
+}
+
+/** A failure of ours, with the failure contract's body in `data` (design/architecture 7). */
+export function failureError(
+  { id, dialect }: RequestFacts,
+  failure: { readonly code: ErrorCode; readonly requestId: string; readonly detail?: string },
+): string {
+  const { requestId, detail } = failure
+  const extensions = detail === undefined ? {} : { detail }
+  const { body } = describeFailure(new AppError(failure.code, { extensions }), {
+    hop: 'workspace',
+    requestId,
+  })
+  const metadata = Object.fromEntries(
+    Object.entries(body).map(([key, value]) => [key, String(value)]),
+  )
+  const info = {
+    '@type': ERROR_INFO,
+    reason: failure.code.toUpperCase(),
+    domain: 'atrium',
+    metadata,
+  }
+  const data = dialect === '1.0' ? [info] : body
+  return rpcError({ id, code: INTERNAL_ERROR, message: body.error, data })
+}

@@ -1,0 +1,26 @@
+/** @module The agent that says what it was told and gives back the files it was given. */
+import { type AgentAdapter, AgentFailure, type ReplySink, type Turn } from './agent-adapter.ts'
+
+/** For trying out a workspace without a model behind it. */
+export class EchoAdapter implements AgentAdapter {
+  readonly name = 'echo'
+
+  async start(): Promise<void> {
+    // Nothing to make ready.
+  }
+
+  async execute(turn: Turn, reply: ReplySink, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (turn.text !== '') reply.text(turn.text)
+    for (const { name, mimeType, uri } of turn.attachments) {
+      if (uri === undefined) {
+        throw new AgentFailure(`attachment "${name}": upload it and refer to it by its uri`)
+      }
+      reply.file({ name, mimeType, uri })
+    }
+  }
+
+  async stop(): Promise<void> {
+    // Nothing was taken.
+  }
+}

@@ -1,0 +1,69 @@
+/** @module What a command may see of the environment (docs/guides/exec-adapter.md). */
+import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+
+/** A file of the message where the command finds it. */
+export type PlacedAttachment = {
+  readonly path: string
+  readonly name: string
+  readonly mimeType: string
+}
+
+export type JobFacts = {
+  readonly messageId: string
+  readonly contextId: string
+  readonly taskId: string
+  readonly attachments: readonly PlacedAttachment[]
+  readonly outputDirectory: string
+}
+
+export type EnvironmentSource = {
+  /** The runtime's own environment: the workspace's secrets (provider keys) are in it. */
+  readonly own: Readonly<Record<string, string | undefined>>
+  readonly homeDirectory: string
+  readonly workspaceDirectory: string
+  /** Values that must not get through under any name: the two credentials as they are now. */
+  readonly credentials: readonly string[]
+}
+
+// The runtime's wiring, and what an operator's shell may hold when it is started by hand. The
+// workspace's own variables cannot be listed, so these are.
+const WITHHELD_NAMES: ReadonlySet<string> = new Set([
+  ...Object.values(RUNTIME_ENV),
+  'ADMIN_TOKEN',
+  'DATABASE_URL',
+  'SECRETS_ENCRYPTION_KEY',
+  'HOST',
+])
+const WITHHELD_PREFIXES = ['ATRIUM_', 'MOLECULE_', 'NODE_', 'npm_'] as const
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** The environment of one job, built from nothing. */
+export function childEnvironment(source: EnvironmentSource, job: JobFacts): Record<string, string> {
+  const environment: Record<string, string> = { LANG: 'C.UTF-8', PATH: DEFAULT_PATH }
+  for (const [name, value] of Object.entries(source.own)) {
+    if (value !== undefined && mayPass(name, value, source.credentials)) environment[name] = value
+  }
+  environment['HOME'] = source.homeDirectory
+  environment['ATRIUM_WORKSPACE_DIR'] = source.workspaceDirectory
+  environment['ATRIUM_OUTPUT_DIR'] = job.outputDirectory
+  environment['ATRIUM_MESSAGE_ID'] = job.messageId
+  environment['ATRIUM_CONTEXT_ID'] = job.contextId
+  environment['ATRIUM_TASK_ID'] = job.taskId
+  environment['ATRIUM_ATTACHMENTS'] = JSON.stringify(job.attachments)
+  environment['ATRIUM_ATTACHMENT_COUNT'] = String(job.attachments.length)
+  for (const [index, { path }] of job.attachments.entries()) {
+    environment[`ATRIUM_ATTACHMENT_${index + 1}`] = path
+  }
+  for (const [name, value] of Object.entries(environment)) {
+    // A caller chooses the message's ids; execve refuses a NUL, and the whole job with it.
+    if (value.includes('\0')) environment[name] = value.replaceAll('\0', '')
+  }
+  return environment
+}
+
+function mayPass(name: string, value: string, credentials: readonly string[]): boolean {
+  if (WITHHELD_NAMES.has(name)) return false
+  if (WITHHELD_PREFIXES.some((prefix) => name.startsWith(prefix))) return false
+  return !credentials.some((credential) => value.includes(credential))
+}

@@ -1,0 +1,130 @@
+/** @module One run of a command without a shell, in a process group of its own. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable, Writable } from 'node:stream'
+import type { Clock } from '@atrium/http-kit/clock'
+import { AgentFailure } from '../agent-adapter.ts'
+import { endGroup, signalGroup } from './process-group.ts'
+
+const TERM_GRACE_MS = 5_000
+/** For processes that a command left behind when it ended by itself. */
+const LEFTOVER_GRACE_MS = 500
+const PIPE_GRACE_MS = 1_000
+
+export type CommandInput = {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+  readonly stdin: string
+  /** undefined: unlimited. */
+  readonly timeoutMs: number | undefined
+  readonly onStdout: (bytes: Buffer) => void
+  readonly onStderr: (bytes: Buffer) => void
+}
+
+export type CommandEnd = {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly isTimeout: boolean
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>
+
+/** Runs commands and knows which run, so that all of them can be ended at once. */
+export class CommandRunner {
+  readonly #clock: Clock
+  readonly #groups = new Set<number>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /**
+   * Runs and resolves when nothing of the command is left. Aborting ends the whole group, SIGTERM
+   * first; the end is reported then too. Throws `AgentFailure` when it cannot be started.
+   */
+  async run(input: CommandInput, signal: AbortSignal): Promise<CommandEnd> {
+    signal.throwIfAborted()
+    const child: Child = spawn(input.command, [...input.args], {
+      cwd: input.cwd,
+      env: { ...input.env },
+      // A session of its own: the group can be ended as a whole, and has no terminal.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    const groupId = await started(child)
+    this.#groups.add(groupId)
+    try {
+      return await this.#attend(child, groupId, { input, signal })
+    } finally {
+      this.#groups.delete(groupId)
+    }
+  }
+
+  /** Ends everything at once, without asking. */
+  killAll(): void {
+    for (const groupId of this.#groups) signalGroup(groupId, 'SIGKILL')
+  }
+
+  async #attend(
+    child: Child,
+    groupId: number,
+    run: { readonly input: CommandInput; readonly signal: AbortSignal },
+  ): Promise<CommandEnd> {
+    const { input, signal } = run
+    const closed = once(child, 'close')
+    const exited = once(child, 'exit')
+    child.stdout.on('data', input.onStdout)
+    child.stderr.on('data', input.onStderr)
+    // A command need not read what it is given; that it did not is no error.
+    child.stdin.on('error', () => child.stdin.destroy())
+    child.stdin.end(input.stdin)
+
+    const overtime = new AbortController()
+    const timer =
+      input.timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => overtime.abort(new Error('timeout')), input.timeoutMs)
+    const ending = AbortSignal.any([signal, overtime.signal])
+    let ended: Promise<void> | undefined
+    const end = (): void => {
+      ended = endGroup(this.#clock, groupId, TERM_GRACE_MS)
+    }
+    if (ending.aborted) end()
+    else ending.addEventListener('abort', end, { once: true })
+    await exited
+    clearTimeout(timer)
+    ending.removeEventListener('abort', end)
+    await (ended ?? endGroup(this.#clock, groupId, LEFTOVER_GRACE_MS))
+    await this.#drain(child, closed)
+    return {
+      exitCode: child.exitCode,
+      signal: child.signalCode,
+      isTimeout: overtime.signal.aborted,
+    }
+  }
+
+  /** A process that left the group may still hold the pipes; it is not waited for. */
+  async #drain(child: Child, closed: Promise<unknown>): Promise<void> {
+    const enough = new AbortController()
+    const patience = this.#clock.sleep(PIPE_GRACE_MS, enough.signal).catch((error: unknown) => {
+      if (!enough.signal.aborted) throw error
+    })
+    await Promise.race([closed, patience])
+    enough.abort()
+    child.stdout.destroy()
+    child.stderr.destroy()
+  }
+}
+
+async function started(child: Child): Promise<number> {
+  try {
+    await once(child, 'spawn')
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
+    throw new AgentFailure(`the command could not be started (${code})`, { cause })
+  }
+  if (child.pid === undefined) throw new AgentFailure('the command could not be started')
+  return child.pid
+}

@@ -1,0 +1,82 @@
+/**
+ * @module What a message must look like before the SDK sees it. The SDK accepts shapes whose content
+ * it then loses (contract/a2a 0.3): answering a question that was not asked is worse than refusing.
+ */
+import type { JsonObject, JsonValue } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject } from '@atrium/a2a-schema/lossless-json'
+import type { Dialect } from '@atrium/a2a-schema/method'
+
+export type MessageFault = { readonly field: string; readonly detail: string }
+
+const ARMS = ['text', 'raw', 'url', 'data'] as const
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
+const ROLES: Readonly<Record<'0.3' | '1.0', readonly unknown[]>> = {
+  '0.3': ['user', 'agent'],
+  '1.0': ['ROLE_USER', 'ROLE_AGENT', 'user', 'agent', 1, 2],
+}
+
+/** The first fault of `params` of a sending method, or undefined. Never throws. */
+export function findMessageFault(
+  params: JsonValue | undefined,
+  dialect: Dialect,
+): MessageFault | undefined {
+  if (!isJsonObject(params)) return { field: 'params', detail: 'must be an object' }
+  const message = params['message']
+  if (!isJsonObject(message)) return { field: 'params.message', detail: 'must be an object' }
+  const version = dialect === '1.0' ? '1.0' : '0.3'
+  const role = message['role']
+  if (role !== undefined && !ROLES[version].includes(role)) {
+    return { field: 'params.message.role', detail: 'is not a role' }
+  }
+  const id = message['messageId']
+  if (typeof id !== 'string' || id === '') {
+    return { field: 'params.message.messageId', detail: 'must be a text' }
+  }
+  const parts = message['parts']
+  if (!Array.isArray(parts) || parts.length === 0) {
+    return { field: 'params.message.parts', detail: 'must be a list with at least one part' }
+  }
+  const detailOf = version === '1.0' ? faultOfPart : faultOfLegacyPart
+  for (const [index, part] of parts.entries()) {
+    const detail = isJsonObject(part) ? detailOf(part) : 'must be an object'
+    if (detail !== undefined) return { field: `params.message.parts[${index}]`, detail }
+  }
+  return undefined
+}
+
+/** 1.0: exactly one of `text`, `raw`, `url`, `data` (contract/a2a 1.3, 2.4). */
+function faultOfPart(part: JsonObject): string | undefined {
+  const present = ARMS.filter((arm) => Object.hasOwn(part, arm))
+  const [arm] = present
+  if (arm === undefined) return `has none of ${ARMS.join(', ')}`
+  if (present.length > 1) return `has more than one of ${ARMS.join(', ')}`
+  const value = part[arm]
+  if (arm === 'data') return value === null ? 'data is null, which would be lost' : undefined
+  if (typeof value !== 'string') return `${arm} must be a text`
+  if (arm === 'url' && value === '') return 'url is empty'
+  if (arm === 'raw' && !BASE64.test(value)) return 'raw is not base64'
+  return undefined
+}
+
+/** 0.3: `kind` says which member there is. */
+function faultOfLegacyPart(part: JsonObject): string | undefined {
+  switch (part['kind']) {
+    case 'text':
+      return typeof part['text'] === 'string' ? undefined : 'text must be a text'
+    case 'data':
+      return isJsonObject(part['data']) ? undefined : 'data must be an object'
+    case 'file':
+      return faultOfLegacyFile(part['file'])
+    default:
+      return 'kind must be text, file or data'
+  }
+}
+
+function faultOfLegacyFile(file: JsonValue | undefined): string | undefined {
+  if (!isJsonObject(file)) return 'file must be an object'
+  const { uri, bytes } = file
+  if (uri !== undefined && bytes !== undefined) return 'file has both uri and bytes'
+  if (typeof bytes === 'string') return BASE64.test(bytes) ? undefined : 'file.bytes is not base64'
+  if (typeof uri === 'string' && uri !== '') return undefined
+  return 'file must have a uri'
+}

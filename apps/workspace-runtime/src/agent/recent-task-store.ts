@@ -1,0 +1,119 @@
+/**
+ * @module Tasks in memory, the recent ones only. The SDK's own store never forgets one
+ * (contract/a2a 3), and a runtime lives for weeks.
+ */
+
+import type { ListTasksRequest, ListTasksResponse } from '@a2a-js/sdk'
+import { type Task, TaskState } from '@a2a-js/sdk'
+import { RequestMalformedError } from '@a2a-js/sdk/errors'
+import type { TaskStore } from '@a2a-js/sdk/server'
+
+const DEFAULT_PAGE_SIZE = 50
+
+const TERMINAL: ReadonlySet<TaskState> = new Set([
+  TaskState.TASK_STATE_COMPLETED,
+  TaskState.TASK_STATE_FAILED,
+  TaskState.TASK_STATE_CANCELED,
+  TaskState.TASK_STATE_REJECTED,
+])
+
+type Entry = { readonly task: Task; readonly characters: number }
+
+/** One caller, the platform: tasks are not divided by user. Unfinished tasks are never dropped. */
+export class RecentTaskStore implements TaskStore {
+  readonly #limits: { readonly maxTasks: number; readonly maxCharacters: number }
+  /** Oldest change first. */
+  readonly #entries = new Map<string, Entry>()
+  #characters = 0
+
+  constructor(limits: { readonly maxTasks: number; readonly maxCharacters: number }) {
+    this.#limits = limits
+  }
+
+  async load(taskId: string): Promise<Task | undefined> {
+    const entry = this.#entries.get(taskId)
+    return entry === undefined ? undefined : structuredClone(entry.task)
+  }
+
+  async save(task: Task): Promise<void> {
+    this.#drop(task.id)
+    const characters = sizeOf(task)
+    this.#entries.set(task.id, { task: structuredClone(task), characters })
+    this.#characters += characters
+    this.#forgetOldest(task.id)
+  }
+
+  async list(params: ListTasksRequest): Promise<ListTasksResponse> {
+    const pageSize = params.pageSize ?? DEFAULT_PAGE_SIZE
+    const matching = [...this.#entries.values()]
+      .map(({ task }) => task)
+      .filter((task) => matches(task, params))
+      .sort(byLatestStatus)
+    const start = params.pageToken === '' ? 0 : startAfter(matching, params.pageToken)
+    const page = matching.slice(start, start + pageSize)
+    const last = page.at(-1)
+    return {
+      tasks: page.map((task) => copyOf(task, params.includeArtifacts === true)),
+      nextPageToken: last !== undefined && start + pageSize < matching.length ? last.id : '',
+      pageSize,
+      totalSize: matching.length,
+    }
+  }
+
+  #forgetOldest(justSaved: string): void {
+    for (const [id, { task }] of this.#entries) {
+      const isOver =
+        this.#entries.size > this.#limits.maxTasks || this.#characters > this.#limits.maxCharacters
+      if (!isOver) return
+      const isTerminal = task.status !== undefined && TERMINAL.has(task.status.state)
+      if (id !== justSaved && isTerminal) this.#drop(id)
+    }
+  }
+
+  #drop(id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#entries.delete(id)
+    this.#characters -= entry.characters
+  }
+}
+
+/** Only what grows is counted: texts and inline bytes of history and artifacts. */
+function sizeOf(task: Task): number {
+  let characters = 0
+  const groups = [...task.history, ...task.artifacts, task.status?.message]
+  for (const part of groups.flatMap((group) => group?.parts ?? [])) {
+    const value: unknown = part.content?.value
+    if (typeof value === 'string' || Buffer.isBuffer(value)) characters += value.length
+    else characters += JSON.stringify(value ?? null).length
+  }
+  return characters
+}
+
+function matches(task: Task, params: ListTasksRequest): boolean {
+  if (params.contextId !== '' && task.contextId !== params.contextId) return false
+  const isAnyState =
+    params.status === undefined || params.status === TaskState.TASK_STATE_UNSPECIFIED
+  if (!isAnyState && task.status?.state !== params.status) return false
+  const after = params.statusTimestampAfter
+  return after === undefined || after === '' || Date.parse(timestampOf(task)) > Date.parse(after)
+}
+
+function timestampOf(task: Task): string {
+  return task.status?.timestamp ?? ''
+}
+
+/** ISO 8601 in UTC sorts as text; the id decides between equals, so that pages do not overlap. */
+function byLatestStatus(a: Task, b: Task): number {
+  return timestampOf(b).localeCompare(timestampOf(a)) || b.id.localeCompare(a.id)
+}
+
+function startAfter(tasks: readonly Task[], pageToken: string): number {
+  const index = tasks.findIndex((task) => task.id === pageToken)
+  if (index < 0) throw new RequestMalformedError('pageToken is not known')
+  return index + 1
+}
+
+function copyOf(task: Task, includeArtifacts: boolean): Task {
+  return structuredClone(includeArtifacts ? task : { ...task, artifacts: [] })
+}

@@ -1,0 +1,166 @@
+/** @module One message of a user from its arrival to its answer: the SDK's `AgentExecutor`. */
+import { type Part, TaskState } from '@a2a-js/sdk'
+import type { AgentExecutor, ExecutionEventBus, RequestContext } from '@a2a-js/sdk/server'
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { Logger } from 'pino'
+import { textOf } from './a2a-objects.ts'
+import { type AgentAdapter, AgentFailure } from './agent-adapter.ts'
+import type { AgentHost } from './agent-host.ts'
+import { type OpenWorkspaceFile, openAttachments } from './attachments.ts'
+import {
+  type EndState,
+  MessageReplyWriter,
+  type ReplyWriter,
+  TaskReplyWriter,
+} from './reply-writer.ts'
+import type { WorkMeter } from './work-meter.ts'
+import type { WorkQueue } from './work-queue.ts'
+
+/** Set in the call's state when its answer is a stream. */
+export const STREAMING_STATE_KEY = 'atrium.streaming'
+
+/** Contract/runtime 8.2: how a failure is recognised by clients that read text only. */
+const FAILURE_PREFIX = 'Agent error: '
+const EMPTY_INPUT = 'Error: message contained no text content.'
+
+export type TurnExecutorDeps = {
+  readonly log: Logger
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly host: AgentHost
+  readonly queue: WorkQueue
+  readonly meter: WorkMeter
+  readonly openFile: OpenWorkspaceFile
+}
+
+type Run = {
+  readonly taskId: string
+  readonly controller: AbortController
+  readonly done: Promise<void>
+}
+
+class Canceled extends Error {}
+
+/** Runs turns through the queue; a client that goes away changes nothing, only a cancel does. */
+export class TurnExecutor implements AgentExecutor {
+  readonly #deps: TurnExecutorDeps
+  readonly #runs = new Set<Run>()
+
+  constructor(deps: TurnExecutorDeps) {
+    this.#deps = deps
+  }
+
+  /** Never rejects: how a turn ended is said on the bus. */
+  execute = async (context: RequestContext, bus: ExecutionEventBus): Promise<void> => {
+    const controller = new AbortController()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const run: Run = { taskId: context.taskId, controller, done: promise }
+    this.#runs.add(run)
+    try {
+      await this.#runTurn(context, this.#writerFor(context, bus), controller.signal)
+    } finally {
+      this.#runs.delete(run)
+      resolve()
+    }
+  }
+
+  /** Resolves when nothing of the task runs any more. */
+  cancelTask = async (taskId: string): Promise<void> => {
+    const runs = [...this.#runs].filter((run) => run.taskId === taskId)
+    for (const run of runs) run.controller.abort(new Canceled('canceled by the user'))
+    await Promise.all(runs.map((run) => run.done))
+  }
+
+  /** Ends every turn and waits until each has said so. */
+  async stop(): Promise<void> {
+    const runs = [...this.#runs]
+    for (const run of runs) run.controller.abort(new Error('the workspace is shutting down'))
+    await Promise.all(runs.map((run) => run.done))
+  }
+
+  #writerFor(context: RequestContext, bus: ExecutionEventBus): ReplyWriter {
+    const input = {
+      deps: this.#deps,
+      bus,
+      ids: { taskId: context.taskId, contextId: context.contextId },
+    }
+    // Somebody who comes back for the answer needs a task; who waits for it is served with a message.
+    const wantsTask =
+      context.task !== undefined ||
+      context.context.state.get(STREAMING_STATE_KEY) === true ||
+      context.request.configuration?.returnImmediately === true
+    return wantsTask ? new TaskReplyWriter(input) : new MessageReplyWriter(input)
+  }
+
+  async #runTurn(context: RequestContext, writer: ReplyWriter, signal: AbortSignal): Promise<void> {
+    const { parts } = context.userMessage
+    const work = this.#deps.meter.begin(textOf(parts))
+    let failure: string | undefined
+    try {
+      writer.open()
+      const state = this.#deps.host.state
+      if (state.kind !== 'ready') throw new AgentFailure('the agent is not available')
+      if (this.#deps.queue.isFull) {
+        writer.abandon(TaskState.TASK_STATE_REJECTED, `${FAILURE_PREFIX}the agent is busy`)
+        return
+      }
+      const input = { context, parts, writer, signal }
+      await this.#deps.queue.run(() => this.#work(state.adapter, input), signal)
+      writer.complete()
+    } catch (error) {
+      const end = this.#endOf(error, { signal, taskId: context.taskId })
+      if (end.state === TaskState.TASK_STATE_FAILED) failure = end.text
+      writer.abandon(end.state, end.text)
+    } finally {
+      work.end(failure)
+    }
+  }
+
+  async #work(
+    adapter: AgentAdapter,
+    input: {
+      readonly context: RequestContext
+      readonly parts: readonly Part[]
+      readonly writer: ReplyWriter
+      readonly signal: AbortSignal
+    },
+  ): Promise<void> {
+    const { context, parts, writer, signal } = input
+    writer.working()
+    const files = await openAttachments(parts, this.#deps.openFile)
+    try {
+      const text = textOf(parts)
+      if (text === '' && files.attachments.length === 0) {
+        writer.text(EMPTY_INPUT)
+        return
+      }
+      const { taskId, contextId } = context
+      const { messageId } = context.userMessage
+      const turn = { text, attachments: files.attachments, contextId, taskId, messageId }
+      await adapter.execute(turn, writer, signal)
+    } finally {
+      files.close()
+    }
+  }
+
+  #endOf(
+    error: unknown,
+    at: { readonly signal: AbortSignal; readonly taskId: string },
+  ): { readonly state: EndState; readonly text: string } {
+    if (at.signal.aborted) {
+      const isCancel = at.signal.reason instanceof Canceled
+      return isCancel
+        ? { state: TaskState.TASK_STATE_CANCELED, text: 'canceled' }
+        : {
+            state: TaskState.TASK_STATE_FAILED,
+            text: `${FAILURE_PREFIX}the workspace is shutting down`,
+          }
+    }
+    if (error instanceof AgentFailure) {
+      this.#deps.log.warn({ task_id: at.taskId, err: error.cause }, 'agent.turn_failed')
+      return { state: TaskState.TASK_STATE_FAILED, text: FAILURE_PREFIX + error.message }
+    }
+    this.#deps.log.error({ task_id: at.taskId, err: error }, 'agent.turn_broke')
+    return { state: TaskState.TASK_STATE_FAILED, text: `${FAILURE_PREFIX}internal error` }
+  }
+}
