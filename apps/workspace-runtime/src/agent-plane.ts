@@ -1,0 +1,92 @@
+/** @module The agent with everything around it, built once from the configuration (H10, H27). */
+import type { AgentCard } from '@a2a-js/sdk'
+import { DefaultRequestHandler } from '@a2a-js/sdk/server'
+import type { BaseEnv } from '@atrium/hono-kit/request-context'
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { Hono } from 'hono'
+import type { Logger } from 'pino'
+import { A2aEndpoint } from './agent/a2a-endpoint.ts'
+import type { AgentAdapter } from './agent/agent-adapter.ts'
+import { agentCard } from './agent/agent-card.ts'
+import { AgentHost } from './agent/agent-host.ts'
+import { mountAgentRoutes } from './agent/agent-routes.ts'
+import type { OpenWorkspaceFile } from './agent/attachments.ts'
+import { EchoAdapter } from './agent/echo-adapter.ts'
+import { ExecAdapter, type PublishFile } from './agent/exec/exec-adapter.ts'
+import { RecentTaskStore } from './agent/recent-task-store.ts'
+import { TurnExecutor } from './agent/turn-executor.ts'
+import { WorkMeter } from './agent/work-meter.ts'
+import { WorkQueue } from './agent/work-queue.ts'
+import type { AgentSettings } from './agent-settings.ts'
+import type { Config } from './config.ts'
+
+const MAX_WAITING_TURNS = 100
+const TASK_LIMITS = { maxTasks: 1_000, maxCharacters: 64 * 1024 * 1024 } as const
+
+export type AgentPlaneInput = {
+  readonly settings: AgentSettings
+  readonly roots: Config['roots']
+  readonly log: Logger
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly openFile: OpenWorkspaceFile
+  readonly publish: PublishFile
+  readonly ownEnvironment: Readonly<Record<string, string | undefined>>
+  readonly credentials: () => readonly string[]
+  /** Where the agent is reached; asked for only once the server listens. */
+  readonly ownUrl: () => string
+  /** A turn began or ended. */
+  readonly onWorkChange: () => void
+}
+
+export type AgentPlane = {
+  readonly host: AgentHost
+  readonly meter: WorkMeter
+  readonly executor: TurnExecutor
+  readonly card: () => AgentCard
+  readonly mount: (app: Hono<BaseEnv>) => void
+}
+
+export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
+  const { settings, log, clock, ids } = input
+  const meter = new WorkMeter(input.onWorkChange)
+  const host = new AgentHost(createAdapter(input), log)
+  const queue = new WorkQueue({
+    concurrency: settings.concurrency,
+    maxWaiting: MAX_WAITING_TURNS,
+  })
+  const executor = new TurnExecutor({
+    log,
+    clock,
+    ids,
+    host,
+    queue,
+    meter,
+    openFile: input.openFile,
+  })
+  const handler = new DefaultRequestHandler(
+    // Of this one only the capabilities are looked at; the card that is served has the address.
+    agentCard(settings, '/'),
+    new RecentTaskStore(TASK_LIMITS),
+    executor,
+  )
+  const endpoint = new A2aEndpoint({ host, ids, handler })
+  const card = () => agentCard(settings, input.ownUrl())
+  return { host, meter, executor, card, mount: (app) => mountAgentRoutes(app, { endpoint, card }) }
+}
+
+/** The runtime kind is a label (contract/runtime 6.2): a command makes an agent of any of them. */
+function createAdapter(input: AgentPlaneInput): AgentAdapter {
+  const { settings, log, clock, ids, roots, ownEnvironment, credentials, publish } = input
+  if (settings.command === '' && settings.runtimeKind === 'echo') return new EchoAdapter()
+  return new ExecAdapter({
+    log,
+    clock,
+    ids,
+    settings,
+    directories: roots,
+    ownEnvironment,
+    credentials,
+    publish,
+  })
+}

@@ -1,0 +1,180 @@
+/** @module The environment and `/configs/config.yaml`, read once (H27): all problems together. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { DEFAULT_RUNTIME_PORT, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import {
+  DEFAULT_MAX_FILE_BYTES,
+  DEFAULT_MAX_FILES,
+  DEFAULT_MAX_REQUEST_BYTES,
+} from '@atrium/runtime-contract/file-transfer'
+import { DELIVERY_MODES, type DeliveryMode } from '@atrium/runtime-contract/registration'
+import { z } from 'zod'
+import { type AgentSettings, parseAgentSettings } from './agent-settings.ts'
+
+const CONFIG_FILE_NAME = 'config.yaml'
+
+const flag = z.enum(['0', '1']).transform((value) => value === '1')
+const count = (fallback: number) => z.coerce.number().int().positive().default(fallback)
+
+const environment = z.object({
+  [RUNTIME_ENV.workspaceId]: z.string().min(1, 'required'),
+  [RUNTIME_ENV.platformUrl]: z.url({ protocol: /^https?$/ }).optional(),
+  [RUNTIME_ENV.rootsDir]: z.string().min(1).optional(),
+  [RUNTIME_ENV.configsDir]: z.string().min(1).optional(),
+  [RUNTIME_ENV.agentUrl]: z.url({ protocol: /^https?$/ }).optional(),
+  [RUNTIME_ENV.listenHost]: z.string().min(1).default('0.0.0.0'),
+  [RUNTIME_ENV.listenPort]: z.coerce.number().int().min(0).max(65_535).optional(),
+  [RUNTIME_ENV.parentId]: z.string().min(1).optional(),
+  [RUNTIME_ENV.maxFileBytes]: count(DEFAULT_MAX_FILE_BYTES),
+  [RUNTIME_ENV.maxRequestBytes]: count(DEFAULT_MAX_REQUEST_BYTES),
+  [RUNTIME_ENV.maxFiles]: count(DEFAULT_MAX_FILES),
+  [RUNTIME_ENV.uploadFsync]: flag.default(true),
+  [RUNTIME_ENV.a2aOpen]: flag.default(false),
+  [RUNTIME_ENV.logLevel]: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info'),
+  ATRIUM_IDLE_TIMEOUT_MS: count(60_000),
+  ATRIUM_DELIVERY_MODE: z.enum(DELIVERY_MODES).optional(),
+})
+
+export type Config = {
+  readonly workspaceId: string
+  readonly platformUrl: string
+  readonly listen: { readonly host: string; readonly port: number }
+  /** How the platform reaches this runtime; undefined: the address it listens on. */
+  readonly agentUrl: string | undefined
+  readonly deliveryMode: DeliveryMode | undefined
+  readonly parentId: string | undefined
+  /** The four roots of the wire, as folders of this machine. */
+  readonly roots: {
+    readonly configs: string
+    readonly workspace: string
+    readonly home: string
+    readonly plugins: string
+  }
+  /** Where the credential files are; the configs root unless it was moved. */
+  readonly configsDir: string
+  readonly uploads: {
+    readonly maxFileBytes: number
+    readonly maxRequestBytes: number
+    readonly maxFiles: number
+    readonly fsync: boolean
+  }
+  readonly idleTimeoutMs: number
+  readonly isA2aOpen: boolean
+  readonly logLevel: string
+  readonly agent: AgentSettings
+  /** What was wrong and did not keep the runtime from starting. */
+  readonly warnings: readonly string[]
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Thrown with every problem of the environment. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`invalid configuration:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** Parses an environment and the config file it points to. Throws `ConfigError`. */
+export function parseConfig(env: Environment): Config {
+  const parsed = environment.safeParse(withoutEmpty(env))
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    )
+  }
+  const values = parsed.data
+  const roots = rootsOf(values[RUNTIME_ENV.rootsDir], env)
+  const configsDir = resolve(values[RUNTIME_ENV.configsDir] ?? roots.configs)
+  const { agent, warnings } = readAgentSettings(join(configsDir, CONFIG_FILE_NAME))
+  return deepFreeze({
+    workspaceId: values[RUNTIME_ENV.workspaceId],
+    platformUrl: (values[RUNTIME_ENV.platformUrl] ?? defaultPlatformUrl(env)).replace(/\/+$/, ''),
+    listen: {
+      host: values[RUNTIME_ENV.listenHost],
+      port: values[RUNTIME_ENV.listenPort] ?? agent.port ?? DEFAULT_RUNTIME_PORT,
+    },
+    agentUrl: values[RUNTIME_ENV.agentUrl]?.replace(/\/+$/, ''),
+    deliveryMode: values.ATRIUM_DELIVERY_MODE,
+    parentId: values[RUNTIME_ENV.parentId],
+    roots,
+    configsDir,
+    uploads: {
+      maxFileBytes: values[RUNTIME_ENV.maxFileBytes],
+      maxRequestBytes: values[RUNTIME_ENV.maxRequestBytes],
+      maxFiles: values[RUNTIME_ENV.maxFiles],
+      fsync: values[RUNTIME_ENV.uploadFsync],
+    },
+    idleTimeoutMs: values.ATRIUM_IDLE_TIMEOUT_MS,
+    isA2aOpen: values[RUNTIME_ENV.a2aOpen],
+    logLevel: values[RUNTIME_ENV.logLevel],
+    agent,
+    warnings,
+  })
+}
+
+/** An empty variable is an unset one; the platform's URL has two names (contract/runtime 6.6). */
+function withoutEmpty(env: Environment): Record<string, string> {
+  const present: Record<string, string> = {}
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && value !== '') present[name] = value
+  }
+  const alias = present[RUNTIME_ENV.platformUrlAlias]
+  if (alias !== undefined) present[RUNTIME_ENV.platformUrl] ??= alias
+  const configs = present[RUNTIME_ENV.configPath]
+  if (configs !== undefined) present[RUNTIME_ENV.configsDir] ??= configs
+  return present
+}
+
+function rootsOf(rootsDir: string | undefined, env: Environment): Config['roots'] {
+  const base = rootsDir === undefined ? '/' : resolve(rootsDir)
+  return {
+    configs: join(base, 'configs'),
+    workspace: join(base, 'workspace'),
+    home: join(base, 'home'),
+    plugins: env[RUNTIME_ENV.pluginsDir] || join(base, 'plugins'),
+  }
+}
+
+/** Contract/runtime 6.6. */
+function defaultPlatformUrl(env: Environment): string {
+  const isContainer = existsSync('/.dockerenv') || Boolean(env['DOCKER_VERSION'])
+  return isContainer ? 'http://host.docker.internal:8080' : 'http://localhost:8080'
+}
+
+/**
+ * The agent's settings, with what is wrong about them as warnings: a workspace whose agent is
+ * misconfigured stays reachable, so that its files and logs can be looked at (contract/runtime 22 #13).
+ */
+function readAgentSettings(file: string): {
+  readonly agent: AgentSettings
+  readonly warnings: readonly string[]
+} {
+  const warnings: string[] = []
+  let text = ''
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    warnings.push(`${CONFIG_FILE_NAME}: ${code}; using defaults`)
+  }
+  const result = parseAgentSettings(text)
+  if (result.ok) return { agent: result.settings, warnings }
+  warnings.push(...result.problems.map((problem) => `${CONFIG_FILE_NAME}: ${problem}`))
+  const defaults = parseAgentSettings('')
+  if (!defaults.ok) throw new ConfigError(defaults.problems)
+  return { agent: defaults.settings, warnings }
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const nested of Object.values(value)) {
+    if (typeof nested === 'object' && nested !== null) deepFreeze(nested)
+  }
+  return Object.freeze(value)
+}

@@ -1,0 +1,221 @@
+/** @module The process: environment, signals, exit (H3). Everything else is wired below it. */
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type ListeningServer, listen } from '@atrium/hono-kit/server'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import { AUTH_TOKEN_FILE, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
+import type { RuntimeReadyMessage } from '@atrium/runtime-contract/environment'
+import pino, { type Logger } from 'pino'
+import { renderAgentCard } from './agent/agent-card.ts'
+import { type AgentPlane, createAgentPlane } from './agent-plane.ts'
+import { createApp } from './app.ts'
+import { type Config, ConfigError, parseConfig } from './config.ts'
+import { type FilePlane, openFilePlane } from './files/file-plane.ts'
+import { storeOpenedFile } from './files/store-opened-file.ts'
+import { HeartbeatJob } from './registration/heartbeat.job.ts'
+import { PlatformClient } from './registration/platform-client.ts'
+import { Presence } from './registration/presence.ts'
+import { registerWithPlatform } from './registration/register-with-platform.ts'
+import { CredentialFile } from './secrets/credential-file.ts'
+
+const DRAIN_MS = 10_000
+/** Nobody is left to answer: only what was started has to go, and soon. */
+const ORPHAN_DRAIN_MS = 1_000
+
+type Resources = {
+  readonly config: Config
+  readonly log: Logger
+  readonly authToken: CredentialFile
+  readonly inboundSecret: CredentialFile
+  readonly files: FilePlane
+  readonly ownUrl: () => string
+}
+
+/** Why the process ends, and how long what is in flight may take. */
+type Ending = { readonly reason: string; readonly drainMs: number }
+
+function createAgent(resources: Resources, onWorkChange: () => void): AgentPlane {
+  const { config, log, files, ownUrl, authToken, inboundSecret } = resources
+  return createAgentPlane({
+    settings: config.agent,
+    roots: config.roots,
+    log,
+    clock: systemClock,
+    ids: systemIds,
+    openFile: (path) => files.roots.open(path),
+    publish: (source, signal) =>
+      storeOpenedFile(files.uploads, source, {
+        description: { name: source.name, mimeType: source.mimeType },
+        signal,
+      }),
+    ownEnvironment: { ...process.env },
+    credentials: () =>
+      [authToken.current(), inboundSecret.current()].filter((value) => value !== undefined),
+    ownUrl,
+    onWorkChange,
+  })
+}
+
+function createPresence(
+  resources: Resources,
+  client: PlatformClient,
+  work: () => AgentPlane,
+): Presence {
+  const { config, log, authToken, inboundSecret, ownUrl } = resources
+  const heartbeat = new HeartbeatJob({
+    client,
+    clock: systemClock,
+    log,
+    workspaceId: config.workspaceId,
+    inboundSecret,
+    work: {
+      report: () => work().meter.report(),
+      markReported: (report) => work().meter.markReported(report),
+    },
+  })
+  const registration = () => ({
+    id: config.workspaceId,
+    url: ownUrl(),
+    agent_card: renderAgentCard(work().card(), 'hybrid'),
+    ...(config.deliveryMode === undefined ? {} : { delivery_mode: config.deliveryMode }),
+  })
+  return new Presence({
+    clock: systemClock,
+    log,
+    heartbeat,
+    register: (signal) =>
+      registerWithPlatform(
+        {
+          client,
+          clock: systemClock,
+          log,
+          random: Math.random,
+          authToken,
+          inboundSecret,
+          registration,
+        },
+        signal,
+      ),
+  })
+}
+
+/** Starts everything and resolves with what ends it. */
+async function start(config: Config, log: Logger): Promise<(drainMs: number) => Promise<void>> {
+  let listening: ListeningServer | undefined
+  const files = openFilePlane({
+    directories: config.roots,
+    credentialsDirectory: config.configsDir,
+    limits: config.uploads,
+    isFsyncOn: config.uploads.fsync,
+    idleTimeoutMs: config.idleTimeoutMs,
+    log,
+    clock: systemClock,
+    ids: systemIds,
+  })
+  const resources: Resources = {
+    config,
+    log,
+    authToken: new CredentialFile(join(config.configsDir, AUTH_TOKEN_FILE), systemIds),
+    inboundSecret: new CredentialFile(join(config.configsDir, INBOUND_SECRET_FILE), systemIds),
+    files,
+    ownUrl: () => ownUrl(config, listening),
+  }
+  const client = new PlatformClient({ ...config, authToken: resources.authToken })
+  const agent: AgentPlane = createAgent(resources, () => presence.nudge())
+  const presence = createPresence(resources, client, () => agent)
+  const app = createApp({
+    log,
+    clock: systemClock,
+    ids: systemIds,
+    inboundSecret: resources.inboundSecret,
+    isA2aOpen: config.isA2aOpen,
+    files,
+    mountAgent: agent.mount,
+  })
+  const server = await listen(app, config.listen)
+  listening = server
+  announce(server.port, log)
+  files.sweep.start()
+  // The server is up before the agent is (contract/runtime 22 #13); registering waits for neither.
+  const agentStarted = agent.host.start()
+  presence.start()
+  return async (drainMs) => {
+    const closed = server.close(drainMs)
+    await Promise.all([presence.stop(), files.sweep.stop(), endAgent(agent, agentStarted, drainMs)])
+    await closed
+    await client.close()
+    files.close()
+  }
+}
+
+async function endAgent(agent: AgentPlane, started: Promise<void>, drainMs: number): Promise<void> {
+  const enough = new AbortController()
+  const patience = systemClock.sleep(drainMs, enough.signal).catch((error: unknown) => {
+    if (!enough.signal.aborted) throw error
+  })
+  await Promise.race([Promise.all([started, agent.executor.stop()]), patience])
+  enough.abort()
+  await agent.host.stop()
+}
+
+/** To whoever started the process with a channel: the port that the kernel chose. */
+function announce(port: number, log: Logger): void {
+  const message: RuntimeReadyMessage = { type: 'ready', port }
+  process.send?.(message)
+  log.info({ port }, 'runtime.listening')
+}
+
+function ownUrl(config: Config, listening: ListeningServer | undefined): string {
+  if (config.agentUrl !== undefined) return config.agentUrl
+  if (listening === undefined) throw new Error('the runtime does not listen yet')
+  const { host } = config.listen
+  // Contract/runtime 6.1: a container is reached by its name.
+  const isWildcard = host === '0.0.0.0' || host === '::'
+  const reachable = isWildcard ? (process.env['HOSTNAME'] ?? hostname()) : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${listening.port}`
+}
+
+/** Resolves when the process is asked to end. A second signal ends it at once. */
+function endAsked(): Promise<Ending> {
+  const { promise, resolve } = Promise.withResolvers<Ending>()
+  let isAsked = false
+  const onSignal = (signal: string): void => {
+    if (isAsked) process.exit(1)
+    isAsked = true
+    resolve({ reason: signal, drainMs: DRAIN_MS })
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  // The platform that started this process is gone: nobody else would ever end it.
+  if (process.connected) {
+    process.once('disconnect', () => {
+      resolve({ reason: 'the platform is gone', drainMs: ORPHAN_DRAIN_MS })
+    })
+  }
+  return promise
+}
+
+async function main(): Promise<void> {
+  const config = parseConfig(process.env)
+  const log = pino({
+    level: config.logLevel,
+    base: { app: 'runtime', workspace_id: config.workspaceId },
+    redact: ['*.authorization', '*.auth_token', '*.platform_inbound_secret'],
+  })
+  for (const warning of config.warnings) log.warn({ warning }, 'config.warning')
+  const asked = endAsked()
+  const stop = await start(config, log)
+  const { reason, drainMs } = await asked
+  log.info({ reason }, 'runtime.stopping')
+  await stop(drainMs)
+  log.info('runtime.stopped')
+  process.exit(0)
+}
+
+try {
+  await main()
+} catch (error) {
+  const text = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`the runtime could not start: ${text}\n`)
+  process.exit(error instanceof ConfigError ? 2 : 1)
+}
