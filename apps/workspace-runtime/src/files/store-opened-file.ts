@@ -18,7 +18,7 @@ const COPY_BYTES = 512 * 1024
  */
 export async function storeOpenedFile(
   uploads: UploadFolder,
-  source: OpenedFile,
+  source: Pick<OpenedFile, 'fd'>,
   options: { readonly description: FileDescription; readonly signal?: AbortSignal },
 ): Promise<StoredFile> {
   const batch = await uploads.begin()
