@@ -85,9 +85,9 @@ run atrium send "$name" 'Please report on these, and return a copy of each.' \
 printf '\n3. What came back\n\n'
 ls -l "$work/files" | awk 'NR > 1 { printf "  %8d bytes  %s\n", $5, $9 }'
 printf '\n'
-sed 's/^/  /' "$work/files/measurements-summary.md"
+sed 's/^./  &/' "$work/files/measurements-summary.md"
 
-printf '4. One of them once more, by hand, into a pipe\n\n'
+printf '\n4. One of them once more, by hand, into a pipe\n\n'
 printf '$ atrium send %s "a copy, please" --file examples/data/landscape.png --json\n' "$name"
 atrium send "$name" 'a copy, please' --file "$data/landscape.png" --json > "$work/again.json"
 uri="$(json "$work/again.json" 'it.files.find((file) => file.name === "copy-of-landscape.png").uri')"

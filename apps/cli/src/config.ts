@@ -68,7 +68,7 @@ function credential(value: string | undefined, name: string): Secret | undefined
   if (text === undefined) return undefined
   // RFC 9110 s5.5: anything else cannot stand in a header, and Node's message would quote it.
   if (!/^[\x21-\x7e]+$/.test(text)) {
-    throw usageFailure(`${name} contains characters that no token has`)
+    throw usageFailure(`${name} contains characters that cannot stand in a header`)
   }
   return new Secret(text)
 }

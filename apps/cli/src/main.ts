@@ -3,21 +3,11 @@ import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { EXIT } from './failure.ts'
+import { isProcessAlive } from './process-alive.ts'
 import { runCli } from './run-cli.ts'
 
 // A launcher forwards the signal that the terminal has already sent to the whole group.
 const SAME_INTERRUPT_MS = 500
-
-/** Whether a process with this id exists, whoever owns it. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (thrown) {
-    // EPERM: it exists and belongs to somebody else. ESRCH: it does not exist.
-    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM'
-  }
-}
 
 const interrupt = new AbortController()
 let interruptedAtMs: number | undefined
@@ -47,7 +37,7 @@ process.exitCode = await runCli({
   cwd: process.cwd(),
   pid: process.pid,
   projectRoot: resolve(import.meta.dirname, '../../..'),
-  isAlive,
+  isAlive: isProcessAlive,
   clock: systemClock,
   ids: systemIds,
   signal: interrupt.signal,

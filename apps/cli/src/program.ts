@@ -35,10 +35,13 @@ export type ProgramStreams = {
 
 const EXIT_HELP = `
 Exit codes:
-  0  done                               4  a token is missing or not accepted
-  1  refused, failed or not verified    5  unreachable, silent or busy: try again
-  2  wrong command line or local file   130  interrupted
-  3  no such workspace or file
+  0    done
+  1    refused, failed, or what arrived is not what was sent
+  2    wrong command line, or a local file that cannot be used
+  3    no such workspace, or no such file in it
+  4    a credential is missing or not accepted
+  5    unreachable, silent or busy: the same command may succeed later
+  130  interrupted
 
 Environment:
   ATRIUM_URL (or BASE)  the platform; otherwise the one running out of this project,

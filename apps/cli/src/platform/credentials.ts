@@ -47,12 +47,12 @@ export class Credentials {
       if (thrown.facts.code === 'workspace_not_found' || thrown.message === 'workspace not found') {
         throw thrown
       }
-      throw new CliFailure(EXIT.auth, 'this platform needs a token', {
+      throw new CliFailure(EXIT.auth, 'this platform wants a workspace token', {
         hint: 'set ATRIUM_TOKEN (a workspace token) or ADMIN_TOKEN in the environment',
       })
     }
     const parsed = testTokenAnswer.safeParse(answer)
-    if (!parsed.success) throw new CliFailure(EXIT.failed, 'the platform minted no token')
+    if (!parsed.success) throw new CliFailure(EXIT.failed, 'the platform minted no workspace token')
     return new Secret(parsed.data.auth_token)
   }
 }
