@@ -1,0 +1,89 @@
+/**
+ * @module Folders held open by descriptor, so that what a workspace does to its own tree (a folder
+ * swapped for a symbolic link) cannot redirect a write of the platform (design/path-safety 1b).
+ */
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { removeTree } from './remove-tree.ts'
+
+const FOLDER_MODE = 0o700
+const FILE_MODE = 0o600
+const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+/** A pinned folder. Whoever opens one closes it (`await using`). */
+export class AnchoredFolder implements AsyncDisposable {
+  readonly #handle: FileHandle
+
+  private constructor(handle: FileHandle) {
+    this.#handle = handle
+  }
+
+  /** Opens an existing folder by its path; its last component may not be a symbolic link. */
+  static async open(path: string): Promise<AnchoredFolder> {
+    return new AnchoredFolder(await open(path, OPEN_FOLDER))
+  }
+
+  /** Opens the folder `name` directly inside, 0700, creating it when missing. Throws on a link. */
+  async openFolder(name: string): Promise<AnchoredFolder> {
+    try {
+      await mkdir(this.#at(name), { mode: FOLDER_MODE })
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error
+    }
+    const handle = await open(this.#at(name), OPEN_FOLDER)
+    await handle.chmod(FOLDER_MODE)
+    return new AnchoredFolder(handle)
+  }
+
+  /**
+   * Puts a file of mode 0600 in place: whole or not at all, also after a power cut. The temporary
+   * file lies in `staging`, which must be on the same file system.
+   */
+  async writeFile(
+    name: string,
+    content: Uint8Array | string,
+    staging: { readonly folder: AnchoredFolder; readonly temporaryName: string },
+  ): Promise<void> {
+    const temporary = staging.folder.#at(staging.temporaryName)
+    try {
+      const file = await open(temporary, CREATE_FILE, FILE_MODE)
+      try {
+        await file.writeFile(content)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, this.#at(name))
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw error
+    }
+    await this.#handle.sync()
+  }
+
+  /** The names directly inside. */
+  async names(): Promise<readonly string[]> {
+    return readdir(`/proc/self/fd/${this.#handle.fd}`)
+  }
+
+  /** Removes a file or a tree directly inside; a symbolic link is removed itself. */
+  async remove(name: string): Promise<void> {
+    await removeTree(this.#at(name))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close()
+  }
+
+  #at(name: string): string {
+    if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) {
+      throw new Error('not the name of a single file')
+    }
+    return `/proc/self/fd/${this.#handle.fd}/${name}`
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}

@@ -1,0 +1,111 @@
+/** @module The folder of one workspace on this machine: what lies where, and what is written there. */
+import { join } from 'node:path'
+import type { Ids } from '@atrium/http-kit/clock'
+import type { Secret } from '@atrium/http-kit/secret'
+import {
+  AUTH_TOKEN_FILE,
+  INBOUND_SECRET_FILE,
+  isSecretFile,
+  parseWorkspacePath,
+} from '@atrium/path-safety/workspace-path'
+import { AnchoredFolder } from './anchored-folder.ts'
+import type { StartInput } from './provisioner.ts'
+
+/** The four roots of the wire (design/architecture 4) and, outside of them, what is the platform's. */
+const FOLDERS = ['configs', 'workspace', 'home', 'plugins', 'logs', 'tmp'] as const
+const TEMPORARY_NAME = /^\.[0-9a-f]{32}\.part$/
+
+export type BoxPaths = {
+  readonly root: string
+  readonly configs: string
+  readonly workspace: string
+  readonly home: string
+  readonly plugins: string
+  readonly logs: string
+  readonly temporary: string
+}
+
+export function boxPaths(baseDir: string, workspaceId: string): BoxPaths {
+  const root = join(baseDir, workspaceId)
+  return {
+    root,
+    configs: join(root, 'configs'),
+    workspace: join(root, 'workspace'),
+    home: join(root, 'home'),
+    plugins: join(root, 'plugins'),
+    logs: join(root, 'logs'),
+    temporary: join(root, 'tmp'),
+  }
+}
+
+/**
+ * Makes the folders (0700), empties the temporary one and writes configuration and credentials
+ * (0600, whole or not at all). Throws when a configuration path is not acceptable, when a folder is
+ * a link, or on a full disk; the next call starts over.
+ */
+export async function prepareBoxFolder(
+  target: { readonly baseDir: string; readonly ids: Ids },
+  input: StartInput,
+): Promise<void> {
+  await using base = await AnchoredFolder.open(target.baseDir)
+  await using root = await base.openFolder(input.workspaceId)
+  for (const name of await root.names()) {
+    if (TEMPORARY_NAME.test(name)) await root.remove(name)
+  }
+  await root.remove('tmp')
+  for (const name of FOLDERS) {
+    await using _made = await root.openFolder(name)
+  }
+  await using configs = await root.openFolder('configs')
+  const staging = () => ({ folder: root, temporaryName: `.${target.ids.hex(16)}.part` })
+  for (const [path, content] of input.configFiles) {
+    await writeConfigFile(configs, configSegments(path), { content, staging })
+  }
+  const { authToken, inboundSecret } = input.credentials
+  await configs.writeFile(AUTH_TOKEN_FILE, authToken.reveal(), staging())
+  await configs.writeFile(INBOUND_SECRET_FILE, inboundSecret.reveal(), staging())
+}
+
+/** Replaces the inbound secret of a workspace that has a folder; false when it has none. */
+export async function replaceInboundSecret(
+  target: { readonly paths: BoxPaths; readonly ids: Ids },
+  inboundSecret: Secret,
+): Promise<boolean> {
+  try {
+    await using root = await AnchoredFolder.open(target.paths.root)
+    await using configs = await root.openFolder('configs')
+    await configs.writeFile(INBOUND_SECRET_FILE, inboundSecret.reveal(), {
+      folder: root,
+      temporaryName: `.${target.ids.hex(16)}.part`,
+    })
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    throw error
+  }
+}
+
+type ConfigFile = {
+  readonly content: Uint8Array
+  readonly staging: () => { readonly folder: AnchoredFolder; readonly temporaryName: string }
+}
+
+async function writeConfigFile(
+  folder: AnchoredFolder,
+  segments: readonly string[],
+  file: ConfigFile,
+): Promise<void> {
+  const [name, ...rest] = segments
+  if (name === undefined) throw new Error('a configuration file needs a name')
+  if (rest.length === 0) return folder.writeFile(name, file.content, file.staging())
+  await using inner = await folder.openFolder(name)
+  await writeConfigFile(inner, rest, file)
+}
+
+/** The same rule as for paths on the wire, so that no template writes what no client could read. */
+function configSegments(relativePath: string): readonly string[] {
+  const verdict = parseWorkspacePath([`/configs/${relativePath}`])
+  if (!verdict.ok) throw new Error('a configuration file has an unacceptable path')
+  if (isSecretFile(verdict.path)) throw new Error('a configuration file may not be a credential')
+  return verdict.path.segments
+}

@@ -1,0 +1,94 @@
+/** @module One runtime as a child process: started, heard when it is ready, waited for at its end. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Clock } from '@atrium/http-kit/clock'
+import type { RuntimeReadyMessage } from '@atrium/runtime-contract/environment'
+import { z } from 'zod'
+import { type ProcessInfo, readProcess } from './process-table.ts'
+
+const readyMessageSchema = z.object({
+  type: z.literal('ready'),
+  port: z.number().int().min(1).max(65_535),
+}) satisfies z.ZodType<RuntimeReadyMessage>
+
+export type RuntimeChild = {
+  readonly process: ChildProcess
+  /** The identity of the runtime, which leads a session and a group of its own. */
+  readonly leader: ProcessInfo
+  /** Resolves with `exit code 1` or `signal SIGKILL`. Never rejects. */
+  readonly exited: Promise<string>
+}
+
+export type SpawnOptions = {
+  readonly nodePath: string
+  readonly runtimeEntry: string
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/**
+ * Starts the runtime in a session of its own, so that a Ctrl-C in the platform's terminal does not
+ * reach it. The IPC channel brings the ready message, and its end tells the runtime that the
+ * platform died. Rejects when the program cannot be started.
+ */
+export async function spawnRuntime(options: SpawnOptions): Promise<RuntimeChild> {
+  const child = spawn(options.nodePath, [options.runtimeEntry], {
+    cwd: options.cwd,
+    env: options.env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  if (child.pid === undefined) {
+    const { promise, reject } = Promise.withResolvers<never>()
+    child.once('error', reject)
+    return promise
+  }
+  // Read in the same turn: even a child that ended already is a zombie until Node waits for it.
+  const leader = readProcess(child.pid)
+  if (leader === undefined) throw new Error('the child process is not in /proc')
+  const exited = Promise.withResolvers<string>()
+  child.once('exit', (code, signal) => {
+    exited.resolve(signal === null ? `exit code ${code}` : `signal ${signal}`)
+  })
+  // After the spawn the only error left is a failed send, and nothing is ever sent.
+  child.on('error', () => undefined)
+  return { process: child, leader, exited: exited.promise }
+}
+
+/**
+ * Resolves with the port once the runtime listens. Rejects when it ends, says something else first,
+ * says nothing for `timeoutMs`, or `signal` is aborted (with its reason).
+ */
+export async function awaitReady(
+  child: RuntimeChild,
+  options: { readonly clock: Clock; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<number> {
+  const { clock, timeoutMs, signal } = options
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const settled = new AbortController()
+  const onMessage = (message: unknown): void => {
+    const parsed = readyMessageSchema.safeParse(message)
+    if (parsed.success) resolve(parsed.data.port)
+    else reject(new Error('the runtime sent an invalid ready message'))
+  }
+  const onAbort = (): void => reject(signal.reason)
+  child.process.once('message', onMessage)
+  signal.addEventListener('abort', onAbort)
+  if (signal.aborted) onAbort()
+  const onExit = child.exited.then((reason) => {
+    reject(new Error(`the runtime ended before it was ready: ${reason}`))
+  })
+  const timer = clock.sleep(timeoutMs, settled.signal).then(
+    () => reject(new Error(`the runtime was not ready within ${timeoutMs} ms`)),
+    // Cancelled below, which is how a start in time ends.
+    () => undefined,
+  )
+  try {
+    return await promise
+  } finally {
+    settled.abort()
+    child.process.off('message', onMessage)
+    signal.removeEventListener('abort', onAbort)
+    await timer
+    if (child.process.exitCode !== null) await onExit
+  }
+}
