@@ -1,0 +1,103 @@
+/**
+ * @module A runtime with the manners that a test asks for (`FAKE_RUNTIME`, a comma-separated list).
+ * It stands for programs that misbehave; the real one is tested by itself.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync, statSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import process from 'node:process'
+
+const traits = new Set((process.env['FAKE_RUNTIME'] ?? '').split(','))
+const configs = process.env['CONFIGS_DIR'] ?? ''
+
+process.stdout.write(`fake runtime of generation ${process.env['GENERATION']} starts\n`)
+
+// What lay there in the very first moment: everything has to be in place before the start.
+const seen = Object.fromEntries(
+  ['.auth_token', '.platform_inbound_secret', 'config.yaml', 'nested/deep/note.txt'].map((name) => [
+    name,
+    describeFile(join(configs, name)),
+  ]),
+)
+
+function describeFile(path: string): { text: string; mode: string } | undefined {
+  try {
+    return { text: readFileSync(path, 'utf8'), mode: (statSync(path).mode & 0o777).toString(8) }
+  } catch {
+    return undefined
+  }
+}
+
+function exit(code: number): never {
+  // biome-ignore lint/nursery/noProcessExit: the sudden end of a runtime is what a test asks for.
+  process.exit(code)
+}
+
+const children: ChildProcess[] = []
+const quiet = { stdio: 'ignore' } as const
+if (traits.has('child')) children.push(spawn('sleep', ['600'], quiet))
+if (traits.has('bare-child')) {
+  children.push(spawn('/usr/bin/env', ['-i', '/bin/sleep', '600'], { ...quiet, cwd: '/' }))
+}
+if (traits.has('session-child')) {
+  children.push(spawn('sleep', ['600'], { ...quiet, detached: true }))
+}
+if (traits.has('stubborn-child')) {
+  children.push(spawn('/bin/sh', ['-c', 'trap "" TERM; while :; do sleep 1; done'], quiet))
+}
+if (traits.has('grandchild')) {
+  children.push(spawn('/bin/sh', ['-c', 'sleep 600 & sleep 600'], quiet))
+}
+if (traits.has('console-child')) {
+  children.push(spawn('sleep', ['600'], { stdio: ['ignore', 'inherit', 'inherit'] }))
+}
+
+process.on('SIGTERM', () => {
+  if (!traits.has('stubborn')) exit(0)
+})
+process.on('disconnect', () => {
+  if (!traits.has('ignores-disconnect')) exit(0)
+})
+
+if (traits.has('exits')) {
+  process.stderr.write(`boom: ${process.env['PROVIDER_KEY']} was refused\n`)
+  exit(3)
+} else if (traits.has('silent')) {
+  setInterval(() => undefined, 60_000)
+} else if (traits.has('garbage')) {
+  process.send?.({ type: 'ready', port: 'http' })
+  setInterval(() => undefined, 60_000)
+} else {
+  listen()
+}
+
+function listen(): void {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://fake')
+    if (url.pathname === '/state') {
+      const pids = [process.pid, ...children.map((child) => child.pid)]
+      return reply(response, { pids, seen, env: process.env, cwd: process.cwd() })
+    }
+    if (url.pathname === '/print') {
+      const text = url.searchParams.get('text') ?? ''
+      const times = Number(url.searchParams.get('times') ?? '1')
+      const stream = url.searchParams.has('stderr') ? process.stderr : process.stdout
+      stream.write(text.repeat(times), () => reply(response, {}))
+      return
+    }
+    if (url.pathname === '/exit') return exit(Number(url.searchParams.get('code')))
+    reply(response, {})
+  })
+  server.listen(0, process.env['ATRIUM_LISTEN_HOST'], () => {
+    const { port } = server.address() as AddressInfo
+    process.send?.({ type: 'ready', port })
+    if (traits.has('dies-when-ready')) process.kill(process.pid, 'SIGKILL')
+  })
+}
+
+function reply(response: ServerResponse, body: unknown): void {
+  response.setHeader('connection', 'close')
+  response.end(JSON.stringify(body))
+}
