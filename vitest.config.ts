@@ -47,6 +47,15 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        // After everything else: it reads what the others have left (scripts/run-tests.ts).
+        test: {
+          ...shared,
+          name: 'audit',
+          include: ['tests/audit/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 })

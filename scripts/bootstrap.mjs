@@ -1,0 +1,163 @@
+// What stands before the installation, so: plain JavaScript for Node >= 20, no dependencies.
+// It installs what is missing and hands over to Node 24 (docs/adr/0008-node-from-npm.md).
+//   node scripts/bootstrap.mjs start|dev|test|bench|atrium [arguments]
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const BIN = join(ROOT, 'node_modules', '.bin')
+const MIN_MAJOR = 20
+const REQUIRED_MAJOR = 24
+
+/** Ctrl-C reaches us twice under npm, from the terminal and from npm: less than this is one. */
+const SAME_SIGNAL_MS = 500
+
+/** Looks after nobody's terminal, so it goes when we go, `kill -9` included (as ADR-0001 does). */
+const SETPRIV = '/usr/bin/setpriv'
+
+const PLATFORM = {
+  script: 'apps/platform/src/main.ts',
+  needsLinux: true,
+  isService: true,
+  env: { ATRIUM_MODE: 'development' },
+}
+const COMMANDS = {
+  start: PLATFORM,
+  dev: { ...PLATFORM, nodeOptions: ['--watch', '--watch-preserve-output'] },
+  test: { script: 'scripts/run-tests.ts', needsLinux: true, isService: true },
+  bench: { script: 'scripts/bench/main.ts', needsLinux: true, isService: true },
+  atrium: { script: 'apps/cli/src/main.ts', needsLinux: false, isService: false },
+}
+
+main()
+
+function main() {
+  const [name = '', ...args] = process.argv.slice(2)
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (command === undefined) {
+    fail(2, `usage: node scripts/bootstrap.mjs ${Object.keys(COMMANDS).join('|')} [arguments]`)
+  }
+  checkMachine(command)
+  installWhatIsMissing()
+  const { script, nodeOptions = [] } = command
+  run([nodeToUse(), ...nodeOptions, join(ROOT, script), ...args], command)
+}
+
+function checkMachine({ needsLinux }) {
+  if (Number.parseInt(process.versions.node, 10) < MIN_MAJOR) {
+    fail(1, `needs Node ${MIN_MAJOR} or newer, this is ${process.versions.node}`)
+  }
+  if (needsLinux && process.platform !== 'linux') {
+    fail(1, `runs on Linux, this is ${process.platform}: use a Linux machine, container or WSL 2`)
+  }
+}
+
+function installWhatIsMissing() {
+  const reason = whyInstall()
+  if (reason === undefined) return
+  note(`installing dependencies (${reason}) ...`)
+  // The npm that called us, on the Node it runs on: the one in node_modules is about to be replaced.
+  const npm = process.env.npm_execpath
+  const [file, first] =
+    npm !== undefined && /npm-cli\.[cm]?js$/.test(npm)
+      ? [process.env.npm_node_execpath ?? process.execPath, [npm]]
+      : ['npm', []]
+  // Tools and the server's binaries are optional or for development in npm's eyes, not in ours.
+  const args = [...first, 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund']
+  const { status, error } = spawnSync(file, args, { cwd: ROOT, stdio: ['ignore', 2, 2] })
+  if (error !== undefined) fail(1, `cannot run npm: ${error.message}`)
+  if (status !== 0) fail(1, `npm ci ended with ${status}; its messages are above`)
+  note('installed')
+}
+
+/** Why an installation is due, or undefined; never asks the network. */
+function whyInstall() {
+  const wanted = readJson(join(ROOT, 'package-lock.json'))
+  if (wanted === undefined) fail(1, `package-lock.json is missing in ${ROOT}`)
+  // npm writes this one last: without it, an installation was cut short or never began.
+  const present = readJson(join(ROOT, 'node_modules', '.package-lock.json'))
+  if (present === undefined) return 'none yet'
+  for (const [path, entry] of Object.entries(wanted.packages)) {
+    if (!path.includes('node_modules/') || entry.link === true) continue
+    const found = present.packages[path]
+    // Optional packages are for other platforms.
+    if (found === undefined && entry.optional !== true) return `${nameOf(path)} is missing`
+    if (found !== undefined && found.version !== entry.version) return `${nameOf(path)} changed`
+    if (entry.optional !== true && !existsSync(join(ROOT, path))) return `${nameOf(path)} is gone`
+  }
+  return undefined
+}
+
+function nameOf(path) {
+  return path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
+}
+
+/** The pinned Node 24, or the one we run on when that is new enough. */
+function nodeToUse() {
+  const pinned = join(ROOT, 'node_modules', 'node', 'bin', 'node')
+  const version = spawnSync(pinned, ['--version'], { encoding: 'utf8' }).stdout ?? ''
+  if (version.startsWith(`v${REQUIRED_MAJOR}.`)) return pinned
+  if (Number.parseInt(process.versions.node, 10) >= REQUIRED_MAJOR) return process.execPath
+  fail(
+    1,
+    `Node ${REQUIRED_MAJOR} is not in node_modules: install scripts seem to be off.\n` +
+      '  Run: npm rebuild node --ignore-scripts=false\n' +
+      `  Or put Node ${REQUIRED_MAJOR} on the PATH.`,
+  )
+}
+
+/**
+ * Runs the real thing and ends the way it ends. A service gets a session of its own, so that a
+ * Ctrl-C reaches it once, through us, and its parents cannot end its children before it does.
+ */
+function run(commandLine, { isService, env = {} }) {
+  const tied = isService && existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'TERM', '--'] : []
+  const [file, ...args] = [...tied, ...commandLine]
+  const child = spawn(file, args, {
+    cwd: isService ? ROOT : (process.env.INIT_CWD ?? process.cwd()),
+    stdio: 'inherit',
+    detached: isService,
+    env: { ...env, ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` },
+  })
+  forwardSignals(child, isService)
+  child.on('error', (error) => fail(1, `cannot start ${file}: ${error.message}`))
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? 128 + (constants.signals[signal ?? 'SIGTERM'] ?? 15)
+  })
+}
+
+function forwardSignals(child, isService) {
+  let lastAt = Number.NEGATIVE_INFINITY
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      // Without a session of its own the child has had the terminal's signal already.
+      if (!isService && signal === 'SIGINT') return
+      const now = performance.now()
+      if (now - lastAt < SAME_SIGNAL_MS) return
+      lastAt = now
+      // A terminal that was closed is a request to stop like any other.
+      child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal)
+    })
+  }
+}
+
+function readJson(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (error.code === 'ENOENT' || error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function note(text) {
+  process.stderr.write(`atrium: ${text}\n`)
+}
+
+function fail(code, text) {
+  note(text)
+  process.exit(code)
+}
