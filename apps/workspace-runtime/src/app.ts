@@ -1,4 +1,5 @@
 /** @module The runtime's routes behind their one scope: pure wiring, no I/O (H10, H11). */
+import { earlyAnswer } from '@atrium/hono-kit/early-answer'
 import { notFoundHandler, problemHandler } from '@atrium/hono-kit/problem'
 import { requestContext } from '@atrium/hono-kit/request-context'
 import { Hono } from 'hono'
@@ -16,6 +17,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.onError(problemHandler({ hop: 'workspace' }))
   app.notFound(notFoundHandler({ hop: 'workspace' }))
   app.use(requestContext(deps))
+  app.use(earlyAnswer())
   app.use('/internal/*', fileSecurityHeaders())
   app.use(inboundAuth(deps))
   app.route('/', healthRoutes())
