@@ -17,7 +17,7 @@ describe('chat-upload.sh against a real platform', () => {
     platform = await startPlatform()
   })
   afterAll(async () => {
-    await platform.stop()
+    await platform?.stop()
   })
 
   it('passes, and removes the workspace that it made', async () => {
@@ -37,7 +37,7 @@ describe('chat-upload.sh against a platform with an admin token', () => {
     platform = await startPlatform({ env: { ADMIN_TOKEN: adminToken } })
   })
   afterAll(async () => {
-    await platform.stop()
+    await platform?.stop()
   })
 
   it('passes with the token and ends with 1 without it', async () => {

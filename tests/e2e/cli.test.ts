@@ -25,7 +25,7 @@ beforeAll(async () => {
   }
 })
 afterAll(async () => {
-  await platform.stop()
+  await platform?.stop()
   await rm(folder, { recursive: true, force: true })
 })
 

@@ -13,7 +13,7 @@ describe('scripts/demo.sh', () => {
     platform = await startPlatform()
   })
   afterAll(async () => {
-    await platform.stop()
+    await platform?.stop()
   })
 
   it('tells the whole story, finds every checksum equal, and leaves nothing behind', async () => {
