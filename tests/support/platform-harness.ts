@@ -1,5 +1,6 @@
 /** @module The real platform app on a real socket and a real database, with a back-end the test holds. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import pino from 'pino'
@@ -28,6 +29,8 @@ export type PlatformHarness = {
   json(path: string, body: unknown, as?: string | null): Promise<Response>
   /** Creates a workspace whose box is at `endpoint`, registers it and waits until it is online. */
   onlineWorkspace(endpoint: string, fields?: Record<string, unknown>): Promise<OnlineWorkspace>
+  /** What the platform has logged so far. */
+  logLines(): string[]
   stop(): Promise<void>
 }
 
@@ -56,9 +59,10 @@ export async function startPlatformHarness(
   for (const secret of [ADMIN_TOKEN, encryptionKey]) recordSecret(secret)
   const client = openDatabase({ url: database.url, maxConnections: 10 })
   const provisioner = new FakeProvisioner()
+  const logPath = runLogPath('platform')
   const log = pino(
     { level: config.logLevel },
-    pino.destination({ dest: runLogPath('platform'), mkdir: true, sync: true }),
+    pino.destination({ dest: logPath, mkdir: true, sync: true }),
   )
   let listening: ListeningServer | undefined
   const ids = {
@@ -125,6 +129,7 @@ export async function startPlatformHarness(
       })
       return { id, authToken, inboundSecret }
     },
+    logLines: () => readFileSync(logPath, 'utf8').split('\n').filter(Boolean),
     async stop() {
       await deps.lifecycle.stop()
       await deps.tracker.drain()

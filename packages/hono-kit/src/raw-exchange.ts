@@ -39,8 +39,12 @@ export async function rawExchange<E extends BaseEnv>(
     if (outgoing.destroyed) onClose()
     await move({ incoming, outgoing, signal: gone.signal })
   } catch (error) {
-    if (!outgoing.headersSent && !outgoing.destroyed) throw error
-    if (!gone.signal.aborted) c.get('log').warn({ err: error }, 'http.broken_off')
+    // A client that breaks off its own upload is noticed on `incoming` first: nobody is left to be
+    // told, and whatever failed because of it is not the workspace's fault.
+    const isClientGone = gone.signal.aborted || (incoming.destroyed && !incoming.complete)
+    if (!isClientGone && !outgoing.headersSent && !outgoing.destroyed) throw error
+    if (isClientGone) c.get('log').info('http.client_gone')
+    else c.get('log').warn({ err: error }, 'http.broken_off')
     outgoing.destroy()
   } finally {
     outgoing.off('close', onClose)

@@ -315,6 +315,45 @@ describe('POST /workspaces/:id/chat/uploads', () => {
   })
 })
 
+describe('a client that breaks off its upload', () => {
+  it('leaves the workspace with a broken request and the log without a false accusation', async () => {
+    let hasArrived = false
+    let isAborted = false
+    box.server.on('request', (incoming) => {
+      hasArrived = true
+      incoming.on('close', () => {
+        isAborted = !incoming.complete
+      })
+    })
+    const client = new AbortController()
+    const body = new ReadableStream({
+      async pull(controller) {
+        controller.enqueue(new Uint8Array(64 * 1024))
+        await new Promise((resolve) => {
+          setTimeout(resolve, 5)
+        })
+      },
+    })
+    const answer = upload(workspace.id, {
+      body,
+      signal: client.signal,
+      headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      duplex: 'half',
+    } as RequestInit)
+    const refused = expect(answer).rejects.toThrow()
+    await eventually(() => hasArrived)
+    const before = platform.logLines().length
+    client.abort()
+    await refused
+    await eventually(() => isAborted)
+    const after = await eventually(() => {
+      const lines = platform.logLines().slice(before)
+      return lines.some((line) => line.includes('http.client_gone')) ? lines : undefined
+    })
+    expect(after.join()).not.toContain('workspace_unreachable')
+  })
+})
+
 describe('GET /workspaces/:id/chat/download', () => {
   const refused = [
     ['', 'path query required', 'path_required'],
