@@ -12,6 +12,9 @@ const BIN = join(ROOT, 'node_modules', '.bin')
 const MIN_MAJOR = 20
 const REQUIRED_MAJOR = 24
 
+/** How often we look whether npm is still there. */
+const PARENT_CHECK_MS = 500
+
 /** Ctrl-C reaches us twice under npm, from the terminal and from npm: less than this is one. */
 const SAME_SIGNAL_MS = 500
 
@@ -123,6 +126,7 @@ function run(commandLine, { isService, env = {} }) {
     env: { ...env, ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` },
   })
   forwardSignals(child, isService)
+  if (isService && process.env.npm_lifecycle_event !== undefined) endWithParent(child)
   child.on('error', (error) => fail(1, `cannot start ${file}: ${error.message}`))
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? 128 + (constants.signals[signal ?? 'SIGTERM'] ?? 15)
@@ -142,6 +146,17 @@ function forwardSignals(child, isService) {
       child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal)
     })
   }
+}
+
+/** npm passes a signal to the shell between us, and that shell dies of it without telling us. */
+function endWithParent(child) {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    child.kill('SIGTERM')
+  }, PARENT_CHECK_MS)
+  timer.unref()
 }
 
 function readJson(path) {

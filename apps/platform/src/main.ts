@@ -21,6 +21,9 @@ const MIGRATIONS_DIR = join(PROJECT_ROOT, 'migrations')
 const RUNTIME_ENTRY = join(PROJECT_ROOT, 'apps/workspace-runtime/src/main.ts')
 const DRAIN_MS = 10_000
 
+/** One request to stop may arrive as several signals: npm repeats the terminal's, the kernel its own. */
+const SAME_SIGNAL_MS = 500
+
 /** What has to be undone at the end, newest first. */
 type Undo = { readonly phase: string; readonly run: () => Promise<void> }
 
@@ -144,14 +147,20 @@ async function main(): Promise<void> {
   const undo: Undo[] = []
   const shutdown = new AbortController()
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+  let askedAt = 0
   const onSignal = (): void => {
+    const now = systemClock.now().getTime()
     // A second signal means: now.
-    if (shutdown.signal.aborted) process.exit(1)
+    if (shutdown.signal.aborted && now - askedAt > SAME_SIGNAL_MS) process.exit(1)
+    if (shutdown.signal.aborted) return
+    askedAt = now
     shutdown.abort(new Error('signal received'))
     ask()
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
+  // A terminal that was closed cannot be told anything; what it started still has to be stopped.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   const stateFile = join(config.dataDir, 'platform.json')
   let exitCode = 0
   try {
