@@ -35,6 +35,7 @@ export type AgentPlaneInput = {
   readonly credentials: () => readonly string[]
   /** Where the agent is reached; asked for only once the server listens. */
   readonly ownUrl: () => string
+  readonly startPatienceMs: number
   /** A turn began or ended. */
   readonly onWorkChange: () => void
 }
@@ -70,7 +71,13 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
     new RecentTaskStore(TASK_LIMITS),
     executor,
   )
-  const endpoint = new A2aEndpoint({ host, ids, handler })
+  const endpoint = new A2aEndpoint({
+    host,
+    clock,
+    ids,
+    handler,
+    startPatienceMs: input.startPatienceMs,
+  })
   const card = () => agentCard(settings, input.ownUrl())
   return { host, meter, executor, card, mount: (app) => mountAgentRoutes(app, { endpoint, card }) }
 }

@@ -19,6 +19,7 @@ import { registerWithPlatform } from './registration/register-with-platform.ts'
 import { CredentialFile } from './secrets/credential-file.ts'
 
 const DRAIN_MS = 10_000
+const START_PATIENCE_MS = 10_000
 /** Nobody is left to answer: only what was started has to go, and soon. */
 const ORPHAN_DRAIN_MS = 1_000
 
@@ -52,6 +53,7 @@ function createAgent(resources: Resources, onWorkChange: () => void): AgentPlane
     credentials: () =>
       [authToken.current(), inboundSecret.current()].filter((value) => value !== undefined),
     ownUrl,
+    startPatienceMs: START_PATIENCE_MS,
     onWorkChange,
   })
 }

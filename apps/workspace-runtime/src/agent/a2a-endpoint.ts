@@ -14,7 +14,7 @@ import {
 } from '@atrium/a2a-schema/json-rpc'
 import { type MethodTraits, methodTraits } from '@atrium/a2a-schema/method'
 import { normaliseRequest } from '@atrium/a2a-schema/normalise'
-import type { Ids } from '@atrium/http-kit/clock'
+import type { Clock, Ids } from '@atrium/http-kit/clock'
 import {
   CONTENT_TYPE_NOT_SUPPORTED,
   failureError,
@@ -47,33 +47,36 @@ export type A2aAnswer =
 
 type Envelope = { readonly result?: unknown; readonly error?: unknown }
 
+export type A2aEndpointDeps = {
+  readonly host: AgentHost
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly handler: A2ARequestHandler
+  /** A message that comes while the agent is being made ready waits for so long. */
+  readonly startPatienceMs: number
+}
+
 export class A2aEndpoint {
-  readonly #host: AgentHost
-  readonly #ids: Ids
+  readonly #deps: A2aEndpointDeps
   readonly #current: JsonRpcTransportHandler
   readonly #legacy: LegacyJsonRpcTransportHandler
 
-  constructor(deps: {
-    readonly host: AgentHost
-    readonly ids: Ids
-    readonly handler: A2ARequestHandler
-  }) {
-    this.#host = deps.host
-    this.#ids = deps.ids
+  constructor(deps: A2aEndpointDeps) {
+    this.#deps = deps
     this.#current = new JsonRpcTransportHandler(deps.handler)
     this.#legacy = new LegacyJsonRpcTransportHandler(deps.handler)
   }
 
   /** Answers one request. Never rejects for anything a caller can send. */
   async handle(input: A2aRequest): Promise<A2aAnswer> {
-    const parsed = parseRpcRequest(input.body, this.#ids)
+    const parsed = parseRpcRequest(input.body, this.#deps.ids)
     if (!parsed.ok) return json(rpcError(parsed.error))
     const { request } = parsed
     const traits = methodTraits(request.method)
     const facts: RequestFacts = { id: request.id, dialect: traits.dialect }
     const refusal = refuseEnvelope(input, request, facts)
     if (refusal !== undefined) return json(refusal)
-    const normalised = normaliseRequest(request, this.#ids)
+    const normalised = normaliseRequest(request, this.#deps.ids)
     if (!normalised.ok) {
       const { data } = normalised.error
       return json(isFault(data) ? invalidParams(facts, data) : rpcError(normalised.error))
@@ -81,14 +84,27 @@ export class A2aEndpoint {
     if (traits.carriesMessage) {
       const fault = findMessageFault(normalised.request.params, traits.dialect)
       if (fault !== undefined) return json(invalidParams(facts, fault))
+      await this.#whenStarted()
       const unavailable = this.#unavailable(facts, input.requestId)
       if (unavailable !== undefined) return json(unavailable)
     }
     return this.#dispatch(normalised.request, traits)
   }
 
+  /** The server is up before the agent is: the first message need not fail because of that. */
+  async #whenStarted(): Promise<void> {
+    const { host, clock, startPatienceMs } = this.#deps
+    if (host.state.kind !== 'starting') return
+    const enough = new AbortController()
+    const patience = clock.sleep(startPatienceMs, enough.signal).catch((error: unknown) => {
+      if (!enough.signal.aborted) throw error
+    })
+    await Promise.race([host.settled, patience])
+    enough.abort()
+  }
+
   #unavailable(facts: RequestFacts, requestId: string): string | undefined {
-    const state = this.#host.state
+    const state = this.#deps.host.state
     switch (state.kind) {
       case 'ready':
         return undefined

@@ -14,6 +14,7 @@ export type AgentState =
 export class AgentHost {
   readonly #adapter: AgentAdapter
   readonly #log: Logger
+  readonly #settled = Promise.withResolvers<void>()
   #state: AgentState = { kind: 'starting' }
 
   constructor(adapter: AgentAdapter, log: Logger) {
@@ -23,6 +24,11 @@ export class AgentHost {
 
   get state(): AgentState {
     return this.#state
+  }
+
+  /** Resolves when the start is over, whatever came of it. */
+  get settled(): Promise<void> {
+    return this.#settled.promise
   }
 
   /** Starts the adapter. Never throws: a failed start is a state. */
@@ -38,12 +44,15 @@ export class AgentHost {
       this.#state = { kind: 'not_configured', reason }
       const facts = { adapter: this.#adapter.name, reason }
       this.#log.error(isExpected ? facts : { ...facts, err: error }, 'agent.not_configured')
+    } finally {
+      this.#settled.resolve()
     }
   }
 
   /** Idempotent. */
   async stop(): Promise<void> {
     this.#state = { kind: 'stopped' }
+    this.#settled.resolve()
     await this.#adapter.stop()
   }
 }

@@ -1,11 +1,11 @@
 /** @module The files that a message refers to (contract/runtime 8.4), opened before anybody works on them. */
 import type { Part } from '@a2a-js/sdk'
 import { ERROR_TABLE, findAppError } from '@atrium/http-kit/app-error'
-import { passiveTypeFor } from '@atrium/http-kit/file-response'
 import { safeFileName } from '@atrium/path-safety/file-name'
 import { parseWorkspacePath, type WorkspacePath } from '@atrium/path-safety/workspace-path'
 import { WORKSPACE_URI_SCHEME } from '@atrium/runtime-contract/file-transfer'
 import { AgentFailure, type Attachment } from './agent-adapter.ts'
+import { mediaTypeFor } from './media-type.ts'
 
 /** A regular file inside the workspace, as `files/` opens it. */
 export type OpenedWorkspaceFile = {
@@ -94,7 +94,7 @@ async function openNamed(
 }
 
 function mimeTypeOf(part: Part, name: string): string {
-  return part.mediaType || passiveTypeFor(name) || 'application/octet-stream'
+  return part.mediaType || mediaTypeFor(name)
 }
 
 /** `workspace:/abs` and bare paths are taken as they are; `file:` URLs are decoded like any URL. */

@@ -1,6 +1,5 @@
 /** @module Any command-line program as an agent (docs/guides/exec-adapter.md). */
 import type { Clock, Ids } from '@atrium/http-kit/clock'
-import { passiveTypeFor } from '@atrium/http-kit/file-response'
 import { safeFileName } from '@atrium/path-safety/file-name'
 import type { StoredFile } from '@atrium/runtime-contract/file-transfer'
 import type { Logger } from 'pino'
@@ -12,6 +11,7 @@ import {
   type ReplySink,
   type Turn,
 } from '../agent-adapter.ts'
+import { mediaTypeFor } from '../media-type.ts'
 import { childEnvironment, type EnvironmentSource } from './child-environment.ts'
 import { ErrorTail } from './error-tail.ts'
 import { JobFolder } from './job-folder.ts'
@@ -144,8 +144,8 @@ export class ExecAdapter implements AgentAdapter {
         job.reply.text(`\n[output/${name} was not sent: ${output.problem}]`)
         continue
       }
-      const mimeType = passiveTypeFor(name) ?? 'application/octet-stream'
-      job.reply.file(await this.#deps.publish({ fd: output.fd, name, mimeType }, signal))
+      const source = { fd: output.fd, name, mimeType: mediaTypeFor(name) }
+      job.reply.file(await this.#deps.publish(source, signal))
     }
   }
 }
