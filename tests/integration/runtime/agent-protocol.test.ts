@@ -1,0 +1,333 @@
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type AgentRuntime, startAgentRuntime, userMessage } from '../../support/agent-runtime.ts'
+
+const CARD = '/.well-known/agent-card.json'
+
+describe('the agent card', () => {
+  let runtime: AgentRuntime
+
+  beforeAll(async () => {
+    runtime = await startAgentRuntime({
+      config: 'name: Reporter\ndescription: makes reports\nruntime: echo',
+    })
+  })
+
+  afterAll(() => runtime.close())
+
+  const card = async (version?: string, path = CARD) => {
+    const headers: Record<string, string> = version === undefined ? {} : { 'a2a-version': version }
+    return (await fetch(runtime.url + path, { headers })).json() as Promise<Record<string, unknown>>
+  }
+
+  it('is public, at both well-known places', async () => {
+    expect(await card()).toMatchObject({ name: 'Reporter', description: 'makes reports' })
+    expect(await card(undefined, '/.well-known/agent.json')).toEqual(await card())
+  })
+
+  it('is a hybrid for clients that do not say what they read', async () => {
+    expect(await card()).toMatchObject({
+      protocolVersion: '0.3.0',
+      url: runtime.url,
+      preferredTransport: 'JSONRPC',
+      capabilities: { streaming: true, pushNotifications: false },
+      supportedInterfaces: [
+        { url: runtime.url, protocolBinding: 'JSONRPC', protocolVersion: '1.0' },
+        { url: runtime.url, protocolBinding: 'JSONRPC', protocolVersion: '0.3' },
+      ],
+    })
+  })
+
+  it('is a plain 1.0 card for 1.0 clients', async () => {
+    const modern = await card('1.0')
+    expect(modern['supportedInterfaces']).toHaveLength(2)
+    expect(modern).not.toHaveProperty('url')
+    expect(modern).not.toHaveProperty('protocolVersion')
+  })
+
+  it('is a plain 0.3 card for 0.3 clients', async () => {
+    const legacy = await card('0.3')
+    expect(legacy['url']).toBe(runtime.url)
+    expect(legacy).not.toHaveProperty('supportedInterfaces')
+  })
+
+  it('is not transferred again to who has it', async () => {
+    const first = await fetch(runtime.url + CARD)
+    const etag = first.headers.get('etag') ?? ''
+    expect(first.headers.get('vary')).toBe('A2A-Version')
+    const again = await fetch(runtime.url + CARD, { headers: { 'if-none-match': etag } })
+    expect([again.status, await again.text()]).toEqual([304, ''])
+    const other = { 'if-none-match': etag, 'a2a-version': '1.0' }
+    expect((await fetch(runtime.url + CARD, { headers: other })).status).toBe(200)
+  })
+})
+
+describe('POST /', () => {
+  let runtime: AgentRuntime
+
+  beforeAll(async () => {
+    runtime = await startAgentRuntime()
+  })
+
+  afterAll(() => runtime.close())
+
+  const errorOf = async (body: string, headers?: Record<string, string>) => {
+    const response = await runtime.post(body, headers)
+    const { error, id } = (await response.json()) as { error: { code: number }; id: unknown }
+    return [response.status, error.code, id]
+  }
+  const envelope = (method: string, params: unknown, id: unknown = 7) =>
+    JSON.stringify({ jsonrpc: '2.0', id, method, params })
+  const modern = (message: object) =>
+    envelope('SendMessage', { message: { messageId: 'm', role: 'ROLE_USER', ...message } })
+  const legacy = (message: object) =>
+    envelope('message/send', {
+      message: { kind: 'message', messageId: 'm', role: 'user', ...message },
+    })
+
+  it('needs the inbound secret', async () => {
+    const response = await runtime.post(envelope('message/send', userMessage('hi')), {
+      authorization: '',
+    })
+    expect(response.status).toBe(401)
+  })
+
+  it('answers anybody when it was opened on purpose', async () => {
+    const open = await startAgentRuntime({ isA2aOpen: true })
+    try {
+      const response = await open.post(envelope('message/send', userMessage('hi')), {
+        authorization: '',
+      })
+      expect(response.status).toBe(200)
+    } finally {
+      await open.close()
+    }
+  })
+
+  it.each([
+    ['not JSON', '{"jsonrpc"', [200, -32700, null]],
+    ['an empty body', '', [200, -32700, null]],
+    ['a batch', '[]', [200, -32600, null]],
+    ['a text', '"hi"', [200, -32600, null]],
+    [
+      'another version of JSON-RPC',
+      '{"jsonrpc":"1.0","id":7,"method":"message/send"}',
+      [200, -32600, 7],
+    ],
+    [
+      'an id that is none',
+      '{"jsonrpc":"2.0","id":{},"method":"message/send"}',
+      [200, -32600, null],
+    ],
+    ['an unknown method', envelope('tasks/fly', {}), [200, -32601, 7]],
+    ['params that are a list', envelope('tasks/get', []), [200, -32602, 7]],
+    ['an unknown task', envelope('tasks/get', { id: 'nobody' }), [200, -32001, 7]],
+    ['an unknown task in 1.0', envelope('GetTask', { id: 'nobody' }), [200, -32001, 7]],
+    ['no message', envelope('message/send', {}), [200, -32602, 7]],
+  ])('refuses %s', async (_, body, expected) => {
+    expect(await errorOf(body)).toEqual(expected)
+  })
+
+  it.each([
+    ['no parts', { parts: [] }],
+    ['an empty part', { parts: [{}] }],
+    ['a part of 0.3', { parts: [{ kind: 'file', file: { uri: 'workspace:/workspace/a' } }] }],
+    ['two arms', { parts: [{ text: 'a', url: 'b' }] }],
+    ['data that is null', { parts: [{ data: null }] }],
+    ['bytes that are not base64', { parts: [{ raw: 'no!' }] }],
+    ['a text that is a number', { parts: [{ text: 5 }] }],
+    ['a role that is none', { role: 'robot', parts: [{ text: 'a' }] }],
+    ['no parts at all', {}],
+  ])('refuses a 1.0 message with %s, which the SDK would accept and lose', async (_, message) => {
+    expect(await errorOf(modern(message))).toEqual([200, -32602, 7])
+  })
+
+  it.each([
+    ['a part without kind', { parts: [{ text: 'a' }] }],
+    ['a text part without text', { parts: [{ kind: 'text' }] }],
+    ['a file without uri', { parts: [{ kind: 'file', file: { name: 'a' } }] }],
+    ['a file twice', { parts: [{ kind: 'file', file: { uri: 'a', bytes: 'YQ==' } }] }],
+    ['data that is a list', { parts: [{ kind: 'data', data: [] }] }],
+    ['a role of 1.0', { role: 'ROLE_USER', parts: [{ kind: 'text', text: 'a' }] }],
+    ['an empty id', { messageId: '', parts: [{ kind: 'text', text: 'a' }] }],
+  ])('refuses a 0.3 message with %s', async (_, message) => {
+    expect(await errorOf(legacy(message))).toEqual([200, -32602, 7])
+  })
+
+  it('says which field is wrong, in the terms of the dialect', async () => {
+    const old = await runtime.call('message/send', {
+      message: { messageId: 'm', role: 'user', parts: [{}] },
+    })
+    expect(old.error?.data).toMatchObject({ field: 'params.message.parts[0]' })
+    const current = await runtime.call('SendMessage', { message: { messageId: 'm', parts: [{}] } })
+    expect(current.error?.data).toMatchObject([
+      { fieldViolations: [{ field: 'params.message.parts[0]' }] },
+    ])
+  })
+
+  it.each([
+    ['content in the old field', { content: 'hello' }],
+    ['no role', { role: undefined, parts: [{ kind: 'text', text: 'hello' }] }],
+    ['no id', { messageId: undefined, parts: [{ kind: 'text', text: 'hello' }] }],
+  ])('accepts a 0.3 message with %s', async (_, message) => {
+    const response = await runtime.post(legacy(message))
+    expect(await response.json()).toMatchObject({ result: { parts: [{ text: 'hello' }] } })
+  })
+
+  it('accepts a bare sender without an envelope', async () => {
+    const response = await runtime.post(
+      JSON.stringify({ method: 'message/send', params: userMessage('bare') }),
+    )
+    expect(await response.json()).toMatchObject({ result: { parts: [{ text: 'bare' }] } })
+  })
+
+  it.each(['0', '""', '"x"', '9007199254740993', 'null', '1.5'])(
+    'gives the id %s back as it came',
+    async (id) => {
+      const body = `{"jsonrpc":"2.0","id":${id},"method":"message/send","params":${JSON.stringify(userMessage('hi'))}}`
+      expect(await (await runtime.post(body)).text()).toContain(`"id":${id},`)
+      const failing = `{"jsonrpc":"2.0","id":${id},"method":"tasks/get","params":{"id":"x"}}`
+      expect(await (await runtime.post(failing)).text()).toContain(`"id":${id},`)
+    },
+  )
+
+  it.each(['1.0', ' 1.0 ', 'v1.0', '1.0.0', '0.3', ''])(
+    'lets the method decide when the version is %j',
+    async (version) => {
+      const headers = { 'a2a-version': version }
+      const response = await runtime.post(modern({ parts: [{ text: 'hi' }] }), headers)
+      expect(await response.json()).toMatchObject({
+        result: { message: { parts: [{ text: 'hi' }] } },
+      })
+    },
+  )
+
+  it('refuses a version it does not speak', async () => {
+    const headers = { 'a2a-version': '2.0' }
+    expect(await errorOf(legacy({ parts: [] }), headers)).toEqual([200, -32009, 7])
+  })
+
+  it.each([
+    ['text/plain', -32005],
+    ['application/xml', -32005],
+  ])('refuses the content type %s', async (type, code) => {
+    expect(await errorOf(legacy({ content: 'hi' }), { 'content-type': type })).toEqual([
+      200,
+      code,
+      7,
+    ])
+  })
+
+  it.each(['application/a2a+json', 'application/json; charset=utf-8'])(
+    'takes the content type %s',
+    async (type) => {
+      const response = await runtime.post(legacy({ content: 'hi' }), { 'content-type': type })
+      expect(await response.json()).toHaveProperty('result')
+    },
+  )
+
+  it('answers 413 in JSON-RPC to a body that is too long, declared or not', async () => {
+    const long = legacy({ content: 'x'.repeat(16 * 1024 * 1024) })
+    const declared = await runtime.post(long)
+    expect([declared.status, await declared.json()]).toMatchObject([
+      413,
+      { error: { code: -32600 } },
+    ])
+    const chunked = await sendChunked(runtime, long)
+    expect(chunked).toMatch(/^HTTP\/1\.1 413 /)
+  })
+
+  it('takes a long message that is within the limit', async () => {
+    const text = 'x'.repeat(8 * 1024 * 1024)
+    const { result } = await runtime.call('message/send', userMessage(text))
+    expect(JSON.stringify(result?.['parts'])).toContain(text)
+  })
+
+  it('answers other methods of HTTP with 405', async () => {
+    const headers = { authorization: `Bearer ${runtime.inboundSecret}` }
+    const response = await fetch(runtime.url, { method: 'PUT', headers })
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST'])
+  })
+})
+
+describe('an agent that cannot work', () => {
+  it('says that it is not configured, and why', async () => {
+    const runtime = await startAgentRuntime({ config: 'runtime: langgraph' })
+    try {
+      const { status, error } = await runtime.call('message/send', userMessage('hi'))
+      expect(status).toBe(200)
+      expect(error).toMatchObject({
+        code: -32603,
+        message: 'agent is not configured',
+        data: { code: 'agent_not_configured', hop: 'workspace', retryable: false },
+      })
+      expect(error?.data).toMatchObject({
+        detail: expect.stringContaining('runtime_config.command is empty'),
+      })
+      const modern = { message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'hi' }] } }
+      expect((await runtime.call('SendMessage', modern)).error?.data).toMatchObject([
+        { reason: 'AGENT_NOT_CONFIGURED' },
+      ])
+      expect((await fetch(runtime.url + CARD)).status).toBe(200)
+    } finally {
+      await runtime.close()
+    }
+  })
+
+  it('names the variables that are missing', async () => {
+    const config = 'runtime_config: { command: cat, required_env: [SOME_KEY, OTHER_KEY, HAVE] }'
+    const runtime = await startAgentRuntime({ config, env: { HAVE: '1' } })
+    try {
+      const { error } = await runtime.call('message/send', userMessage('hi'))
+      expect(error?.data).toMatchObject({ detail: 'missing environment: SOME_KEY, OTHER_KEY' })
+    } finally {
+      await runtime.close()
+    }
+  })
+
+  it('lets a message wait for it to be ready', async () => {
+    const runtime = await startAgentRuntime({ hasNotStarted: true })
+    try {
+      const answer = runtime.call('message/send', userMessage('early'))
+      await runtime.plane.host.start()
+      expect((await answer).result).toMatchObject({ parts: [{ text: 'early' }] })
+    } finally {
+      await runtime.close()
+    }
+  })
+
+  it('asks for patience while it is starting', async () => {
+    const runtime = await startAgentRuntime({ hasNotStarted: true })
+    try {
+      const { error } = await runtime.call('message/send', userMessage('hi'))
+      expect(error?.data).toMatchObject({ code: 'agent_starting', retryable: true })
+    } finally {
+      await runtime.close()
+    }
+  })
+})
+
+/** Chunked, so that nothing says beforehand how long it is; resolves with the head of the answer. */
+function sendChunked(runtime: AgentRuntime, body: string): Promise<string> {
+  const { port } = new URL(runtime.url)
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), '127.0.0.1')
+    let answer = ''
+    socket.on('error', reject)
+    socket.on('data', (piece) => {
+      answer += piece.toString('latin1')
+      if (!answer.includes('\r\n\r\n')) return
+      resolve(answer)
+      socket.destroy()
+    })
+    const head = [
+      'POST / HTTP/1.1',
+      'Host: agent',
+      `Authorization: Bearer ${runtime.inboundSecret}`,
+      'Content-Type: application/json',
+      'Transfer-Encoding: chunked',
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    socket.write(`${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n0\r\n\r\n`)
+  })
+}
