@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { boundaryOf, parsePartHead } from './multipart-head.ts'
+
+const head = (disposition: string, contentType?: string) =>
+  parsePartHead({
+    'content-disposition': [disposition],
+    ...(contentType === undefined ? {} : { 'content-type': [contentType] }),
+  })
+
+describe('boundaryOf', () => {
+  it.each([
+    ['multipart/form-data; boundary=abc', 'abc'],
+    ['multipart/form-data; boundary="a b:c"', 'a b:c'],
+    ['Multipart/Form-Data;charset=utf-8;BOUNDARY=abc', 'abc'],
+    [`multipart/form-data; boundary=${'b'.repeat(70)}`, 'b'.repeat(70)],
+    [`multipart/form-data; boundary=${'b'.repeat(71)}`, undefined],
+    ['multipart/form-data', undefined],
+    ['multipart/form-data; boundary=', undefined],
+    ['multipart/form-data; boundary="ends with space "', undefined],
+    ['multipart/form-data; boundary="quote\\"d"', undefined],
+    ['multipart/mixed; boundary=abc', undefined],
+    ['multipart/form-databoundary=abc', undefined],
+    ['text/plain', undefined],
+    [undefined, undefined],
+  ])('finds in %j %j', (contentType, boundary) => {
+    expect(boundaryOf(contentType)).toBe(boundary)
+  })
+})
+
+describe('parsePartHead', () => {
+  it.each([
+    ['form-data; name="files"; filename="a.txt"', 'files', 'a.txt'],
+    ['form-data; name=files; filename=a.txt', 'files', 'a.txt'],
+    ['FORM-DATA; NAME="files"; FILENAME="a.txt"', 'files', 'a.txt'],
+    ['form-data; name="files"', 'files', undefined],
+    ['form-data; name="files"; filename=""', 'files', ''],
+    ['form-data; name="files"; filename="a\\"b\\\\c.txt"', 'files', 'a"b\\c.txt'],
+    ['form-data; name="files"; filename="C:\\dir\\a.txt"', 'files', 'C:\\dir\\a.txt'],
+    ['form-data; name="files"; filename="a;name=x.txt"', 'files', 'a;name=x.txt'],
+    ['form-data; name="files"; name="other"; filename="x"', 'files', 'x'],
+    ['form-data; name="files"; filename="a.txt"; filename*=UTF-8\'\'b.txt', 'files', 'a.txt'],
+    ['form-data; name="files"; filename*=UTF-8\'\'b%20%C3%A9.txt', 'files', 'b \u00e9.txt'],
+    ['form-data; name="files"; filename*=UTF-8\'\'%ff', 'files', ''],
+    ['form-data; name="files"; filename*=latin1\'\'a', 'files', ''],
+  ])('reads %s', (disposition, field, fileName) => {
+    expect(head(disposition)).toMatchObject({ field, fileName })
+  })
+
+  it('takes names as UTF-8', () => {
+    const latin1 = Buffer.from('form-data; name="files"; filename="\u540d.txt"').toString('latin1')
+    expect(head(latin1)?.fileName).toBe('\u540d.txt')
+  })
+
+  it.each([
+    'attachment; name="files"',
+    'form-data',
+    'form-datax; name="f"',
+    '',
+    'form-data; filename="x"',
+  ])('is no form field: %j', (disposition) => {
+    expect(head(disposition)).toBeUndefined()
+  })
+
+  it('takes a part of octets for a file though it has no name', () => {
+    expect(head('form-data; name="files"', 'application/octet-stream')?.fileName).toBe('')
+    expect(head('form-data; name="files"', 'text/plain')?.fileName).toBeUndefined()
+  })
+
+  it.each([
+    ['text/plain', 'text/plain'],
+    [' text/plain; charset=utf-8 ', 'text/plain; charset=utf-8'],
+    ['text', undefined],
+    ['text/plain\u0007', undefined],
+    ['text/<script>', undefined],
+    [`text/${'x'.repeat(200)}`, undefined],
+  ])('keeps the type %j as %j', (declared, contentType) => {
+    expect(head('form-data; name="files"; filename="x"', declared)?.contentType).toBe(contentType)
+  })
+
+  it('does not throw on any text, and is fast on long ones', () => {
+    fc.assert(fc.property(fc.string(), fc.string(), (one, two) => void head(one, two)))
+    for (const piece of ['; name="', ';a=', '"\\', ' ;', '; a="\\"']) {
+      const before = performance.now()
+      head(`form-data${piece.repeat(16_384 / piece.length)}`)
+      boundaryOf(`multipart/form-data${piece.repeat(16_384 / piece.length)}`)
+      expect(performance.now() - before).toBeLessThan(200)
+    }
+  })
+})

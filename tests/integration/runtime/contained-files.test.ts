@@ -1,0 +1,205 @@
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AppError } from '@atrium/http-kit/app-error'
+import { parseWorkspacePath, type WorkspacePath } from '@atrium/path-safety/workspace-path'
+import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ContainedRoots } from '../../../apps/workspace-runtime/src/files/contained-roots.ts'
+import { publishByRename } from '../../../apps/workspace-runtime/src/files/publish-name.ts'
+import { storeOpenedFile } from '../../../apps/workspace-runtime/src/files/store-opened-file.ts'
+import {
+  expectOpenFiles,
+  openFiles,
+  type RuntimeHarness,
+  startRuntimeHarness,
+} from '../../support/runtime-harness.ts'
+
+let runtime: RuntimeHarness
+let openBefore: number
+
+beforeAll(async () => {
+  openBefore = openFiles()
+  runtime = await startRuntimeHarness()
+})
+
+afterAll(async () => {
+  await runtime.stop()
+  await expectOpenFiles(openBefore)
+})
+
+function wire(path: string): WorkspacePath {
+  const verdict = parseWorkspacePath([path])
+  if (!verdict.ok) throw new Error(verdict.code)
+  return verdict.path
+}
+
+describe('ContainedRoots.pin', () => {
+  const directories = (base: string) => ({
+    configs: join(base, 'configs'),
+    workspace: join(base, 'workspace'),
+    home: join(base, 'home'),
+    plugins: join(base, 'plugins'),
+  })
+
+  it('takes a root that is a symlink, because the operator chose it', async () => {
+    runtime.place('/outside/chosen/file.txt', 'chosen')
+    const base = mkdtempSync(join(tmpdir(), 'atrium-roots-'))
+    symlinkSync(runtime.local('/outside/chosen'), join(base, 'workspace'))
+    const roots = ContainedRoots.pin(directories(base), base)
+    const file = await roots.open(wire('/workspace/file.txt'))
+    expect([file.name, file.size]).toEqual(['file.txt', 6])
+    file.close()
+    roots.close()
+    rmSync(base, { recursive: true })
+  })
+
+  it('serves below the root of the file system', async () => {
+    const path = runtime.place('/workspace/from-the-top.txt', 'top')
+    const top = { configs: '/absent', home: '/absent', plugins: '/absent', workspace: '/' }
+    const roots = ContainedRoots.pin(top, '/absent')
+    const file = await roots.open(wire(`/workspace${path}`))
+    expect(file.size).toBe(3)
+    file.close()
+    roots.close()
+  })
+
+  it('refuses to start on a root that is a file, and keeps nothing open', () => {
+    const base = mkdtempSync(join(tmpdir(), 'atrium-roots-'))
+    writeFileSync(join(base, 'workspace'), '')
+    const before = openFiles()
+    expect(() => ContainedRoots.pin(directories(base), base)).toThrow(/cannot be opened/)
+    expect(openFiles()).toBe(before)
+    rmSync(base, { recursive: true })
+  })
+
+  it('keeps serving what it pinned when the name of a root is given to something else', async () => {
+    const base = mkdtempSync(join(tmpdir(), 'atrium-roots-'))
+    runtime.place('/outside/decoy/file.txt', 'decoy')
+    const own = await startRuntimeHarness({ base })
+    try {
+      own.place('/home/file.txt', 'mine')
+      rmSync(own.local('/home'), { recursive: true })
+      symlinkSync(runtime.local('/outside/decoy'), own.local('/home'))
+      expect((await own.read('/home/file.txt')).status).toBe(404)
+    } finally {
+      await own.stop()
+      rmSync(base, { recursive: true })
+    }
+  })
+})
+
+describe('ContainedRoots.open', () => {
+  it('gives a descriptor that stays the file that was judged', async () => {
+    const path = runtime.place('/workspace/judged.txt', 'judged')
+    const file = await runtime.files.roots.open(wire('/workspace/judged.txt'))
+    rmSync(path)
+    symlinkSync('/etc/passwd', path)
+    const buffer = Buffer.alloc(6)
+    expect(readSync(file.fd, buffer, 0, 6, 0)).toBe(6)
+    expect(buffer.toString()).toBe('judged')
+    file.close()
+    rmSync(path)
+  })
+
+  it('closes once, however often it is told to', async () => {
+    runtime.place('/workspace/closed.txt')
+    const before = openFiles()
+    const file = await runtime.files.roots.open(wire('/workspace/closed.txt'))
+    file.close()
+    // The number is somebody else's by now; closing it again would close theirs.
+    const other = openSync(runtime.local('/workspace/closed.txt'), 'r')
+    file.close()
+    expect(() => closeSync(other)).not.toThrow()
+    expect(openFiles()).toBe(before)
+  })
+
+  it('opens nothing for somebody who is gone already', async () => {
+    runtime.place('/workspace/late.txt')
+    const before = openFiles()
+    const reason = new Error('gone')
+    const opening = runtime.files.roots.open(wire('/workspace/late.txt'), AbortSignal.abort(reason))
+    await expect(opening).rejects.toBe(reason)
+    expect(openFiles()).toBe(before)
+  })
+
+  it.each([
+    ['/workspace/none/x', 'file_not_found'],
+    ['/configs/.auth_token', 'file_not_found'],
+    ['/workspace/a-link', 'not_a_regular_file'],
+  ])('says why %s cannot be opened: %s', async (path, code) => {
+    rmSync(runtime.local('/workspace/a-link'), { force: true })
+    symlinkSync('/etc/passwd', runtime.local('/workspace/a-link'))
+    const failure = await runtime.files.roots.open(wire(path)).catch((error: AppError) => error)
+    expect(failure).toMatchObject({ code })
+  })
+})
+
+describe('storeOpenedFile', () => {
+  it('copies an opened file into the upload folder and describes it', async () => {
+    const content = Buffer.alloc(1_500_000, 'agent output ')
+    runtime.place('/workspace/job/output/chart.png', content)
+    const before = openFiles()
+    const source = await runtime.files.roots.open(wire('/workspace/job/output/chart.png'))
+    const stored = await storeOpenedFile(runtime.files.uploads, source, {
+      description: { name: 'my chart.png', mimeType: undefined },
+    })
+    source.close()
+    expect(stored).toMatchObject({ name: 'my_chart.png', mimeType: 'image/png', size: 1_500_000 })
+    rmSync(runtime.local('/workspace/job'), { recursive: true })
+    const answer = await runtime.read(stored.uri.replace('workspace:', ''))
+    expect(answer.body.equals(content)).toBe(true)
+    await expectOpenFiles(before)
+  })
+
+  it('leaves nothing behind when it is told to stop', async () => {
+    runtime.place('/workspace/stopped.bin', Buffer.alloc(1_000_000))
+    const stored = runtime.stored()
+    const before = openFiles()
+    const source = await runtime.files.roots.open(wire('/workspace/stopped.bin'))
+    const storing = storeOpenedFile(runtime.files.uploads, source, {
+      description: { name: 'stopped.bin', mimeType: undefined },
+      signal: AbortSignal.abort(new Error('cancelled')),
+    })
+    await expect(storing).rejects.toThrow('cancelled')
+    source.close()
+    expect(runtime.stored()).toEqual(stored)
+    await expectOpenFiles(before)
+  })
+})
+
+describe('publishByRename, where a file system has no hard links', () => {
+  it('gives the name, and takes none that is somebody else’s', async () => {
+    const folder = runtime.local(UPLOADS_DIR)
+    runtime.place(`${UPLOADS_DIR}/hidden-1`, 'first')
+    runtime.place(`${UPLOADS_DIR}/hidden-2`, 'second')
+    const directory = openSync(folder, 'r')
+    try {
+      const publish = (temporaryName: string) =>
+        publishByRename({ directory, temporaryName, finalName: 'shown' })
+      expect(await publish('hidden-1')).toBe(true)
+      expect(await publish('hidden-2')).toBe(false)
+      expect(readFileSync(join(folder, 'shown'), 'utf8')).toBe('first')
+      expect(readFileSync(join(folder, 'hidden-2'), 'utf8')).toBe('second')
+      symlinkSync(runtime.local('/configs/made'), join(folder, 'dangling'))
+      expect(
+        await publishByRename({ directory, temporaryName: 'hidden-2', finalName: 'dangling' }),
+      ).toBe(false)
+      await expect(
+        publishByRename({ directory, temporaryName: 'gone', finalName: 'never' }),
+      ).rejects.toThrow('ENOENT')
+      expect(runtime.stored()).not.toContain('never')
+    } finally {
+      closeSync(directory)
+    }
+  })
+})
