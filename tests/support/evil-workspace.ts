@@ -53,7 +53,8 @@ const BEHAVIOURS = {
     socket.end(head('200 OK', `X-Huge: ${'h'.repeat(64 * 1024)}`, 'Content-Length: 0'))
   },
   'interim-flood': (socket) => {
-    pourForever(socket, () => head('103 Early Hints', 'Link: </x>'))
+    const many = head('103 Early Hints', 'Link: </x>').repeat(1_000)
+    pourForever(socket, () => many)
   },
   'switches-protocols': (socket) => {
     socket.write(head('101 Switching Protocols', 'Upgrade: h2c', 'Connection: Upgrade'))

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createRawServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '@atrium/http-kit/app-error'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -103,6 +104,49 @@ describe('a download', () => {
       expect(answers.map((answer) => sha256(answer.body))).toEqual(pieces.map(sha256))
     }
     expect(connections).toBeLessThan(3 * 24)
+  })
+
+  describe.each([
+    ['of known length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
+    ['in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
+  ])('%s after an interim response', (_, final) => {
+    it('arrives wherever the network cuts it, and the connection is kept', async () => {
+      const message = `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${final}`
+      let cut = 0
+      connections = 0
+      const raw = createRawServer((socket) => {
+        connections += 1
+        socket.setNoDelay(true)
+        socket.on('data', async () => {
+          socket.write(message.slice(0, cut))
+          await delay(2)
+          socket.write(message.slice(cut))
+        })
+      })
+      raw.listen(0, '127.0.0.1')
+      await once(raw, 'listening')
+      const address = raw.address()
+      if (address === null || typeof address === 'string') throw new Error('not listening')
+      await start(() => undefined)
+      const cutHop = await startByteHop(new URL(`http://127.0.0.1:${address.port}`))
+      connections = 0
+      for (cut = 1; cut < message.length; cut += 1) {
+        const answer = await send(cutHop.url)
+        expect([cut, answer.body.toString(), answer.isComplete]).toEqual([cut, 'hello', true])
+      }
+      expect(connections).toBe(1)
+      await cutHop.close()
+      raw.close()
+    })
+  })
+
+  it('of an empty file is complete and empty, and the connection is kept', async () => {
+    await start((_, outgoing) => outgoing.writeHead(200, { 'content-length': 0 }).end())
+    for (let round = 0; round < 2; round += 1) {
+      const answer = await send(hop.url)
+      expect([answer.status, answer.body.length, answer.isComplete]).toEqual([200, 0, true])
+    }
+    expect(connections).toBe(1)
   })
 
   it('uses a kept connection for the next request', async () => {

@@ -1,37 +1,35 @@
-/** @module A runtime's answer to the client, one slice at a time (design/performance 1, point 2). */
+/** @module An answer to the client by way of Node's parser: chunked bodies, and any body over TLS. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { BodyRelay } from './body-relay.ts'
 import { OnreadSocket } from './onread-agent.ts'
 
-export class BodyRelay {
+export class ParsedBody implements BodyRelay {
   readonly #source: IncomingMessage
   readonly #outgoing: ServerResponse
   #isFlushing = false
   #bytes = 0
 
-  /** Must be built in the 'response' event itself: from then on the connection is held. */
   constructor(source: IncomingMessage, outgoing: ServerResponse) {
     this.#source = source
     this.#outgoing = outgoing
-    if (source.socket instanceof OnreadSocket) {
-      source.socket.holdWhile(() => this.#isFlushing || source.readableLength > 0)
-    }
+    const { socket } = source
+    if (!(socket instanceof OnreadSocket)) return
+    socket.feedParser()
+    socket.holdWhile(() => this.#isFlushing || source.readableLength > 0)
   }
 
-  /** Bytes handed to the client's connection so far. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Whether it is the client that everybody is waiting for. */
   get isBlockedByClient(): boolean {
     return this.#isFlushing
   }
 
-  /**
-   * Moves the body and resolves when the last byte of it was flushed; `outgoing` is not ended.
-   * The next slice is read only then: memory is one slice, and no slice is ever overwritten.
-   * Rejects when either side breaks off. `progressed` is called for every slice in and out.
-   */
+  get isComplete(): boolean {
+    return this.#source.complete
+  }
+
   move(progressed: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const source = this.#source

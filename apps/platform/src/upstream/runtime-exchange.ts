@@ -5,9 +5,9 @@ import type { Socket } from 'node:net'
 import type { RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError, type ErrorCode } from '@atrium/http-kit/app-error'
 import { checkedLookup, checkPeer } from './address-guard.ts'
-import { OnreadSocket } from './onread-agent.ts'
+import { type BodyRelay, prepareConnection, relayFor } from './body-relay.ts'
+import { MAX_HEAD_BYTES, OnreadSocket } from './onread-agent.ts'
 import { ProgressWatchdog } from './progress-watchdog.ts'
-import { BodyRelay } from './relay-body.ts'
 import { RequestBodyPump } from './request-body-pump.ts'
 import type {
   AnswerHead,
@@ -17,8 +17,6 @@ import type {
 } from './runtime-client.ts'
 import { isConnectionLost, runtimeFailure } from './runtime-failure.ts'
 
-/** Names and values together; a runtime of ours sends less than 1 KiB. */
-const MAX_HEAD_BYTES = 16 * 1024
 /** A server may send several interim responses (RFC 9110 s15.2); a flood of them is an attack. */
 const MAX_INTERIM_RESPONSES = 8
 
@@ -109,7 +107,7 @@ export class RuntimeExchange {
 
   #onSocket(upstream: ClientRequest, socket: Socket): void {
     this.#bytesReadBefore = socket.bytesRead
-    if (socket instanceof OnreadSocket) socket.holdWhile(() => false)
+    if (socket instanceof OnreadSocket) prepareConnection(upstream, socket)
     if (!socket.connecting) {
       this.#startBody()
       return
@@ -137,17 +135,25 @@ export class RuntimeExchange {
   /** Resolves in the very event of the head, so that the connection is held from its first byte. */
   #head(upstream: ClientRequest): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      let response: IncomingMessage | undefined
+      let relay: BodyRelay | undefined
       let interim = 0
-      upstream.once('response', (received) => {
-        response = received
+      upstream.once('response', (response) => {
         this.#isAnswered = true
         this.#pump?.stop()
-        resolve({ response, relay: new BodyRelay(response, this.#exchange.outgoing) })
+        const { method } = this.#request
+        try {
+          relay = relayFor(upstream, response, { outgoing: this.#exchange.outgoing, method })
+          resolve({ response, relay })
+        } catch (error) {
+          reject(error)
+        }
       })
       upstream.on('information', () => {
         interim += 1
-        if (interim > MAX_INTERIM_RESPONSES) reject(invalid('flood of interim responses'))
+        if (interim <= MAX_INTERIM_RESPONSES) return
+        reject(invalid('flood of interim responses'))
+        // Now and not when the promise is heard: what has been read already holds thousands more.
+        upstream.destroy()
       })
       // RFC 9110 s15.2.2: never asked for. Without a listener Node would only hang up.
       upstream.once('upgrade', (_response, socket) => {
@@ -156,11 +162,11 @@ export class RuntimeExchange {
       })
       upstream.on('error', (error) => {
         // A complete answer stays one, even when a reset follows it (an early 413 does that).
-        if (response?.complete === true && isConnectionLost(error)) return
+        if (relay?.isComplete === true && isConnectionLost(error)) return
         this.#broken.reject(error)
       })
       upstream.once('close', () => {
-        if (response === undefined) reject(new Error('closed without an answer'))
+        if (!this.#isAnswered) reject(new Error('closed without an answer'))
       })
     })
   }
