@@ -1,0 +1,95 @@
+/**
+ * @module `npm run bench`: the real platform and runtime against nginx -> nginx, interleaved, on
+ * loopback (docs/performance.md). `--quick` has fewer rounds, `--json` prints rows for machines.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Atrium } from './atrium.ts'
+import { ensureNginx, startNginx } from './nginx.ts'
+import { isMet, type Row, ratioOf, renderTable } from './report.ts'
+import { measureDownloads, measureMemory, measureUploads, type Suite } from './suite.ts'
+
+const USAGE = `Usage: npm run bench -- [--quick] [--json] [--only=downloads|uploads|memory]
+
+Starts two platforms with one workspace each and, where it is installed, nginx in front of nginx;
+moves files through both in turns; prints medians, ratios and targets. Loopback only. Takes one to
+three minutes and about 5 GiB of temporary disk.
+`
+
+const ROUNDS = 5
+const QUICK_ROUNDS = 2
+
+const GROUPS = {
+  downloads: measureDownloads,
+  uploads: measureUploads,
+  memory: measureMemory,
+} as const
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const groups = Object.entries(GROUPS).filter(
+    ([name]) => values.only === undefined || values.only === name,
+  )
+  if (values.help || groups.length === 0) {
+    process.stdout.write(USAGE)
+    return
+  }
+  const say = (line: string): void => {
+    process.stderr.write(`${line}\n`)
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'atrium-bench-'))
+  const undo: (() => Promise<void>)[] = []
+  const rows: Row[] = []
+  const onSignal = (): void => {
+    say('interrupted, cleaning up ...')
+    void cleanUp(folder, undo).then(() => process.exit(130))
+  }
+  process.once('SIGINT', onSignal)
+  process.once('SIGTERM', onSignal)
+  try {
+    const suite = await start(folder, undo, { rounds: values.quick ? QUICK_ROUNDS : ROUNDS, say })
+    for (const [, measure] of groups) rows.push(...(await measure(suite)))
+  } finally {
+    await cleanUp(folder, undo)
+  }
+  process.stdout.write(values.json ? `${asJson(rows)}\n` : `\n${renderTable(rows)}\n`)
+}
+
+async function start(
+  folder: string,
+  undo: (() => Promise<void>)[],
+  settings: Pick<Suite, 'rounds' | 'say'>,
+): Promise<Suite> {
+  const nginxFolder = join(folder, 'nginx')
+  const hasNginx = ensureNginx()
+  if (!hasNginx) settings.say('nginx is missing (apt-get install nginx-light): no ratios')
+  const nginx = hasNginx ? await startNginx(nginxFolder) : undefined
+  if (nginx !== undefined) undo.push(() => nginx.end())
+  settings.say('starting two platforms with a workspace each')
+  const atrium = await Atrium.start(join(folder, 'unsynced'), { fsync: false })
+  undo.push(() => atrium.end())
+  const synced = await Atrium.start(join(folder, 'synced'), { fsync: true })
+  undo.push(() => synced.end())
+  return { ...settings, atrium, synced, nginx, nginxFolder }
+}
+
+async function cleanUp(folder: string, undo: (() => Promise<void>)[]): Promise<void> {
+  for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function asJson(rows: readonly Row[]): string {
+  const facts = rows.map((row) => ({ ...row, ratio: ratioOf(row), met: isMet(row) }))
+  return JSON.stringify({ node: process.version, rows: facts }, null, 2)
+}
+
+await main()
