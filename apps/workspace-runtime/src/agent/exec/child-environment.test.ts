@@ -1,0 +1,56 @@
+import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import { describe, expect, it } from 'vitest'
+import { childEnvironment } from './child-environment.ts'
+
+const JOB = {
+  messageId: 'm',
+  contextId: 'c',
+  taskId: 't',
+  attachments: [],
+  outputDirectory: '/w/.atrium/jobs/1/output',
+}
+
+function environment(own: Record<string, string>, job: Partial<typeof JOB> = {}) {
+  const source = { own, homeDirectory: '/h', workspaceDirectory: '/w', credentials: ['s3cret'] }
+  return childEnvironment(source, { ...JOB, ...job })
+}
+
+describe('childEnvironment', () => {
+  it.each(Object.values(RUNTIME_ENV))('withholds %s', (name) => {
+    expect(environment({ [name]: 'value' })[name]).not.toBe('value')
+  })
+
+  it.each([
+    'ATRIUM_ANYTHING',
+    'MOLECULE_WORKSPACE_TOKEN',
+    'NODE_CHANNEL_FD',
+    'npm_config_token',
+    'ADMIN_TOKEN',
+    'DATABASE_URL',
+  ])('withholds %s', (name) => expect(environment({ [name]: 'value' })).not.toHaveProperty(name))
+
+  it('withholds a credential under any name and within any text', () => {
+    expect(environment({ A: 's3cret', B: 'Bearer s3cret', C: 'public' })).toMatchObject({
+      C: 'public',
+    })
+    expect(Object.values(environment({ A: 's3cret', B: 'Bearer s3cret' })).join()).not.toContain(
+      's3cret',
+    )
+  })
+
+  it('has a PATH and a LANG even when the runtime has none, and its own when it has', () => {
+    expect(environment({})).toMatchObject({
+      LANG: 'C.UTF-8',
+      PATH: expect.stringContaining('/usr/bin'),
+    })
+    expect(environment({ PATH: '/p', LANG: 'l', HOME: '/root' })).toMatchObject({
+      PATH: '/p',
+      LANG: 'l',
+      HOME: '/h',
+    })
+  })
+
+  it('survives ids that no environment can hold', () => {
+    expect(environment({}, { messageId: 'a\0b' })['ATRIUM_MESSAGE_ID']).toBe('ab')
+  })
+})

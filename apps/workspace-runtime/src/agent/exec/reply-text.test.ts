@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest'
+import { ReplyText } from './reply-text.ts'
+
+function reply(...pieces: (string | Buffer)[]): string {
+  let text = ''
+  const output = new ReplyText((piece) => {
+    text += piece
+  })
+  for (const piece of pieces) output.write(Buffer.from(piece))
+  output.end()
+  return text
+}
+
+describe('ReplyText', () => {
+  it('drops line breaks at the end and nowhere else', () => {
+    expect(reply('\none\n', '\n', 'two\r\n\n')).toBe('\none\n\ntwo')
+    expect(reply('\n\n')).toBe('')
+  })
+
+  it('joins characters that arrive in halves', () => {
+    const bytes = Buffer.from('ü€😀')
+    expect(reply(...[...bytes].map((byte) => Buffer.from([byte])))).toBe('ü€😀')
+  })
+
+  it('replaces what is not UTF-8', () => {
+    expect(reply(Buffer.from([0x61, 0xff, 0x62]))).toBe('a\uFFFDb')
+  })
+
+  it('cuts after 1 MiB and says so, once', () => {
+    const text = reply('x'.repeat(1024 * 1024), 'y', 'z')
+    expect(text).toBe(
+      `${'x'.repeat(1024 * 1024)}\n[the output was longer than 1 MiB and was cut here]`,
+    )
+  })
+
+  it('does not say that exactly 1 MiB was cut', () => {
+    expect(reply('x'.repeat(1024 * 1024))).toHaveLength(1024 * 1024)
+  })
+})

@@ -1,0 +1,62 @@
+import { type Task, TaskState } from '@a2a-js/sdk'
+import { describe, expect, it } from 'vitest'
+import { textPart } from './a2a-objects.ts'
+import { RecentTaskStore } from './recent-task-store.ts'
+
+function task(id: string, state: TaskState, text = ''): Task {
+  const artifact = {
+    artifactId: 'r',
+    name: '',
+    description: '',
+    metadata: undefined,
+    extensions: [],
+  }
+  return {
+    id,
+    contextId: 'c',
+    status: { state, message: undefined, timestamp: `2026-01-01T00:00:0${id.length}Z` },
+    artifacts: [{ ...artifact, parts: [textPart(text)] }],
+    history: [],
+    metadata: undefined,
+  }
+}
+
+const DONE = TaskState.TASK_STATE_COMPLETED
+const WORKING = TaskState.TASK_STATE_WORKING
+
+describe('RecentTaskStore', () => {
+  it('forgets the oldest finished task when there are too many', async () => {
+    const store = new RecentTaskStore({ maxTasks: 2, maxCharacters: 1_000 })
+    for (const id of ['a', 'b', 'c']) await store.save(task(id, DONE))
+    expect(await store.load('a')).toBeUndefined()
+    expect((await store.load('c'))?.id).toBe('c')
+  })
+
+  it('never forgets one that is not finished', async () => {
+    const store = new RecentTaskStore({ maxTasks: 1, maxCharacters: 1_000 })
+    await store.save(task('a', WORKING))
+    for (const id of ['b', 'c']) await store.save(task(id, DONE))
+    expect((await store.load('a'))?.id).toBe('a')
+    expect(await store.load('b')).toBeUndefined()
+  })
+
+  it('forgets by size as well, and counts a task that is saved again once', async () => {
+    const store = new RecentTaskStore({ maxTasks: 100, maxCharacters: 250 })
+    await store.save(task('a', DONE, 'x'.repeat(100)))
+    for (let save = 0; save < 5; save += 1) await store.save(task('b', DONE, 'x'.repeat(100)))
+    expect((await store.load('a'))?.id).toBe('a')
+    await store.save(task('c', DONE, 'x'.repeat(100)))
+    expect(await store.load('a')).toBeUndefined()
+    expect((await store.load('b'))?.id).toBe('b')
+  })
+
+  it('hands out copies', async () => {
+    const store = new RecentTaskStore({ maxTasks: 2, maxCharacters: 1_000 })
+    const original = task('a', DONE, 'x')
+    await store.save(original)
+    original.artifacts = []
+    const loaded = await store.load('a')
+    if (loaded !== undefined) loaded.contextId = 'changed'
+    expect(await store.load('a')).toMatchObject({ contextId: 'c', artifacts: [{}] })
+  })
+})
