@@ -2,6 +2,8 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -48,6 +50,8 @@ const HOST_PLATFORM = fileURLToPath(
   new URL('../support/fake-runtime/host-platform.ts', import.meta.url),
 )
 const RUNTIME = fileURLToPath(new URL('../../apps/workspace-runtime/src/main.ts', import.meta.url))
+const REMOVE_TREE = new URL('../../apps/platform/src/provisioners/remove-tree.ts', import.meta.url)
+  .href
 
 function makeBase(): string {
   return mkdtempSync(join(tmpdir(), 'atrium-provisioner-'))
@@ -129,6 +133,41 @@ describe('process provisioner', () => {
       }
       const names = readdirSync(root, { recursive: true, encoding: 'utf8' })
       expect(names.filter((name) => name.endsWith('.part'))).toEqual([])
+    })
+
+    it('leads a session of its own, so that a Ctrl-C for the platform does not reach it', async () => {
+      const input = startInput()
+      await provisioner.start(input, never())
+      const { pid } = recordOf(baseDir, input.workspaceId)
+      const [, , , , groupId, sessionId] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')
+      expect([groupId, sessionId]).toEqual([String(pid), String(pid)])
+    })
+
+    it('has its folders closed again by a start, and its temporary files gone', async () => {
+      const input = startInput()
+      await provisioner.start(input, never())
+      await provisioner.stop(input.workspaceId)
+      const root = join(baseDir, input.workspaceId)
+      chmodSync(join(root, 'home'), 0o777)
+      writeFileSync(join(root, 'tmp', 'left'), 'x')
+      writeFileSync(join(root, `.${'a'.repeat(32)}.part`), 'half a secret')
+      writeFileSync(join(root, 'home', 'kept'), 'x')
+      await provisioner.start({ ...input, generation: 2 }, never())
+      expect(statSync(join(root, 'home')).mode & 0o777).toBe(0o700)
+      expect(readdirSync(join(root, 'tmp'))).toEqual([])
+      expect(readdirSync(root).filter((name) => name.endsWith('.part'))).toEqual([])
+      expect(existsSync(join(root, 'home', 'kept'))).toBe(true)
+    })
+
+    it('starts alone: what still carries its mark ends first', async () => {
+      const input = startInput()
+      const stray = spawn('sleep', ['600'], {
+        stdio: 'ignore',
+        env: { ...process.env, ATRIUM_BOX: join(baseDir, input.workspaceId) },
+      })
+      const exited = once(stray, 'exit')
+      await provisioner.start(input, never())
+      expect((await exited)[1]).toBe('SIGKILL')
     })
 
     it("sees nothing of the platform's environment, and no credential in environment or arguments", async () => {
@@ -351,6 +390,29 @@ describe('process provisioner', () => {
     })
   })
 
+  it('removes read-only folders, as a module cache leaves them, also without being root', async () => {
+    const tree = makeBase()
+    mkdirSync(join(tree, 'home', 'pkg', 'mod'), { recursive: true })
+    writeFileSync(join(tree, 'home', 'pkg', 'mod', 'file.go'), 'x')
+    const asNobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+    if (asNobody.uid !== undefined) {
+      for (const name of ['', 'home', 'home/pkg', 'home/pkg/mod']) {
+        chownSync(join(tree, name), asNobody.uid, asNobody.gid)
+      }
+    }
+    chmodSync(join(tree, 'home', 'pkg', 'mod'), 0o500)
+    chmodSync(join(tree, 'home', 'pkg'), 0o500)
+    const program = `import { removeTree } from ${JSON.stringify(REMOVE_TREE)}
+      await removeTree(${JSON.stringify(join(tree, 'home'))})`
+    const removal = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: 'inherit',
+      ...asNobody,
+    })
+    expect(await once(removal, 'exit')).toEqual([0, null])
+    expect(existsSync(join(tree, 'home'))).toBe(false)
+    rmSync(tree, { recursive: true })
+  })
+
   describe('console', () => {
     it('never takes more than its four files, and reads across them', async () => {
       const small = makeBase()
@@ -460,16 +522,20 @@ describe('process provisioner after a crash of the platform', () => {
   })
 
   it.each([
-    ['another start time', { startTicks: 1 }],
-    ['another boot', { bootId: '00000000-0000-0000-0000-000000000000' }],
-    ['no proof that it belongs to the workspace', {}],
-  ])('kills nobody whose record shows %s', async (_, change) => {
+    ['another start time', { startTicks: 1 }, true],
+    ['another boot', { bootId: '00000000-0000-0000-0000-000000000000' }, true],
+    ['no proof that it belongs to the workspace', {}, false],
+  ])('kills nobody whose record shows %s', async (_, change, isInside) => {
     const workspaceId = randomUUID()
-    const stranger = spawn('sleep', ['600'], { detached: true, stdio: 'ignore' })
+    mkdirSync(join(baseDir, workspaceId))
+    const stranger = spawn('sleep', ['600'], {
+      detached: true,
+      stdio: 'ignore',
+      cwd: isInside ? join(baseDir, workspaceId) : '/',
+    })
     const pid = stranger.pid ?? 0
     strays.push(pid)
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')
-    mkdirSync(join(baseDir, workspaceId))
     writeFileSync(
       join(baseDir, workspaceId, 'runtime.pid.json'),
       JSON.stringify({

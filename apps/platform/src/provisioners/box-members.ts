@@ -64,9 +64,7 @@ function sessionMembers(query: BoxQuery): readonly ProcessInfo[] {
   // start time under the same id proves that nothing of the former session is left.
   if (holder !== undefined && holder.startTicks !== leader.startTicks) return []
   const session = processes.filter(
-    (info) =>
-      (info.sessionId === leader.pid || info.groupId === leader.pid) &&
-      info.startTicks >= leader.startTicks,
+    (info) => info.sessionId === leader.pid || info.groupId === leader.pid,
   )
   const isOurs =
     query.isSessionTrusted ||
