@@ -29,7 +29,9 @@ export class FakeProvisioner implements Provisioner {
   async start(input: StartInput, signal: AbortSignal): Promise<StartResult> {
     signal.throwIfAborted()
     this.starts.push(input)
-    const endpointUrl = await this.endpoint(input)
+    const aborted = Promise.withResolvers<never>()
+    signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true })
+    const endpointUrl = await Promise.race([this.endpoint(input), aborted.promise])
     this.running.add(input.workspaceId)
     return { endpointUrl }
   }

@@ -262,6 +262,20 @@ describe('a box that dies', () => {
     expect(stale.status).toBe(401)
   })
 
+  it('before its endpoint was written down leaves no endpoint behind', async () => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    platform.provisioner.endpoint = () => promise
+    const { id } = await create({ name: 'brief' })
+    await eventually(() => platform.provisioner.starts.some((each) => each.workspaceId === id))
+    platform.provisioner.die({ workspaceId: id, generation: 1, reason: 'exit code 1' })
+    await eventually(async () => (await read(id)).status === 'offline')
+    const { promise: never } = Promise.withResolvers<string>()
+    platform.provisioner.endpoint = () => never
+    resolve('http://127.0.0.1:9')
+    await eventually(() => platform.provisioner.stopped.includes(id))
+    expect((await read(id))['url']).toBeNull()
+  })
+
   it('of an older generation changes nothing', async () => {
     const { id } = await platform.onlineWorkspace('http://127.0.0.1:9')
     platform.provisioner.die({ workspaceId: id, generation: 0, reason: 'late news' })

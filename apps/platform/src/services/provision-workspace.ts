@@ -136,7 +136,7 @@ async function secretEnvironment(
 
 /**
  * Stores where the box is and, when its agent registered before that, brings it online. The row
- * lock orders this with a registration. False when the generation is over.
+ * lock orders this with a registration. False when the start is over.
  */
 async function publishEndpoint(
   deps: ProvisionDeps,
@@ -146,10 +146,11 @@ async function publishEndpoint(
   return deps.db.transaction(async (tx) => {
     const now = deps.clock.now()
     const row = await lockLiveWorkspace(tx, target.id)
-    if (row === undefined) return false
+    // It died, or was removed, between being ready and being written down.
+    if (row?.status !== 'provisioning') return false
     if (!(await recordEndpoint(tx, { ...target, endpointUrl, now }))) return false
     if (row.lastHeartbeatAt !== null) {
-      await transitionWorkspace(tx, { ...target, to: 'online', from: ['provisioning'], now })
+      await transitionWorkspace(tx, { ...target, to: 'online', now })
     }
     return true
   })
