@@ -30,6 +30,8 @@ export class FakeProvisioner implements Provisioner {
     signal.throwIfAborted()
     this.starts.push(input)
     const aborted = Promise.withResolvers<never>()
+    // An abort after the start is nobody's.
+    aborted.promise.catch(() => undefined)
     signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true })
     const endpointUrl = await Promise.race([this.endpoint(input), aborted.promise])
     this.running.add(input.workspaceId)
