@@ -1,5 +1,6 @@
 /** @module The client's body to a runtime, with back-pressure and without a false end. */
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { releaseChunk } from '@atrium/http-kit/release-chunk'
 
 /** Counted on what really arrives: a chunked body declares nothing. */
 export type BodyLimit = {
@@ -97,7 +98,11 @@ export class RequestBodyPump {
       this.#onBroken(this.#limit.exceeded())
       return
     }
-    if (this.#upstream.write(chunk)) return
+    const hasRoom = this.#upstream.write(chunk, (error) => {
+      // After an error the kernel may still refer to it.
+      if (error === undefined || error === null) releaseChunk(chunk)
+    })
+    if (hasRoom) return
     this.#isBlocked = true
     this.#incoming.pause()
   }
