@@ -414,6 +414,22 @@ describe('POST /internal/chat/uploads/ingest: refuses', () => {
     expect(runtime.stored()).toEqual([])
   })
 
+  it('one byte more of files than that, which no framing hides', async () => {
+    const boundary = 'exact'
+    const answer = await postChunked(formHeaders(boundary), [
+      partHead(boundary, { filename: 'a.bin' }),
+      Buffer.alloc(25 * MIB),
+      Buffer.from('\r\n'),
+      partHead(boundary, { filename: 'b.bin' }),
+      Buffer.alloc(25 * MIB),
+      Buffer.from('\r\n'),
+      partHead(boundary, { filename: 'c.bin' }),
+      Buffer.from(`x\r\n--${boundary}--\r\n`),
+    ])
+    expect([answer.status, errorCode(answer)]).toEqual([413, 'total_limit_exceeded'])
+    expect(runtime.stored()).toEqual([])
+  })
+
   it('a body that is endless in a field nobody asked for', async () => {
     const boundary = 'endless'
     function* pieces() {

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { FILE_SECURITY_HEADERS } from '@atrium/http-kit/file-response'
 import { ALLOWED_ROOTS } from '@atrium/path-safety/workspace-path'
 import { FILE_READ_PATH } from '@atrium/runtime-contract/file-transfer'
@@ -585,6 +586,25 @@ describe('GET /internal/file/read: a file or a client that goes away', () => {
     expect(response.statusCode).toBe(200)
     return response
   }
+
+  it('sends every byte unchanged to clients that read in fits and starts', async () => {
+    const content = randomBytes(SIZE)
+    runtime.place('/workspace/stuttering.bin', content)
+    const digests = await Promise.all(
+      Array.from({ length: 3 }, async () => {
+        const hash = createHash('sha256')
+        let unread = 0
+        for await (const piece of await startedDownload('/workspace/stuttering.bin')) {
+          hash.update(piece)
+          unread += piece.length
+          // Long enough for the socket to fill up and for both buffers to wait.
+          if (unread > SIZE / 20) unread = await delay(15, 0)
+        }
+        return hash.digest('hex')
+      }),
+    )
+    expect(digests).toEqual(Array.from({ length: 3 }, () => sha256(content)))
+  })
 
   it('breaks the connection when the file shrinks while it is sent', async () => {
     const path = runtime.place('/workspace/shrinking.bin', Buffer.alloc(SIZE))

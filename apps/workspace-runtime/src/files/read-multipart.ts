@@ -72,18 +72,15 @@ class MultipartReader {
   }
 
   async run(): Promise<void> {
-    const { signal } = this.#reading
-    const onAbort = (): void => this.#fail(signal.reason)
-    signal.addEventListener('abort', onAbort)
     try {
-      signal.throwIfAborted()
+      // Gone before anybody listened; from here on the request's own 'close' tells.
+      this.#reading.signal.throwIfAborted()
       this.#connect()
       await Promise.race([this.#finished(), this.#failure.promise])
     } catch (error) {
       this.#fail(error)
       throw error
     } finally {
-      signal.removeEventListener('abort', onAbort)
       this.#idle.stop()
       this.#disconnect()
       await Promise.allSettled(this.#jobs)
