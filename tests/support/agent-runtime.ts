@@ -71,6 +71,7 @@ export type AgentRuntimeOptions = {
   readonly env?: Readonly<Record<string, string>>
   readonly isA2aOpen?: boolean
   readonly hasNotStarted?: boolean
+  readonly startPatienceMs?: number
   readonly authToken?: string
 }
 
@@ -107,7 +108,7 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
     ownEnvironment: { PATH: process.env['PATH'] ?? '', ...options.env },
     credentials: () => [authToken, inboundSecret],
     ownUrl: () => url,
-    startPatienceMs: 200,
+    startPatienceMs: options.startPatienceMs ?? 200,
     onWorkChange: () => undefined,
   })
   const server = await listen(

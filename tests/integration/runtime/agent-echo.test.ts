@@ -100,6 +100,15 @@ describe('the echo agent and a raw 0.3 client', () => {
     ])
   })
 
+  it('lets a caller wait who does not say whether it wants to', async () => {
+    const params = {
+      ...userMessage('wait'),
+      configuration: { acceptedOutputModes: ['text/plain'] },
+    }
+    const { result } = await runtime.call('message/send', params)
+    expect(result).toMatchObject({ kind: 'message', parts: [{ text: 'wait' }] })
+  })
+
   it('keeps the task for who did not want to wait', async () => {
     const params = { ...userMessage('later'), configuration: { blocking: false } }
     const { result } = await runtime.call('message/send', params)

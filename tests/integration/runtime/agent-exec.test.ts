@@ -423,6 +423,25 @@ describe('a task of a command', () => {
     expect(artifacts[0]?.parts.map((part) => part.text).join('')).toBe('one\ntwo')
   })
 
+  it('can be followed again by who lost the stream', async () => {
+    await withScript(`console.log('one'); setTimeout(() => console.log('two'), 700)`)
+    const { taskId, events } = await startTask()
+    await events.return(undefined)
+    const kinds: string[] = []
+    let text = ''
+    for await (const { result } of runtime.stream('tasks/resubscribe', { id: taskId })) {
+      const event = result as {
+        kind: string
+        artifact?: { parts: Parts }
+        artifacts?: { parts: Parts }[]
+      }
+      kinds.push(event.kind)
+      const parts = event.artifact?.parts ?? event.artifacts?.[0]?.parts ?? []
+      text += parts.map((part) => part.text).join('')
+    }
+    expect([kinds[0], kinds.at(-1), text]).toEqual(['task', 'status-update', 'one\ntwo'])
+  })
+
   it('waits for its turn, in order, and can be canceled while it waits', async () => {
     await withScript(`
       process.stdin.on('data', (text) => setTimeout(() => console.log(String(text)), 300))`)
@@ -452,6 +471,25 @@ describe('a task of a command', () => {
     const both = [ask('a'), ask('b')]
     await eventually(() => runtime.jobFolders().length === 2)
     await Promise.all(both)
+  })
+
+  it('is turned away when too many wait already', async () => {
+    await withScript('setInterval(() => {}, 1000)')
+    const states: unknown[] = []
+    for (let message = 0; message < 102; message += 1) {
+      const params = { ...userMessage('x'), configuration: { blocking: false } }
+      const { result } = await runtime.call('message/send', params)
+      states.push(await stateOf(String(result?.['id'])))
+    }
+    expect(states.slice(0, 101)).not.toContain('rejected')
+    expect(states.at(-1)).toBe('rejected')
+  })
+
+  it('is not begun any more when the runtime is stopping', async () => {
+    await withScript(slow)
+    await runtime.plane.executor.stop()
+    expect(await failureOf()).toBe('Agent error: the workspace is shutting down')
+    expect(runtime.jobFolders()).toEqual([])
   })
 
   it('is ended when the runtime stops, and says so', async () => {

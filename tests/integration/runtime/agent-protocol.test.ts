@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AgentRuntime, startAgentRuntime, userMessage } from '../../support/agent-runtime.ts'
 
@@ -226,6 +227,14 @@ describe('POST /', () => {
     },
   )
 
+  it('refuses to resume an unknown task, to 0.3 clients in a stream', async () => {
+    const old = runtime.stream('tasks/resubscribe', { id: 'nobody' })
+    expect((await old.next()).value).toMatchObject({ id: 's-1', error: { code: -32001 } })
+    expect((await old.next()).done).toBe(true)
+    const current = await runtime.call('SubscribeToTask', { id: 'nobody' })
+    expect(current.error?.code).toBe(-32001)
+  })
+
   it('answers 413 in JSON-RPC to a body that is too long, declared or not', async () => {
     const long = legacy({ content: 'x'.repeat(16 * 1024 * 1024) })
     const declared = await runtime.post(long)
@@ -286,9 +295,10 @@ describe('an agent that cannot work', () => {
   })
 
   it('lets a message wait for it to be ready', async () => {
-    const runtime = await startAgentRuntime({ hasNotStarted: true })
+    const runtime = await startAgentRuntime({ hasNotStarted: true, startPatienceMs: 30_000 })
     try {
       const answer = runtime.call('message/send', userMessage('early'))
+      expect(await Promise.race([answer, delay(150, 'still waiting')])).toBe('still waiting')
       await runtime.plane.host.start()
       expect((await answer).result).toMatchObject({ parts: [{ text: 'early' }] })
     } finally {

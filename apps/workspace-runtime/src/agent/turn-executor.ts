@@ -45,6 +45,7 @@ class Canceled extends Error {}
 export class TurnExecutor implements AgentExecutor {
   readonly #deps: TurnExecutorDeps
   readonly #runs = new Set<Run>()
+  readonly #stopping = new AbortController()
 
   constructor(deps: TurnExecutorDeps) {
     this.#deps = deps
@@ -57,7 +58,9 @@ export class TurnExecutor implements AgentExecutor {
     const run: Run = { taskId: context.taskId, controller, done: promise }
     this.#runs.add(run)
     try {
-      await this.#runTurn(context, this.#writerFor(context, bus), controller.signal)
+      // Also for what still arrives on an open connection while the runtime is stopping.
+      const signal = AbortSignal.any([controller.signal, this.#stopping.signal])
+      await this.#runTurn(context, this.#writerFor(context, bus), signal)
     } finally {
       this.#runs.delete(run)
       resolve()
@@ -73,9 +76,8 @@ export class TurnExecutor implements AgentExecutor {
 
   /** Ends every turn and waits until each has said so. */
   async stop(): Promise<void> {
-    const runs = [...this.#runs]
-    for (const run of runs) run.controller.abort(new Error('the workspace is shutting down'))
-    await Promise.all(runs.map((run) => run.done))
+    this.#stopping.abort(new Error('the workspace is shutting down'))
+    await Promise.all([...this.#runs].map((run) => run.done))
   }
 
   #writerFor(context: RequestContext, bus: ExecutionEventBus): ReplyWriter {
