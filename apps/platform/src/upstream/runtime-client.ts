@@ -48,7 +48,7 @@ export type RuntimeAgents = { readonly http: OnreadAgent; readonly https: HttpsA
 /** Connections to one origin at a time; more requests wait for `connectTimeoutMs`. */
 const MAX_SOCKETS_PER_ORIGIN = 256
 /** Each idle connection holds its read buffer, so few are kept, and not for long. */
-const MAX_IDLE_SOCKETS_PER_ORIGIN = 4
+const MAX_IDLE_SOCKETS_PER_ORIGIN = 16
 /** Shorter than the keep-alive time of any server we meet (Node's default: 5 s). */
 const IDLE_SOCKET_TIMEOUT_MS = 4_000
 
