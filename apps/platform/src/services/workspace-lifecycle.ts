@@ -39,6 +39,8 @@ export class WorkspaceLifecycle {
   readonly #shutdown = new AbortController()
   /** Aborts the start in progress of a workspace that is being removed. */
   readonly #starts = new Map<string, AbortController>()
+  /** Until then the rows may be about the boxes of another platform, which holds the back-end. */
+  #hasBackEnd = false
 
   constructor(deps: ProvisionDeps) {
     this.#deps = deps
@@ -52,6 +54,7 @@ export class WorkspaceLifecycle {
     const { provisioner, db, log } = this.#deps
     provisioner.onUnexpectedExit((exit) => this.#tracker.run(() => this.#recover(exit)))
     await provisioner.open()
+    this.#hasBackEnd = true
     const rows = (await listLiveWorkspaces(db)).filter(
       (row) => RESUMABLE.has(row.status) && (isManaged(row) || isUnstarted(row)),
     )
@@ -208,7 +211,7 @@ export class WorkspaceLifecycle {
     this.#shutdown.abort(new Error('platform is shutting down'))
     await this.#tracker.drain()
     await this.#deps.provisioner.close()
-    await this.#markStopped()
+    if (this.#hasBackEnd) await this.#markStopped()
   }
 
   async #markStopped(): Promise<void> {
