@@ -109,7 +109,8 @@ function createLogger(config: Config): Logger {
     base: { app: 'platform' },
     redact: ['*.authorization', '*.auth_token', '*.platform_inbound_secret'],
   }
-  if (!config.isDevelopment) return pino(options)
+  // Written at once: an asynchronous one never ends when the reader of its pipe went away first.
+  if (!config.isDevelopment) return pino(options, pino.destination({ fd: 1, sync: true }))
   const file = pino.destination({ dest: logFileOf(config), mkdir: true, sync: true })
   return pino(
     options,

@@ -197,13 +197,24 @@ function endAsked(): Promise<Ending> {
   return promise
 }
 
+/**
+ * Writes at once: an asynchronous logger, asked to flush at exit what it could not write because the
+ * platform at the other end is gone, tries again for ever, and the process never ends.
+ */
+function createLogger(config: Config): Logger {
+  return pino(
+    {
+      level: config.logLevel,
+      base: { app: 'runtime', workspace_id: config.workspaceId },
+      redact: ['*.authorization', '*.auth_token', '*.platform_inbound_secret'],
+    },
+    pino.destination({ fd: 1, sync: true }),
+  )
+}
+
 async function main(): Promise<void> {
   const config = parseConfig(process.env)
-  const log = pino({
-    level: config.logLevel,
-    base: { app: 'runtime', workspace_id: config.workspaceId },
-    redact: ['*.authorization', '*.auth_token', '*.platform_inbound_secret'],
-  })
+  const log = createLogger(config)
   for (const warning of config.warnings) log.warn({ warning }, 'config.warning')
   const asked = endAsked()
   const stop = await start(config, log)
