@@ -1,4 +1,5 @@
 /** @module The platform's routes behind their scopes: pure wiring, no I/O (H10, H11). */
+import { earlyAnswer } from '@atrium/hono-kit/early-answer'
 import { notFoundHandler, problemHandler } from '@atrium/hono-kit/problem'
 import { requestContext } from '@atrium/hono-kit/request-context'
 import { Hono } from 'hono'
@@ -31,7 +32,7 @@ export function createApp(deps: AppDeps): PlatformApp {
   const app = new Hono<AppEnv>()
   app.onError(problemHandler({ hop: 'platform' }))
   app.notFound(notFoundHandler({ hop: 'platform' }))
-  app.use(requestContext(deps))
+  app.use(requestContext(deps), earlyAnswer())
   if (deps.isAdminScopeOpen) app.use(loopbackGuard(deps))
   const scopes: ScopeDeps = {
     authenticate: (authorization) => authenticateCaller(deps, authorization),
