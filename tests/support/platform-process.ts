@@ -1,32 +1,37 @@
 /** @module The platform as a process of its own, the way a person starts it, for end-to-end tests. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { eventually } from './eventually.ts'
+import { keepForAudit } from './keep-for-audit.ts'
 import { recordSecret, runLogPath } from './secret-ledger.ts'
-import { createTestDatabase } from './test-database.ts'
+import { createTestDatabase, type TestDatabase } from './test-database.ts'
 
 export const PROJECT_ROOT = resolve(import.meta.dirname, '../..')
 
 const START_WITHIN_MS = 60_000
 const STOP_WITHIN_MS = 30_000
-const SECRET_FILES = new Set(['.auth_token', '.platform_inbound_secret'])
 
 export type PlatformProcess = {
   readonly url: string
   readonly pid: number
   readonly dataDir: string
+  readonly database: TestDatabase
   /** Standard output and error of the process, below the folder of the test run. */
   readonly logPath: string
   /** Ends it the way Ctrl-C does and returns its exit code; keeps its logs for the audit. */
   stop(): Promise<number | null>
+  /** Ends it the way a crash does; its data stay for the one that is started `after` it. */
+  kill(): Promise<void>
 }
 
 export type PlatformProcessOptions = {
   /** Added to a small environment of its own; nothing else is inherited. */
   readonly env?: Readonly<Record<string, string>>
+  /** A killed one, whose data folder and database this one takes over. */
+  readonly after?: Pick<PlatformProcess, 'dataDir' | 'database'>
 }
 
 /**
@@ -36,8 +41,8 @@ export type PlatformProcessOptions = {
 export async function startPlatform(
   options: PlatformProcessOptions = {},
 ): Promise<PlatformProcess> {
-  const database = await createTestDatabase()
-  const dataDir = await mkdtemp(join(tmpdir(), 'atrium-platform-'))
+  const database = options.after?.database ?? (await createTestDatabase())
+  const dataDir = options.after?.dataDir ?? (await mkdtemp(join(tmpdir(), 'atrium-platform-')))
   const logPath = runLogPath('platform-output')
   const adminToken = options.env?.['ADMIN_TOKEN']
   if (adminToken !== undefined) recordSecret(adminToken)
@@ -75,15 +80,20 @@ export async function startPlatform(
       url,
       pid: child.pid ?? 0,
       dataDir,
+      database,
       logPath,
       stop() {
         stopped ??= endAndClean()
         return stopped
       },
+      async kill() {
+        child.kill('SIGKILL')
+        await eventually(() => child.signalCode !== null)
+      },
     }
   } catch (cause) {
     child.kill('SIGKILL')
-    await clean()
+    if (options.after === undefined) await clean()
     const tail = readFileSync(logPath, 'utf8').slice(-2000)
     throw new Error(`the platform did not start:\n${tail}`, { cause })
   }
@@ -93,7 +103,9 @@ async function listeningUrl(child: ChildProcess, dataDir: string): Promise<strin
   if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
   try {
     const record: unknown = JSON.parse(await readFile(join(dataDir, 'platform.json'), 'utf8'))
-    if (typeof record === 'object' && record !== null && 'url' in record) return String(record.url)
+    if (typeof record !== 'object' || record === null) return undefined
+    // A killed platform leaves its own record behind.
+    if ('url' in record && 'pid' in record && record.pid === child.pid) return String(record.url)
   } catch {
     // Not there yet, or half written: looked at again.
   }
@@ -109,15 +121,4 @@ async function end(child: ChildProcess): Promise<number | null> {
     throw new Error('the platform did not stop', { cause })
   }
   return child.exitCode
-}
-
-/** Logs go where the audit looks; the credentials beside them into its list, never into a log. */
-async function keepForAudit(dataDir: string): Promise<void> {
-  const entries = await readdir(dataDir, { recursive: true, withFileTypes: true })
-  for (const entry of entries) {
-    const path = join(entry.parentPath, entry.name)
-    if (!entry.isFile()) continue
-    if (SECRET_FILES.has(entry.name)) recordSecret((await readFile(path, 'utf8')).trim())
-    else if (entry.name.endsWith('.log')) await cp(path, runLogPath(basename(entry.name, '.log')))
-  }
 }
