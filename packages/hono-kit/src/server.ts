@@ -4,6 +4,8 @@ import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { BaseEnv } from './request-context.ts'
 
+const IDLE_SWEEP_MS = 50
+
 export type ListeningServer = {
   readonly host: string
   readonly port: number
@@ -51,8 +53,11 @@ export async function listen<E extends BaseEnv>(
     close(graceMs) {
       closing ??= new Promise<void>((resolve) => {
         const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+        // Kept-alive connections become idle one by one; Node closes only those that are idle now.
+        const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS)
         server.close(() => {
           clearTimeout(cut)
+          clearInterval(sweep)
           resolve()
         })
         server.closeIdleConnections()
