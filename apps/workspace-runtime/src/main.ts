@@ -18,7 +18,8 @@ import { Presence } from './registration/presence.ts'
 import { registerWithPlatform } from './registration/register-with-platform.ts'
 import { CredentialFile } from './secrets/credential-file.ts'
 
-const DRAIN_MS = 10_000
+/** Below the 10 s after which a provisioner ends what does not end by itself. */
+const DRAIN_MS = 8_000
 const START_PATIENCE_MS = 10_000
 /** Nobody is left to answer: only what was started has to go, and soon. */
 const ORPHAN_DRAIN_MS = 1_000

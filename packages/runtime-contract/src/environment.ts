@@ -26,6 +26,12 @@ export const RUNTIME_ENV = Object.freeze({
   a2aOpen: 'RUNTIME_A2A_OPEN',
 })
 
+/**
+ * Set by a provisioner in the environment of a box, and handed down by the runtime to everything it
+ * starts: by it a platform that comes back finds what a crashed one left. Not a secret.
+ */
+export const BOX_MARKER_ENV = 'ATRIUM_BOX'
+
 /** The runtime's port when nothing says otherwise (contract/runtime 0, fact 2). */
 export const DEFAULT_RUNTIME_PORT = 8000
 

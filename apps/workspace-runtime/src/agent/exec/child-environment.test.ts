@@ -50,6 +50,10 @@ describe('childEnvironment', () => {
     })
   })
 
+  it('hands down the mark by which a provisioner finds what a killed runtime left', () => {
+    expect(environment({ ATRIUM_BOX: '/boxes/1' })).toMatchObject({ ATRIUM_BOX: '/boxes/1' })
+  })
+
   it('survives ids that no environment can hold', () => {
     expect(environment({}, { messageId: 'a\0b' })['ATRIUM_MESSAGE_ID']).toBe('ab')
   })

@@ -1,5 +1,5 @@
 /** @module What a command may see of the environment (docs/guides/exec-adapter.md). */
-import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import { BOX_MARKER_ENV, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 
 /** A file of the message where the command finds it. */
 export type PlacedAttachment = {
@@ -63,6 +63,8 @@ export function childEnvironment(source: EnvironmentSource, job: JobFacts): Reco
 }
 
 function mayPass(name: string, value: string, credentials: readonly string[]): boolean {
+  // Without it a provisioner could not find what outlived a runtime that was killed.
+  if (name === BOX_MARKER_ENV) return true
   if (WITHHELD_NAMES.has(name)) return false
   if (WITHHELD_PREFIXES.some((prefix) => name.startsWith(prefix))) return false
   return !credentials.some((credential) => value.includes(credential))
