@@ -196,6 +196,8 @@ describe('a download', () => {
 })
 
 describe('an upload', () => {
+  const SHORT_IDLE = { idleTimeoutMs: 500 }
+
   const body = randomBytes(20 * MIB)
 
   const collect: RequestListener = async (incoming, outgoing) => {
@@ -299,7 +301,7 @@ describe('an upload', () => {
   it('passes an early refusal to a client that sends slowly and looks up only at its end', async () => {
     await start((incoming, outgoing) => {
       incoming.once('data', () => outgoing.writeHead(413, { 'content-length': 2 }).end('no'))
-    })
+    }, SHORT_IDLE)
     const pieces = 12
     const headers = { 'content-length': String(pieces * 1000) }
     const sent = begin(hop.url, { method: 'POST', headers })

@@ -86,6 +86,10 @@ export class RequestBodyPump {
       const timer = setTimeout(over, lingerMs)
       incoming.once('end', over)
       incoming.once('close', over)
+      incoming.on('data', (chunk: Buffer) => {
+        this.#progressed()
+        releaseChunk(chunk)
+      })
       incoming.resume()
     })
   }

@@ -21,7 +21,7 @@ import { isConnectionLost, runtimeFailure } from './runtime-failure.ts'
 const MAX_INTERIM_RESPONSES = 8
 
 /** How long a client may go on sending a body that has been answered already. */
-const LINGER_MS = 10_000
+const LINGER_MS = 30_000
 
 /** A kept connection was closed by the runtime before it could see the request. */
 export class StaleConnectionError extends Error {}
@@ -184,7 +184,10 @@ export class RuntimeExchange {
     )
     outgoing.writeHead(head.status, { ...head.headers })
     await relay.move(this.#progressed)
-    await this.#pump?.discardRest(LINGER_MS)
+    if (this.#pump !== undefined) {
+      this.#watch(this.#options.idleTimeoutMs, 'upload_stalled', 'after an early answer')
+      await this.#pump.discardRest(LINGER_MS)
+    }
     await new Promise<void>((resolve) => {
       outgoing.end(resolve)
     })
