@@ -94,16 +94,15 @@ describe('WorkQueue', () => {
     const second = work('b', began)
     const third = work('c', began)
     const impatient = new AbortController()
-    const giveUpAtTheEnd = async () => {
-      await first.run()
-      impatient.abort(new Error('gave up'))
-    }
-    const running = queue.run(giveUpAtTheEnd, never)
+    const done = first.run()
+    // The last moment: it is the turn of the second, and its code has not gone on yet.
+    const gaveUp = done.then(() => impatient.abort(new Error('gave up')))
+    const running = queue.run(() => done, never)
     const refused = expect(queue.run(second.run, impatient.signal)).rejects.toThrow('gave up')
     const last = queue.run(third.run, never)
     first.end()
     third.end()
-    await Promise.all([running, refused])
+    await Promise.all([running, gaveUp, refused])
     expect(await last).toBe('c')
     expect(began).toEqual(['a', 'c'])
   })

@@ -17,6 +17,11 @@ describe('ReplyText', () => {
     expect(reply('\n\n')).toBe('')
   })
 
+  it('keeps line breaks between two pieces that were long enough to be said by themselves', () => {
+    const long = 'x'.repeat(20_000)
+    expect(reply(`${long}\n\n`, 'y')).toBe(`${long}\n\ny`)
+  })
+
   it('joins characters that arrive in halves', () => {
     const bytes = Buffer.from('ü€😀')
     expect(reply(...[...bytes].map((byte) => Buffer.from([byte])))).toBe('ü€😀')
@@ -31,6 +36,10 @@ describe('ReplyText', () => {
     expect(text).toBe(
       `${'x'.repeat(1024 * 1024)}\n[the output was longer than 1 MiB and was cut here]`,
     )
+  })
+
+  it('cuts in the middle of a piece', () => {
+    expect(reply('x'.repeat(1024 * 1024 - 1), 'yyy')).toMatch(/xy\n\[the output/)
   })
 
   it('does not say that exactly 1 MiB was cut', () => {
