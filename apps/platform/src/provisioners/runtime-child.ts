@@ -26,12 +26,18 @@ export type SpawnOptions = {
 }
 
 /**
+ * The young generation stays small: what an upload leaves behind for every piece is then collected
+ * every few MiB instead of every 60; interleaved runs show no loss of speed (design/performance 4).
+ */
+const NODE_FLAGS = ['--max-semi-space-size=1'] as const
+
+/**
  * Starts the runtime in a session of its own, so that a Ctrl-C in the platform's terminal does not
  * reach it. The IPC channel brings the ready message, and its end tells the runtime that the
  * platform died. Rejects when the program cannot be started.
  */
 export async function spawnRuntime(options: SpawnOptions): Promise<RuntimeChild> {
-  const child = spawn(options.nodePath, [options.runtimeEntry], {
+  const child = spawn(options.nodePath, [...NODE_FLAGS, options.runtimeEntry], {
     cwd: options.cwd,
     env: options.env,
     detached: true,
