@@ -8,17 +8,19 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import type { ClientRequest } from 'node:http'
-import { connect } from 'node:net'
+import { type ClientRequest, IncomingMessage } from 'node:http'
+import { connect, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemIds } from '@atrium/http-kit/clock'
 import { INGEST_PATH, type StoredFile, UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { ingestUpload } from '../../../apps/workspace-runtime/src/files/ingest-upload.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
   type Form,
@@ -293,7 +295,12 @@ describe('POST /internal/chat/uploads/ingest: accepts', () => {
       filename: `${index}.txt`,
       content: String(index),
     }))
-    expect(filesOf(await upload(parts))).toHaveLength(64)
+    // Their temporaries are made by several threads and ready in any order, the more so when busy.
+    const answers = await Promise.all(Array.from({ length: 8 }, () => upload(parts)))
+    for (const files of answers.map(filesOf)) {
+      expect(files.map(({ name }) => name)).toEqual(parts.map(({ filename }) => filename))
+      expect(files.map((file) => file.sha256)).toEqual(parts.map(({ content }) => sha256(content)))
+    }
   })
 
   it('many uploads at once, each its own', async () => {
@@ -669,6 +676,14 @@ describe('POST /internal/chat/uploads/ingest: all or nothing', () => {
     expect(runtime.stored()).toEqual(stored)
   })
 
+  it('does not wait for a client that was gone before it was listened to', async () => {
+    const incoming = new IncomingMessage(new Socket())
+    Object.assign(incoming.headers, formHeaders('gone'))
+    const reason = new Error('client disconnected')
+    const signal = AbortSignal.abort(reason)
+    await expect(ingestUpload(runtime.files, { incoming, signal })).rejects.toBe(reason)
+  })
+
   it('gives up on a client that stops sending', async () => {
     await withRuntime({ idleTimeoutMs: 200 }, async (own) => {
       const { headers, body } = multipartForm([{ filename: 'a.bin', content: randomBytes(MIB) }])
@@ -707,6 +722,13 @@ describe('POST /internal/chat/uploads/ingest: all or nothing', () => {
           expectRefusal(answer, 507, 'insufficient storage', 'insufficient_storage')
           expect(own.stored()).toEqual(stored)
         }
+        // The last write is cut short in place of being refused; the answer must not take it for whole.
+        const { bavail, bsize } = statfsSync(mount)
+        const short = await upload(
+          [{ filename: 'short.bin', content: Buffer.alloc(bavail * bsize + 5_000) }],
+          own,
+        )
+        expect(short.status).toBe(507)
         const after = await upload([{ filename: 'fits.bin', content: Buffer.alloc(2 * MIB) }], own)
         expect(filesOf(after)).toHaveLength(1)
         await expectOpenFiles(before)

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import {
   closeSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -17,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ContainedRoots } from '../../../apps/workspace-runtime/src/files/contained-roots.ts'
 import { publishByRename } from '../../../apps/workspace-runtime/src/files/publish-name.ts'
 import { storeOpenedFile } from '../../../apps/workspace-runtime/src/files/store-opened-file.ts'
+import { TemporaryFile } from '../../../apps/workspace-runtime/src/files/temporary-file.ts'
 import {
   expectOpenFiles,
   openFiles,
@@ -174,6 +177,26 @@ describe('storeOpenedFile', () => {
     source.close()
     expect(runtime.stored()).toEqual(stored)
     await expectOpenFiles(before)
+  })
+})
+
+describe('TemporaryFile', () => {
+  it('keeps the order of its pieces, though nobody waits for it', async () => {
+    mkdirSync(runtime.local('/workspace/pieces'))
+    const directory = openSync(runtime.local('/workspace/pieces'), 'r')
+    const file = await TemporaryFile.create(directory, 'pieces.part')
+    try {
+      const pieces = Array.from({ length: 60 }, (_, index) => Buffer.alloc(300_000, index))
+      const waits = pieces.map((piece) => file.append(piece))
+      const digest = await file.finish({ isFsyncOn: false })
+      await Promise.all(waits)
+      const written = readFileSync(runtime.local('/workspace/pieces/pieces.part'))
+      expect(written.equals(Buffer.concat(pieces))).toBe(true)
+      expect(digest).toBe(createHash('sha256').update(written).digest('hex'))
+    } finally {
+      await file.dispose()
+      closeSync(directory)
+    }
   })
 })
 

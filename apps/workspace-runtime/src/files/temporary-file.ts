@@ -96,9 +96,9 @@ export class TemporaryFile {
     }
   }
 
-  /** One at a time: two writes without a position would be in no order. */
+  /** Only when no other write is on its way: two without a position would be in no order. */
   #writeBatch(): void {
-    if (this.#pendingBytes === 0 || this.#writing !== undefined) return
+    if (this.#pendingBytes === 0) return
     const batch = this.#pieces
     this.#pieces = []
     this.#pendingBytes = 0

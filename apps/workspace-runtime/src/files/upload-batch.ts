@@ -31,6 +31,8 @@ export type FileDescription = {
 }
 
 type Entry = { readonly description: FileDescription; readonly file: TemporaryFile }
+/** Without a file while that is being made. */
+type Place = { readonly description: FileDescription; file?: TemporaryFile }
 
 export type UploadBatchDeps = {
   /** The folder; closed by `dispose`. */
@@ -43,7 +45,7 @@ export type UploadBatchDeps = {
 
 export class UploadBatch {
   readonly #deps: UploadBatchDeps
-  readonly #entries: Entry[] = []
+  readonly #places: Place[] = []
   #isDisposed = false
 
   constructor(deps: UploadBatchDeps) {
@@ -55,10 +57,12 @@ export class UploadBatch {
     const { directory, ids, live } = this.#deps
     const name = `.up-${ids.hex(TEMPORARY_ID_BYTES)}.part`
     live.add(name)
+    // Taken before anything is waited for: files of one form are made at the same time.
+    const place: Place = { description }
+    this.#places.push(place)
     try {
-      const file = await TemporaryFile.create(directory, name)
-      this.#entries.push({ description, file })
-      return file
+      place.file = await TemporaryFile.create(directory, name)
+      return place.file
     } catch (error) {
       live.delete(name)
       throw storageFailure(error)
@@ -66,16 +70,17 @@ export class UploadBatch {
   }
 
   /**
-   * Publishes every file, in order. Throws `insufficient_storage`, `upload_write_failed` or
-   * `upload_collision`; then none of them is there.
+   * Publishes every file, in order; no `add` may be under way. Throws `insufficient_storage`,
+   * `upload_write_failed` or `upload_collision`; then none of them is there.
    */
   async commit(): Promise<StoredFile[]> {
     const published: string[] = []
     try {
       const digests: string[] = []
-      for (const { file } of this.#entries) digests.push(await file.finish(this.#deps))
+      const entries = this.#entries()
+      for (const { file } of entries) digests.push(await file.finish(this.#deps))
       const stored: StoredFile[] = []
-      for (const [index, entry] of this.#entries.entries()) {
+      for (const [index, entry] of entries.entries()) {
         const name = await this.#publish(entry)
         published.push(name)
         stored.push(storedFile(entry, name, digests[index] ?? ''))
@@ -93,7 +98,7 @@ export class UploadBatch {
     if (this.#isDisposed) return
     this.#isDisposed = true
     const { live, onLeftover, directory } = this.#deps
-    for (const { file } of this.#entries) {
+    for (const { file } of this.#entries()) {
       try {
         await file.dispose()
       } catch (error) {
@@ -102,6 +107,12 @@ export class UploadBatch {
       live.delete(file.name)
     }
     closeSync(directory)
+  }
+
+  #entries(): Entry[] {
+    return this.#places.flatMap(({ description, file }) =>
+      file === undefined ? [] : [{ description, file }],
+    )
   }
 
   async #publish({ description, file }: Entry): Promise<string> {
