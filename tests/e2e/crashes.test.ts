@@ -43,8 +43,13 @@ beforeAll(async () => {
   before = await settledDescriptors()
 })
 afterAll(async () => {
-  await platform.stop()
-  rmSync(folder, { recursive: true, force: true })
+  try {
+    await platform.stop()
+  } finally {
+    // A test that failed may have left what it was about.
+    for (const pid of processesMentioning(platform.dataDir)) process.kill(pid, 'SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 /** A sparse one: what it holds does not matter, how long it is does. */
@@ -217,12 +222,12 @@ describe('a runtime that is killed', () => {
   })
 
   it('in a download breaks it off for every client, and sweeps its leftovers', async () => {
-    // What the test before left is no transfer any more once nobody has written to it for hours.
+    // What nobody has written to for hours is no transfer any more.
     const hoursAgo = new Date(Date.now() - 2 * 60 * 60 * 1000)
-    const [leftover] = workspace.unfinishedUploads
-    if (leftover === undefined) throw new Error('there is nothing to sweep')
-    const uploads = join(workspace.dir, 'workspace/.molecule/chat-uploads')
-    utimesSync(join(uploads, leftover.name), hoursAgo, hoursAgo)
+    writeFileSync(join(workspace.uploadsDir, `.up-${'0'.repeat(24)}.part`), 'left by a crash')
+    for (const { name } of workspace.unfinishedUploads) {
+      utimesSync(join(workspace.uploadsDir, name), hoursAgo, hoursAgo)
+    }
 
     const [reader, client] = await Promise.all([downloadStart(), curlDownload('broken')])
     const killed = workspace.runtimePid

@@ -69,10 +69,14 @@ export class OnlineWorkspace {
     return pid
   }
 
+  get uploadsDir(): string {
+    return join(this.dir, 'workspace/.molecule/chat-uploads')
+  }
+
   /** Names in its upload folder, the hidden ones included. */
   get uploadNames(): readonly string[] {
     try {
-      return readdirSync(this.#uploadsDir).toSorted()
+      return readdirSync(this.uploadsDir).toSorted()
     } catch {
       // Made by the first upload.
       return []
@@ -84,7 +88,7 @@ export class OnlineWorkspace {
     return this.uploadNames
       .filter((name) => name.startsWith('.'))
       .map((name) => {
-        const stat = statSync(join(this.#uploadsDir, name), { throwIfNoEntry: false })
+        const stat = statSync(join(this.uploadsDir, name), { throwIfNoEntry: false })
         return { name, size: stat?.size ?? 0 }
       })
   }
@@ -99,10 +103,6 @@ export class OnlineWorkspace {
       return pids.length === 1 && pids[0] !== formerPid && (await this.#isOnline())
     }, ONLINE_WITHIN_MS)
     await this.#obtainCredentials()
-  }
-
-  get #uploadsDir(): string {
-    return join(this.dir, 'workspace/.molecule/chat-uploads')
   }
 
   async #isOnline(): Promise<boolean> {
