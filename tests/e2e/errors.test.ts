@@ -7,40 +7,27 @@
  * (tests/integration/platform/chat-files.test.ts); `stat failed`, `internal collision; retry`,
  * `failed to write file` and a full disk (tests/integration/runtime).
  */
-import { once } from 'node:events'
-import {
-  appendFileSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../support/eventually.ts'
+import { expectFailure } from '../support/expect-failure.ts'
+import { BOUNDARY, form, postForm } from '../support/form-body.ts'
 import { OnlineWorkspace } from '../support/online-workspace.ts'
-import { answerTo, writePieces } from '../support/piecewise-request.ts'
+import { answerTo } from '../support/piecewise-request.ts'
 import { type PlatformProcess, startPlatform } from '../support/platform-process.ts'
 import { type Answer, begin, type Sending, send } from '../support/raw-client.ts'
 import { runProcess } from '../support/run-process.ts'
-import { recordSecret, runLogPath } from '../support/secret-ledger.ts'
 
 const MIB = 1024 ** 2
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
-const BOUNDARY = 'atrium-errors-test'
 const OUTSIDE = 'path must be under /configs, /workspace, /home, or /plugins'
 
 let platform: PlatformProcess
 let workspace: OnlineWorkspace
-let answersLog: string
 
 beforeAll(async () => {
-  // What clients were told is looked through for secrets as well.
-  answersLog = runLogPath('error-answers')
-  platform = await startPlatform({ env: { ATRIUM_HEADERS_TIMEOUT_MS: '1000' } })
+  platform = await startPlatform()
   workspace = await OnlineWorkspace.create(platform, 'errors')
   await layOut(workspace.dir)
 })
@@ -59,38 +46,6 @@ async function layOut(dir: string): Promise<void> {
   linkSync(join(dir, 'configs/.auth_token'), join(dir, 'workspace/innocent.txt'))
 }
 
-type Expected = {
-  readonly status: number
-  readonly error: string | RegExp
-  readonly code: string
-  readonly hop: 'platform' | 'workspace'
-  readonly retryable?: boolean
-  /** Seconds; said twice in the body and once in the header. */
-  readonly retryAfter?: number
-}
-
-function expectFailure(answer: Answer, expected: Expected): void {
-  const text = answer.body.toString('utf8')
-  appendFileSync(answersLog, `${text}\n`)
-  expect(answer.isComplete).toBe(true)
-  expect(answer.status, text).toBe(expected.status)
-  expect(answer.headers['content-type']).toMatch(/^application\/json\b/)
-  const { error, code, hop, retryable = false, retryAfter } = expected
-  const body: unknown = JSON.parse(text)
-  expect(body).toMatchObject({
-    error: typeof error === 'string' ? error : expect.stringMatching(error),
-    code,
-    hop,
-    retryable,
-    request_id: answer.headers['x-request-id'],
-    ...(retryAfter === undefined ? {} : { retry_after_seconds: retryAfter }),
-  })
-  expect(answer.headers['x-request-id']).toMatch(/./)
-  expect(answer.headers['retry-after']).toBe(
-    retryAfter === undefined ? undefined : String(retryAfter),
-  )
-}
-
 function at(path: string): URL {
   return new URL(path, platform.url)
 }
@@ -98,37 +53,11 @@ function at(path: string): URL {
 const download = (path: string, sending: Sending = {}) =>
   send(workspace.downloadUrl(path), { headers: workspace.authorization, ...sending })
 
-type Part = { readonly name?: string; readonly fileName?: string; readonly bytes: number | string }
-
-/** Pieces of a form; a number of bytes becomes that many zeros, made on the way. */
-function* form(parts: readonly Part[]): Generator<Buffer | string, void, undefined> {
-  for (const { name = 'files', fileName, bytes } of parts) {
-    const file = fileName === undefined ? '' : `; filename="${fileName}"`
-    yield `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${file}\r\n\r\n`
-    if (typeof bytes === 'string') yield bytes
-    else for (let left = bytes; left > 0; left -= MIB) yield Buffer.alloc(Math.min(left, MIB))
-    yield '\r\n'
-  }
-  yield `--${BOUNDARY}--\r\n`
-}
-
-/** A chunked body, sent as fast as it is taken; what nobody takes any more is not sent. */
-async function post(
-  target: { readonly url: URL; readonly headers: Readonly<Record<string, string>> },
-  pieces: Iterable<Buffer | string>,
-): Promise<Answer> {
-  const request = begin(target.url, {
-    method: 'POST',
-    headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, ...target.headers },
-  })
-  const answer = answerTo(request)
-  await writePieces(request, pieces)
-  request.end()
-  return answer
-}
-
 const upload = (pieces: Iterable<Buffer | string>, headers: Record<string, string> = {}) =>
-  post({ url: workspace.uploadUrl, headers: { ...workspace.authorization, ...headers } }, pieces)
+  postForm(
+    { url: workspace.uploadUrl, headers: { ...workspace.authorization, ...headers } },
+    pieces,
+  )
 
 /** The runtime itself, spoken to the way the platform does. */
 async function runtimeTarget(path: string, box = workspace) {
@@ -329,7 +258,7 @@ describe('storing files (contract/runtime 2.2)', () => {
   it('cuts the files of a request where the runtime counts', async () => {
     const direct = await runtimeTarget('/internal/chat/uploads/ingest')
     const parts = [1, 2, 3].map((each) => ({ fileName: `${each}.bin`, bytes: 20 * MIB }))
-    expectFailure(await post(direct, form(parts)), {
+    expectFailure(await postForm(direct, form(parts)), {
       status: 413,
       error: 'total request body exceeds limit (50 MB)',
       code: 'total_limit_exceeded',
@@ -372,7 +301,7 @@ describe('storing files (contract/runtime 2.2)', () => {
     const blocked = await OnlineWorkspace.create(platform, 'blocked')
     writeFileSync(join(blocked.dir, 'workspace/.molecule'), 'a file where a folder has to be')
     const target = { url: blocked.uploadUrl, headers: blocked.authorization }
-    expectFailure(await post(target, form([{ fileName: 'a.txt', bytes: 'a' }])), {
+    expectFailure(await postForm(target, form([{ fileName: 'a.txt', bytes: 'a' }])), {
       status: 500,
       error: 'failed to prepare uploads dir',
       code: 'uploads_dir_failed',
@@ -423,118 +352,5 @@ describe("the runtime's own door (contract/runtime 1.3)", () => {
       retryAfter: 30,
     })
     await eventually(async () => (await send(url, sending)).status === 200)
-  })
-})
-
-describe('a workspace that is not there (contract/platform 6.1)', () => {
-  type External = { readonly id: string; readonly token: string }
-  let server: Server
-  let listener: RequestListener
-  let serverUrl: string
-
-  beforeAll(async () => {
-    server = createServer((request, response) => listener(request, response))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('not a TCP socket')
-    serverUrl = `http://127.0.0.1:${address.port}`
-  })
-  afterAll(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-
-  /** An agent that somebody runs elsewhere, by its address or without one. */
-  async function createExternal(url?: string): Promise<External> {
-    const created = await postJson('/workspaces', { name: 'elsewhere', external: true, url })
-    const id = String(created['id'])
-    const minted: unknown = await (await fetch(at(`/admin/workspaces/${id}/test-token`))).json()
-    const { auth_token: token } = minted as { auth_token: string }
-    recordSecret(token)
-    const connection = created['connection'] as { auth_token: string } | undefined
-    if (connection !== undefined) recordSecret(connection.auth_token)
-    return { id, token }
-  }
-
-  async function postJson(path: string, body: unknown): Promise<Record<string, unknown>> {
-    const answer = await fetch(at(path), {
-      method: 'POST',
-      body: JSON.stringify(body),
-      headers: { 'content-type': 'application/json' },
-    })
-    return (await answer.json()) as Record<string, unknown>
-  }
-
-  async function bothWays(external: External, expected: Expected): Promise<void> {
-    const headers = { authorization: `Bearer ${external.token}` }
-    const base = `/workspaces/${external.id}/chat`
-    expectFailure(await send(at(`${base}/download?path=/workspace/a`), { headers }), expected)
-    const target = { url: at(`${base}/uploads`), headers }
-    expectFailure(await post(target, form([{ fileName: 'a', bytes: 'a' }])), expected)
-  }
-
-  /** The first request finds no inbound secret, and it stands in the contract what that means. */
-  async function reachable(url: string): Promise<External> {
-    const external = await createExternal(url)
-    const headers = { authorization: `Bearer ${external.token}` }
-    const answer = await send(at(`/workspaces/${external.id}/chat/download?path=/workspace/a`), {
-      headers,
-    })
-    expectFailure(answer, {
-      status: 503,
-      error: 'workspace inbound secret was just minted; retry in 30 seconds',
-      code: 'inbound_secret_minted',
-      hop: 'platform',
-      retryable: true,
-      retryAfter: 30,
-    })
-    return external
-  }
-
-  it('has not said yet where it is', async () => {
-    await bothWays(await createExternal(), {
-      status: 503,
-      error: 'workspace url not registered yet',
-      code: 'workspace_url_missing',
-      hop: 'platform',
-      retryable: true,
-      retryAfter: 5,
-    })
-  })
-
-  it('cannot be reached', async () => {
-    // Port 9 of this machine: "discard", which nobody runs any more.
-    await bothWays(await reachable('http://127.0.0.1:9'), {
-      status: 502,
-      error: 'workspace unreachable',
-      code: 'workspace_unreachable',
-      hop: 'workspace',
-      retryable: true,
-    })
-  })
-
-  it('sends the platform somewhere else', async () => {
-    listener = (request, response) => {
-      request.resume()
-      response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end()
-    }
-    await bothWays(await reachable(serverUrl), {
-      status: 502,
-      error: 'workspace answered with a redirect, which is never followed',
-      code: 'workspace_redirected',
-      hop: 'workspace',
-    })
-  })
-
-  it('takes the request and says nothing', async () => {
-    listener = (request) => request.resume()
-    await bothWays(await reachable(serverUrl), {
-      status: 504,
-      error: 'workspace went silent',
-      code: 'workspace_timeout',
-      hop: 'workspace',
-      retryable: true,
-    })
   })
 })
