@@ -2,10 +2,9 @@
  * Every error that the contract names for files (contract/platform 6.1 to 6.3, contract/runtime 2.2
  * and 3.1), in its exact words, over the real platform and the real runtime.
  *
- * Not here, because no client, operator or agent can bring them about from outside: `failed to read
- * workspace secret`, a failing mint and an invalid answer of a workspace
- * (tests/integration/platform/chat-files.test.ts); `stat failed`, `internal collision; retry`,
- * `failed to write file` and a full disk (tests/integration/runtime).
+ * Not here, because nobody can bring them about from outside: `failed to read workspace secret` and a
+ * failing mint (tests/integration/platform/chat-files.test.ts); `stat failed`, `internal collision;
+ * retry`, `failed to write file` and a full disk (tests/integration/runtime).
  */
 import { linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
