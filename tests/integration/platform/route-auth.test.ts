@@ -162,3 +162,26 @@ describe('the routes of the running app', () => {
     }
   })
 })
+
+describe('the last use of a token', () => {
+  const lastUse = async (id: string): Promise<unknown> => {
+    const rows = await platform.client.sql`
+      SELECT last_used_at FROM workspace_auth_tokens WHERE workspace_id = ${id}`
+    return rows[0]?.['last_used_at']
+  }
+
+  it('is noted, and not again within a minute', async () => {
+    const { id, authToken } = await platform.onlineWorkspace(box.url)
+    const path = `/workspaces/${id}/chat/download?path=/workspace/a`
+    await platform.request(path, { as: authToken })
+    const first = await lastUse(id)
+    expect(first).toBeInstanceOf(Date)
+    await platform.request(path, { as: authToken })
+    expect(await lastUse(id)).toEqual(first)
+    await platform.client.sql`
+      UPDATE workspace_auth_tokens SET last_used_at = now() - interval '2 minutes'
+       WHERE workspace_id = ${id}`
+    await platform.request(path, { as: authToken })
+    expect(await lastUse(id)).not.toEqual(first)
+  })
+})

@@ -26,13 +26,20 @@ export async function insertToken(
   })
 }
 
+export type LiveToken = {
+  readonly id: string
+  readonly workspaceId: string
+  readonly lastUsedAt: Date | null
+}
+
 /** The only token lookup: live token of a live workspace, by hash. */
-export async function findTokenByHash(
-  db: Db,
-  tokenHash: Buffer,
-): Promise<{ readonly id: string; readonly workspaceId: string } | undefined> {
+export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<LiveToken | undefined> {
   const rows = await db
-    .select({ id: workspaceAuthTokens.id, workspaceId: workspaceAuthTokens.workspaceId })
+    .select({
+      id: workspaceAuthTokens.id,
+      workspaceId: workspaceAuthTokens.workspaceId,
+      lastUsedAt: workspaceAuthTokens.lastUsedAt,
+    })
     .from(workspaceAuthTokens)
     .innerJoin(workspaces, eq(workspaces.id, workspaceAuthTokens.workspaceId))
     .where(
@@ -45,7 +52,10 @@ export async function findTokenByHash(
   return rows[0]
 }
 
-/** Notes a use at most once per `resolutionMs`, so that reads do not become writes (wart W17). */
+/**
+ * Notes a use at most once per `resolutionMs`: reads do not become writes (wart W17), and of many
+ * at once one does.
+ */
 export async function touchToken(
   db: Db,
   input: { readonly id: string; readonly now: Date; readonly resolutionMs: number },

@@ -30,11 +30,11 @@ export async function authenticateCaller(
   const token = await findTokenByHash(deps.db, sha256(credential))
   const workspaceId = token === undefined ? undefined : parseWorkspaceId(token.workspaceId)
   if (token === undefined || workspaceId === undefined) return ANONYMOUS
-  await touchToken(deps.db, {
-    id: token.id,
-    now: deps.clock.now(),
-    resolutionMs: LAST_USED_RESOLUTION_MS,
-  })
+  const now = deps.clock.now()
+  const unnotedMs = now.getTime() - (token.lastUsedAt?.getTime() ?? 0)
+  if (unnotedMs >= LAST_USED_RESOLUTION_MS) {
+    await touchToken(deps.db, { id: token.id, now, resolutionMs: LAST_USED_RESOLUTION_MS })
+  }
   return { kind: 'workspace', workspaceId }
 }
 
