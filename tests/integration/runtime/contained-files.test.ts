@@ -187,11 +187,12 @@ describe('TemporaryFile', () => {
     const file = await TemporaryFile.create(directory, 'pieces.part')
     try {
       const pieces = Array.from({ length: 60 }, (_, index) => Buffer.alloc(300_000, index))
+      const expected = Buffer.concat(pieces)
       const waits = pieces.map((piece) => file.append(piece))
       const digest = await file.finish({ isFsyncOn: false })
       await Promise.all(waits)
       const written = readFileSync(runtime.local('/workspace/pieces/pieces.part'))
-      expect(written.equals(Buffer.concat(pieces))).toBe(true)
+      expect(written.equals(expected)).toBe(true)
       expect(digest).toBe(createHash('sha256').update(written).digest('hex'))
     } finally {
       await file.dispose()
