@@ -1,8 +1,7 @@
 /** @module The environment of a box, built from nothing: the platform's own never reaches it. */
 import { dirname } from 'node:path'
-import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import { BOX_MARKER_ENV, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import type { BoxPaths } from './box-folder.ts'
-import { BOX_MARKER_ENV } from './box-members.ts'
 import type { StartInput } from './provisioner.ts'
 
 /** What a box takes over from the platform's environment, and nothing else. */

@@ -4,9 +4,6 @@
  */
 import type { ProcessInfo, ProcessSnapshot } from './process-table.ts'
 
-/** Set in every box's environment and inherited by what it starts; its value is the box's folder. */
-export const BOX_MARKER_ENV = 'ATRIUM_BOX'
-
 export type BoxQuery = {
   /** Taken with `BOX_MARKER_ENV`. */
   readonly snapshot: ProcessSnapshot

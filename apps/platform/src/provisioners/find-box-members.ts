@@ -1,7 +1,8 @@
 /** @module Looks in the process table for what belongs to a box. */
 import { sep } from 'node:path'
 import process from 'node:process'
-import { BOX_MARKER_ENV, selectBoxMembers } from './box-members.ts'
+import { BOX_MARKER_ENV } from '@atrium/runtime-contract/environment'
+import { selectBoxMembers } from './box-members.ts'
 import { type PidRecord, readPidRecord } from './pid-record.ts'
 import {
   type ProcessInfo,
