@@ -2,6 +2,7 @@
 import { and, desc, eq, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
+import { preparedQuery } from './prepared-query.ts'
 import { workspaceAuthTokens, workspaces } from './schema.ts'
 import { whereLive } from './workspace-store.ts'
 
@@ -32,9 +33,8 @@ export type LiveToken = {
   readonly lastUsedAt: Date | null
 }
 
-/** The only token lookup: live token of a live workspace, by hash. */
-export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<LiveToken | undefined> {
-  const rows = await db
+const liveTokenByHash = preparedQuery((db) =>
+  db
     .select({
       id: workspaceAuthTokens.id,
       workspaceId: workspaceAuthTokens.workspaceId,
@@ -44,11 +44,17 @@ export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<LiveTo
     .innerJoin(workspaces, eq(workspaces.id, workspaceAuthTokens.workspaceId))
     .where(
       and(
-        eq(workspaceAuthTokens.tokenHash, tokenHash),
+        eq(workspaceAuthTokens.tokenHash, sql.placeholder('tokenHash')),
         isNull(workspaceAuthTokens.revokedAt),
         whereLive,
       ),
     )
+    .prepare('live_token_by_hash'),
+)
+
+/** The only token lookup: live token of a live workspace, by hash. */
+export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<LiveToken | undefined> {
+  const rows = await liveTokenByHash(db).execute({ tokenHash })
   return rows[0]
 }
 

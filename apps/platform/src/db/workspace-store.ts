@@ -4,6 +4,7 @@ import { and, asc, eq, inArray, isNull, ne, sql } from 'drizzle-orm'
 import type { WorkspaceId } from '../domain/ids.ts'
 import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
 import type { Db } from './client.ts'
+import { preparedQuery } from './prepared-query.ts'
 import { type WorkspaceRow, workspaces } from './schema.ts'
 
 /** The only predicate for "not removed". */
@@ -16,15 +17,20 @@ export async function insertWorkspace(db: Db, row: NewWorkspace): Promise<void> 
   await db.insert(workspaces).values(row)
 }
 
+const liveWorkspaceById = preparedQuery((db) =>
+  db
+    .select()
+    .from(workspaces)
+    .where(and(eq(workspaces.id, sql.placeholder('id')), whereLive))
+    .prepare('live_workspace_by_id'),
+)
+
 /** The live row, or undefined for an unknown or removed workspace alike. */
 export async function findLiveWorkspace(
   db: Db,
   id: WorkspaceId,
 ): Promise<WorkspaceRow | undefined> {
-  const rows = await db
-    .select()
-    .from(workspaces)
-    .where(and(eq(workspaces.id, id), whereLive))
+  const rows = await liveWorkspaceById(db).execute({ id })
   return rows[0]
 }
 
