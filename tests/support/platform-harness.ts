@@ -7,6 +7,7 @@ import pino from 'pino'
 import { createApp, type PlatformApp } from '../../apps/platform/src/app.ts'
 import { type Config, parseConfig } from '../../apps/platform/src/config.ts'
 import { type DatabaseClient, openDatabase } from '../../apps/platform/src/db/client.ts'
+import { serializeError } from '../../apps/platform/src/db/db-error.ts'
 import { type AppDeps, createDeps } from '../../apps/platform/src/deps.ts'
 import { keyringOf } from '../../apps/platform/src/domain/secret-envelope.ts'
 import { eventually } from './eventually.ts'
@@ -61,7 +62,7 @@ export async function startPlatformHarness(
   const provisioner = new FakeProvisioner()
   const logPath = runLogPath('platform')
   const log = pino(
-    { level: config.logLevel },
+    { level: config.logLevel, serializers: { err: serializeError } },
     pino.destination({ dest: logPath, mkdir: true, sync: true }),
   )
   let listening: ListeningServer | undefined

@@ -19,7 +19,7 @@ import { healthRoutes } from './http/routes/health.routes.ts'
 import { registryRoutes } from './http/routes/registry.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
 import { workspacePublicRoutes, workspacesAdminRoutes } from './http/routes/workspaces.routes.ts'
-import { authenticateCaller } from './services/authenticate-caller.ts'
+import { authenticateOrUnavailable } from './services/authenticate-caller.ts'
 
 export type PlatformApp = {
   readonly app: Hono<AppEnv>
@@ -35,7 +35,7 @@ export function createApp(deps: AppDeps): PlatformApp {
   app.use(requestContext(deps), earlyAnswer())
   if (deps.isAdminScopeOpen) app.use(loopbackGuard(deps))
   const scopes: ScopeDeps = {
-    authenticate: (authorization) => authenticateCaller(deps, authorization),
+    authenticate: (authorization) => authenticateOrUnavailable(deps, authorization),
     isAdminScopeOpen: deps.isAdminScopeOpen,
     isWorkspaceScopeOpen: deps.isWorkspaceScopeOpen,
   }

@@ -8,6 +8,7 @@ import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
 import { type Config, ConfigError, parseConfig } from './config.ts'
 import { type DatabaseClient, openDatabase } from './db/client.ts'
+import { serializeError } from './db/db-error.ts'
 import { startEmbeddedPostgres } from './db/embedded-postgres.ts'
 import { migrate } from './db/migrate.ts'
 import { createDeps } from './deps.ts'
@@ -108,6 +109,7 @@ function createLogger(config: Config): Logger {
     level: config.logLevel,
     base: { app: 'platform' },
     redact: ['*.authorization', '*.auth_token', '*.platform_inbound_secret'],
+    serializers: { err: serializeError },
   }
   // Written at once: an asynchronous one never ends when the reader of its pipe went away first.
   if (!config.isDevelopment) return pino(options, pino.destination({ fd: 1, sync: true }))

@@ -47,7 +47,8 @@ export const ERROR_TABLE = {
   range_not_satisfiable: { status: 416, text: 'range not satisfiable', retryable: false },
   internal: { status: 500, text: 'internal error', retryable: false },
   shutting_down: { status: 503, text: 'shutting down', retryable: true, retryAfterSeconds: 5 },
-  database_unavailable: {
+  // The contract's own code (contract/platform 1.0).
+  platform_unavailable: {
     status: 503,
     text: 'platform datastore unavailable — retry shortly',
     retryable: true,

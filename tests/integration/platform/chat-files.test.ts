@@ -163,6 +163,24 @@ describe.each(BOTH)('%s: one credential resolution', (_, call) => {
     expect(await answer.json()).toMatchObject({ error: 'failed to read workspace secret' })
   })
 
+  it('answers 500 in the contract\u2019s words when the row cannot be read', async () => {
+    await platform.client.sql`ALTER TABLE workspaces RENAME COLUMN endpoint_url TO hidden_url`
+    try {
+      const answer = await call(workspace.id)
+      expect(answer.status).toBe(500)
+      expect(await answer.json()).toMatchObject({
+        error: 'failed to read workspace secret',
+        code: 'inbound_secret_read_failed',
+      })
+      // Nobody foresaw this one: what it says goes to the log, and its parameters not even there.
+      expect((await platform.request('/workspaces')).status).toBe(500)
+      expect(platform.logLines().join()).toContain('http.unexpected_error')
+      expect(platform.logLines().join()).not.toMatch(/Failed query|params:/)
+    } finally {
+      await platform.client.sql`ALTER TABLE workspaces RENAME COLUMN hidden_url TO endpoint_url`
+    }
+  })
+
   it('answers 502 when the workspace cannot be reached', async () => {
     await box.close()
     const answer = await call(workspace.id)

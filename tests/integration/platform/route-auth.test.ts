@@ -155,8 +155,16 @@ describe('the routes of the running app', () => {
         method: 'POST',
         as: own.authToken,
       })
-      expect(broken.status).toBe(500)
-      expect(await broken.text()).not.toContain('workspace_auth_tokens')
+      expect(broken.status).toBe(503)
+      const text = await broken.text()
+      expect(JSON.parse(text)).toMatchObject({
+        error: 'platform datastore unavailable — retry shortly',
+        code: 'platform_unavailable',
+        retryable: true,
+      })
+      expect(text).not.toContain('workspace_auth_tokens')
+      // A failed statement carries its parameters: here the digest of a token.
+      expect(platform.logLines().join()).not.toMatch(/Failed query|params:/)
     } finally {
       await platform.client.sql`ALTER TABLE hidden_tokens RENAME TO workspace_auth_tokens`
     }

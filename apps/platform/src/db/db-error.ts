@@ -1,4 +1,5 @@
 /** @module What a database error means to us: SQLSTATE and constraint name, never its text (H24). */
+import { pino } from 'pino'
 import postgres from 'postgres'
 
 export type DatabaseFailure = { readonly sqlState: string; readonly constraint: string | undefined }
@@ -38,4 +39,9 @@ export function loggableDatabaseError(thrown: unknown): Error {
 
 function withoutCause(cause: unknown): string {
   return cause instanceof Error ? `${cause.name}: ${cause.message}` : 'unknown cause'
+}
+
+/** pino's serializer for errors: whatever is logged, a statement's parameters are not (H24). */
+export function serializeError(thrown: unknown): unknown {
+  return pino.stdSerializers.err(loggableDatabaseError(thrown))
 }

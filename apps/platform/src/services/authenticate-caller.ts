@@ -1,8 +1,10 @@
 /** @module From an Authorization header to a caller (contract/platform 3.4, 3.8). */
+import { AppError } from '@atrium/http-kit/app-error'
 import { bearerCredential, credentialsEqual, sha256 } from '@atrium/http-kit/bearer'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Secret } from '@atrium/http-kit/secret'
 import type { Db } from '../db/client.ts'
+import { loggableDatabaseError } from '../db/db-error.ts'
 import { findTokenByHash, touchToken } from '../db/token-store.ts'
 import { ANONYMOUS, type Caller, OPERATOR } from '../domain/caller.ts'
 import { parseWorkspaceId } from '../domain/ids.ts'
@@ -36,6 +38,21 @@ export async function authenticateCaller(
     await touchToken(deps.db, { id: token.id, now, resolutionMs: LAST_USED_RESOLUTION_MS })
   }
   return { kind: 'workspace', workspaceId }
+}
+
+/**
+ * `authenticateCaller` for the scopes: a store that cannot be asked is neither a yes nor a no. Throws
+ * `platform_unavailable` (contract/platform 1.0).
+ */
+export async function authenticateOrUnavailable(
+  deps: AuthenticationDeps,
+  authorization: string | undefined,
+): Promise<Caller> {
+  try {
+    return await authenticateCaller(deps, authorization)
+  } catch (error) {
+    throw new AppError('platform_unavailable', { cause: loggableDatabaseError(error) })
+  }
 }
 
 /** Whether the credential is the configured admin token; false when none is configured. */

@@ -1,9 +1,10 @@
 /** @module Where a workspace is and what opens it: once, for files and messages alike (contract 6.1). */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Secret } from '@atrium/http-kit/secret'
+import { loggableDatabaseError } from '../db/db-error.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { endpointOf, type WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
-import type { Workspace } from './find-workspace.ts'
+import { getWorkspace, type Workspace } from './find-workspace.ts'
 import { type CredentialDeps, ensureInboundSecret } from './workspace-credentials.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
 
@@ -13,6 +14,27 @@ export type ForwardTarget = {
   readonly workspaceId: WorkspaceId
   readonly endpoint: WorkspaceEndpoint
   readonly inboundSecret: Secret
+}
+
+/**
+ * The target of a workspace by its id. Throws what `resolveForwardTarget` throws,
+ * `workspace_not_found`, and `inbound_secret_read_failed` when the row cannot be read
+ * (contract/runtime 5.1).
+ */
+export async function findForwardTarget(
+  deps: ForwardTargetDeps,
+  workspaceId: WorkspaceId,
+): Promise<ForwardTarget> {
+  return resolveForwardTarget(deps, await readWorkspace(deps, workspaceId))
+}
+
+async function readWorkspace(deps: ForwardTargetDeps, id: WorkspaceId): Promise<Workspace> {
+  try {
+    return await getWorkspace(deps.db, id)
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    throw new AppError('inbound_secret_read_failed', { cause: loggableDatabaseError(error) })
+  }
 }
 
 /**

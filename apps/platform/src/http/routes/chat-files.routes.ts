@@ -7,12 +7,11 @@ import { contentTypeFor } from '@atrium/http-kit/file-response'
 import { isSecretFile, parseWorkspacePath } from '@atrium/path-safety/workspace-path'
 import { DOWNLOAD_OPERATION, UPLOAD_OPERATION } from '@atrium/runtime-contract/file-transfer'
 import { type Context, Hono } from 'hono'
-import { getWorkspace } from '../../services/find-workspace.ts'
 import { type ForwardDeps, forwardToRuntime } from '../../services/forward-to-runtime.ts'
 import {
   type ForwardTarget,
   type ForwardTargetDeps,
-  resolveForwardTarget,
+  findForwardTarget,
 } from '../../services/resolve-forward-target.ts'
 import type { WorkspaceEnv } from '../env.ts'
 
@@ -58,7 +57,7 @@ export function chatFilesRoutes(deps: ChatFilesDeps): Hono<WorkspaceEnv> {
 }
 
 async function targetOf(deps: ChatFilesDeps, c: Context<WorkspaceEnv>): Promise<ForwardTarget> {
-  return resolveForwardTarget(deps, await getWorkspace(deps.db, c.get('workspaceId')))
+  return findForwardTarget(deps, c.get('workspaceId'))
 }
 
 /** Lexical, before any database access (contract/platform 6.3); the runtime checks again. */

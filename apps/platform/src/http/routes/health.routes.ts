@@ -19,7 +19,7 @@ export function healthRoutes(deps: HealthDeps): Hono<AppEnv> {
     try {
       await deps.pingDatabase()
     } catch (cause) {
-      throw new AppError('database_unavailable', { cause })
+      throw new AppError('platform_unavailable', { cause })
     }
     return c.json({ status: 'ready' })
   })
