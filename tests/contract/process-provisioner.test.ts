@@ -414,27 +414,31 @@ describe('process provisioner', () => {
   })
 
   describe('console', () => {
-    it('never takes more than its four files, and reads across them', async () => {
-      const small = makeBase()
-      const limited = createIn(small, { maxLogFileBytes: 100_000 })
-      await limited.open()
-      const input = startInput()
-      const { endpointUrl } = await limited.start(input, never())
-      await print(endpointUrl, { text: 'x'.repeat(99).concat('\n'), times: '10000' })
-      await print(endpointUrl, { text: 'the last line\n' })
-      await limited.stop(input.workspaceId)
-      const logs = join(small, input.workspaceId, 'logs')
-      const sizes = readdirSync(logs).map((name) => statSync(join(logs, name)).size)
-      expect(sizes).toHaveLength(4)
-      expect(Math.max(...sizes)).toBeLessThanOrEqual(100_000)
-      const text = await limited.readConsole(input.workspaceId, 100_000)
-      expect(text).toHaveLength(100_000)
-      // Whole lines all the way: nothing was lost or doubled where one file ends.
-      expect(text).toMatch(/^x{0,99}\n(x{99}\n)+the last line\n$/)
-      expect(await limited.readConsole(input.workspaceId, 0)).toBe('')
-      await limited.close()
-      rmSync(small, { recursive: true })
-    })
+    // The second is less than what a pipe hands over at once.
+    it.each([100_000, 30_000])(
+      'never takes more than four files of %i bytes, and reads across them',
+      async (maxLogFileBytes) => {
+        const small = makeBase()
+        const limited = createIn(small, { maxLogFileBytes })
+        await limited.open()
+        const input = startInput()
+        const { endpointUrl } = await limited.start(input, never())
+        await print(endpointUrl, { text: 'x'.repeat(99).concat('\n'), times: '10000' })
+        await print(endpointUrl, { text: 'the last line\n' })
+        await limited.stop(input.workspaceId)
+        const logs = join(small, input.workspaceId, 'logs')
+        const sizes = readdirSync(logs).map((name) => statSync(join(logs, name)).size)
+        expect(sizes).toHaveLength(4)
+        expect(Math.max(...sizes)).toBeLessThanOrEqual(maxLogFileBytes)
+        const text = await limited.readConsole(input.workspaceId, 80_000)
+        expect(text).toHaveLength(80_000)
+        // Whole lines all the way: nothing was lost or doubled where one file ends.
+        expect(text).toMatch(/^x{0,99}\n(x{99}\n)+the last line\n$/)
+        expect(await limited.readConsole(input.workspaceId, 0)).toBe('')
+        await limited.close()
+        rmSync(small, { recursive: true })
+      },
+    )
 
     it('writes through no link that took the place of the log', async () => {
       const input = startInput()

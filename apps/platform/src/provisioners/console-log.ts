@@ -69,18 +69,27 @@ export class ConsoleLog {
 
   async #append(chunk: Buffer): Promise<void> {
     try {
-      let file = this.#file ?? (await this.#openCurrent())
-      if (this.#size > 0 && this.#size + chunk.length > this.#options.maxFileBytes) {
-        await this.#rotate()
-        file = await this.#openCurrent()
-      }
-      await file.appendFile(chunk)
-      this.#size += chunk.length
+      // The stream hands over all that it has buffered, which may be more than the file has room for.
+      for (let rest = chunk; rest.length > 0; ) rest = await this.#appendSome(rest)
     } catch (error) {
       // Dropped on purpose: a full disk must neither end the platform nor block the workspace, and
       // the operator is told once.
       this.#fail(error)
     }
+  }
+
+  /** Fills the current file, or begins a new one when it is full; returns what is left over. */
+  async #appendSome(bytes: Buffer): Promise<Buffer> {
+    const { maxFileBytes } = this.#options
+    let file = this.#file ?? (await this.#openCurrent())
+    if (this.#size >= maxFileBytes) {
+      await this.#rotate()
+      file = await this.#openCurrent()
+    }
+    const piece = bytes.subarray(0, maxFileBytes - this.#size)
+    await file.appendFile(piece)
+    this.#size += piece.length
+    return bytes.subarray(piece.length)
   }
 
   async #openCurrent(): Promise<FileHandle> {
