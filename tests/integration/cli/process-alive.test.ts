@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
 import { isProcessAlive } from '../../../apps/cli/src/process-alive.ts'
@@ -16,10 +17,15 @@ describe('isProcessAlive', () => {
   })
 
   it('does not take a zombie for a process', async () => {
-    // The shell starts a child and becomes a program that never collects it.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+    // The shell starts a child and becomes a program that never collects it; only then may the child
+    // end, because until then the shell would.
+    const parent = spawn('sh', ['-c', 'exec 3<&0; cat <&3 & echo $!; exec sleep 60'])
     try {
       const [line] = await once(createInterface(parent.stdout), 'line')
+      const name = () => readFileSync(`/proc/${parent.pid}/comm`, 'utf8').trim()
+      await expect.poll(name).toBe('sleep')
+      expect(isProcessAlive(Number(line))).toBe(true)
+      parent.stdin.end()
       await expect.poll(() => isProcessAlive(Number(line))).toBe(false)
       expect(process.kill(Number(line), 0)).toBe(true)
     } finally {
