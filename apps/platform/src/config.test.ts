@@ -1,5 +1,6 @@
+import { ConfigError } from '@atrium/http-kit/config-error'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, parseConfig } from './config.ts'
+import { parseConfig } from './config.ts'
 
 const PRODUCTION = {
   ADMIN_TOKEN: 'admin-secret',

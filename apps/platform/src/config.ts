@@ -1,5 +1,8 @@
 /** @module The environment, read once (H27): all problems are reported together. */
+
 import { resolve } from 'node:path'
+import { ConfigError } from '@atrium/http-kit/config-error'
+import { deepFreeze } from '@atrium/http-kit/deep-freeze'
 import { Secret } from '@atrium/http-kit/secret'
 import {
   DEFAULT_MAX_FILE_BYTES,
@@ -90,17 +93,6 @@ export type Config = {
   readonly startTimeoutMs: number
   readonly agentTimeoutMs: number
   readonly logLevel: string
-}
-
-/** Thrown with every problem of the environment; the values of secrets are not repeated. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[]
-
-  constructor(problems: readonly string[]) {
-    super(`invalid configuration:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
 }
 
 type Values = z.output<typeof environment>
@@ -225,14 +217,4 @@ function parseEncryptionKey(text: string | undefined): Buffer | undefined | 'inv
   if (raw.length === 32) return raw
   const decoded = Buffer.from(text, 'base64')
   return decoded.length === 32 ? decoded : 'invalid'
-}
-
-function deepFreeze<T extends object>(value: T): T {
-  for (const nested of Object.values(value)) {
-    // A Buffer cannot be frozen; it is only ever read.
-    if (typeof nested === 'object' && nested !== null && !Buffer.isBuffer(nested)) {
-      deepFreeze(nested)
-    }
-  }
-  return Object.freeze(value)
 }

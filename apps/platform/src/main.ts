@@ -1,12 +1,14 @@
 /** @module The process: environment, signals, exit (H3). Everything else is wired in `deps.ts`. */
+
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import { ConfigError } from '@atrium/http-kit/config-error'
 import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
-import { type Config, ConfigError, parseConfig } from './config.ts'
+import { type Config, parseConfig } from './config.ts'
 import { type DatabaseClient, openDatabase } from './db/client.ts'
 import { serializeError } from './db/db-error.ts'
 import { startEmbeddedPostgres } from './db/embedded-postgres.ts'

@@ -1,6 +1,9 @@
 /** @module The environment and `/configs/config.yaml`, read once (H27): all problems together. */
+
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { ConfigError } from '@atrium/http-kit/config-error'
+import { deepFreeze } from '@atrium/http-kit/deep-freeze'
 import { DEFAULT_RUNTIME_PORT, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import {
   DEFAULT_MAX_FILE_BYTES,
@@ -69,17 +72,6 @@ export type Config = {
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
-
-/** Thrown with every problem of the environment. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[]
-
-  constructor(problems: readonly string[]) {
-    super(`invalid configuration:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
 
 /** Parses an environment and the config file it points to. Throws `ConfigError`. */
 export function parseConfig(env: Environment): Config {
@@ -170,11 +162,4 @@ function readAgentSettings(file: string): {
   const defaults = parseAgentSettings('')
   if (!defaults.ok) throw new ConfigError(defaults.problems)
   return { agent: defaults.settings, warnings }
-}
-
-function deepFreeze<T extends object>(value: T): T {
-  for (const nested of Object.values(value)) {
-    if (typeof nested === 'object' && nested !== null) deepFreeze(nested)
-  }
-  return Object.freeze(value)
 }

@@ -1,15 +1,17 @@
 /** @module The process: environment, signals, exit (H3). Everything else is wired below it. */
+
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import { ConfigError } from '@atrium/http-kit/config-error'
 import { AUTH_TOKEN_FILE, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
 import type { RuntimeReadyMessage } from '@atrium/runtime-contract/environment'
 import pino, { type Logger } from 'pino'
 import { renderAgentCard } from './agent/agent-card.ts'
 import { type AgentPlane, createAgentPlane } from './agent-plane.ts'
 import { createApp } from './app.ts'
-import { type Config, ConfigError, parseConfig } from './config.ts'
+import { type Config, parseConfig } from './config.ts'
 import { type FilePlane, openFilePlane } from './files/file-plane.ts'
 import { storeOpenedFile } from './files/store-opened-file.ts'
 import { HeartbeatJob } from './registration/heartbeat.job.ts'

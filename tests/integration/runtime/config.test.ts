@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ConfigError } from '@atrium/http-kit/config-error'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ConfigError, parseConfig } from '../../../apps/workspace-runtime/src/config.ts'
+import { parseConfig } from '../../../apps/workspace-runtime/src/config.ts'
 
 describe('parseConfig', () => {
   let base: string
