@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
-import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import { type Clock, systemClock, systemIds } from '@atrium/http-kit/clock'
 import pino from 'pino'
 import { createApp, type PlatformApp } from '../../apps/platform/src/app.ts'
 import { type Config, parseConfig } from '../../apps/platform/src/config.ts'
@@ -44,6 +44,7 @@ export type OnlineWorkspace = {
 /** Starts a platform in production mode; `env` overrides single variables. */
 export async function startPlatformHarness(
   env: Record<string, string> = {},
+  clock: Clock = systemClock,
 ): Promise<PlatformHarness> {
   const database = await createTestDatabase()
   const encryptionKey = randomBytes(32).toString('base64')
@@ -77,7 +78,7 @@ export async function startPlatformHarness(
   const deps = createDeps({
     config,
     log,
-    clock: systemClock,
+    clock,
     ids,
     database: client,
     keyring: keyringOf(config.encryptionKey ?? randomBytes(32)),

@@ -1,3 +1,4 @@
+import { systemClock } from '@atrium/http-kit/clock'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { type PlatformHarness, startPlatformHarness } from '../../support/platform-harness.ts'
@@ -292,5 +293,38 @@ describe('GET /workspaces/:id/console', () => {
     expect(await (await platform.request(path)).json()).toEqual({ output: `console of ${id}` })
     expect((await platform.request(path, { as: authToken })).status).toBe(401)
     expect((await platform.request(`${path}?tail_bytes=-1`)).status).toBe(400)
+  })
+})
+
+describe('a box that keeps dying', () => {
+  it('fails after five restarts, with a reason for a person', async () => {
+    // The delays between restarts add up to 15 s; here only their order matters.
+    const hasty = { ...systemClock, sleep: async () => undefined }
+    const impatient = await startPlatformHarness({}, hasty)
+    try {
+      const { id } = await impatient.onlineWorkspace('http://127.0.0.1:9')
+      for (let generation = 1; generation <= 6; generation += 1) {
+        await eventually(() =>
+          impatient.provisioner.starts.some((s) => s.generation === generation),
+        )
+        // Its endpoint has to be written down first, or the death ends a start and not a box.
+        await eventually(async () => {
+          const rows = await impatient.client.sql`
+            SELECT endpoint_url FROM workspaces WHERE id = ${id} AND generation = ${generation}`
+          return rows[0]?.['endpoint_url'] === 'http://127.0.0.1:9'
+        })
+        impatient.provisioner.die({ workspaceId: id, generation, reason: 'exit code 7' })
+      }
+      const row = await eventually(async () => {
+        const current = (await (await impatient.request(`/workspaces/${id}`)).json()) as Row
+        return current.status === 'failed' ? current : undefined
+      })
+      expect(row.status_reason).toBe(
+        'runtime ended 6 times within 10 minutes, last: exit code 7; see its console output',
+      )
+      expect(impatient.provisioner.starts).toHaveLength(6)
+    } finally {
+      await impatient.stop()
+    }
   })
 })
