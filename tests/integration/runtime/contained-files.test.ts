@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
+import { createHash, pbkdf2 } from 'node:crypto'
 import {
   closeSync,
+  fstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { AppError } from '@atrium/http-kit/app-error'
 import { parseWorkspacePath, type WorkspacePath } from '@atrium/path-safety/workspace-path'
 import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
@@ -20,6 +22,7 @@ import { ContainedRoots } from '../../../apps/workspace-runtime/src/files/contai
 import { publishByRename } from '../../../apps/workspace-runtime/src/files/publish-name.ts'
 import { storeOpenedFile } from '../../../apps/workspace-runtime/src/files/store-opened-file.ts'
 import { TemporaryFile } from '../../../apps/workspace-runtime/src/files/temporary-file.ts'
+import { eventually } from '../../support/eventually.ts'
 import {
   expectOpenFiles,
   openFiles,
@@ -44,6 +47,17 @@ function wire(path: string): WorkspacePath {
   const verdict = parseWorkspacePath([path])
   if (!verdict.ok) throw new Error(verdict.code)
   return verdict.path
+}
+
+const derive = promisify(pbkdf2)
+
+function isOpen(fd: number): boolean {
+  try {
+    fstatSync(fd)
+    return true
+  } catch {
+    return false
+  }
 }
 
 describe('ContainedRoots.pin', () => {
@@ -198,6 +212,22 @@ describe('TemporaryFile', () => {
       await file.dispose()
       closeSync(directory)
     }
+  })
+
+  it('writes nothing any more once it was disposed of: the number is somebody else’s', async () => {
+    mkdirSync(runtime.local('/workspace/disposed'))
+    const directory = openSync(runtime.local('/workspace/disposed'), 'r')
+    const file = await TemporaryFile.create(directory, 'disposed.part')
+    const waits = [file.append(Buffer.alloc(600_000)), file.append(Buffer.alloc(600_000))]
+    // Every thread is busy for a while, so that a second write would come after the closing.
+    const busy = Array.from({ length: 4 }, () => derive('x', 'y', 300_000, 64, 'sha512'))
+    const disposed = file.dispose()
+    await eventually(() => !isOpen(file.fd))
+    const other = openSync(runtime.local('/workspace/disposed/other'), 'w')
+    await Promise.allSettled([...waits, ...busy, disposed])
+    expect(fstatSync(other).size).toBe(0)
+    closeSync(other)
+    closeSync(directory)
   })
 })
 

@@ -83,11 +83,15 @@ export class TemporaryFile {
     return this.#hash.digest('hex')
   }
 
-  /** Closes the descriptor and removes the name when it is still there. Idempotent. */
+  /**
+   * Closes the descriptor and removes the name when it is still there; what was appended and not
+   * yet handed to the kernel is dropped. Idempotent.
+   */
   async dispose(): Promise<void> {
     if (!this.#isOpen) return
     this.#isOpen = false
-    // The number must not be given to somebody else while the kernel still writes to it.
+    // The number must not be given to somebody else while the kernel still writes to it. A batch
+    // that waits behind this one never begins: it would begin between here and the closing.
     await Promise.allSettled([this.#writing])
     closeSync(this.fd)
     try {
@@ -99,7 +103,7 @@ export class TemporaryFile {
 
   /** Only when no other write is on its way: two without a position would be in no order. */
   #writeBatch(): void {
-    if (this.#pendingBytes === 0) return
+    if (!this.#isOpen || this.#pendingBytes === 0) return
     const batch = this.#pieces
     this.#pieces = []
     this.#pendingBytes = 0
