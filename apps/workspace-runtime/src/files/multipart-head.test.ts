@@ -1,3 +1,4 @@
+import { Script } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { boundaryOf, parsePartHead } from './multipart-head.ts'
@@ -25,6 +26,30 @@ describe('boundaryOf', () => {
     [undefined, undefined],
   ])('finds in %j %j', (contentType, boundary) => {
     expect(boundaryOf(contentType)).toBe(boundary)
+  })
+})
+
+describe('a header line made to take long', () => {
+  // As long as a part's header may be. Interrupted by V8 when there is more than one way to read
+  // the piece that repeats: then it would take longer than anybody waits.
+  const LENGTH = 16 * 1024
+  const PATIENCE_MS = 4_000
+
+  it.each([
+    ['backslashes in quotes that are never closed', `; name="${'\\'.repeat(LENGTH)}`],
+    ['escaped quotes in quotes that are never closed', `; name="${'\\"'.repeat(LENGTH / 2)}`],
+    ['quotes that open again and again', ';a="b;'.repeat(LENGTH / 6)],
+    ['names without a value', ';a='.repeat(LENGTH / 3)],
+    ['names without anything', ';a'.repeat(LENGTH / 2)],
+    ['spaces', `;${' '.repeat(LENGTH / 2)}a${' '.repeat(LENGTH / 2)}`],
+    ['equals signs', `;a${'='.repeat(LENGTH)}`],
+    ['a type without an end', `/b;${' '.repeat(LENGTH)}\u0007`],
+  ])('is read at once: %s', (_, text) => {
+    const read = () => {
+      boundaryOf(`multipart/form-data${text}`)
+      head(`form-data${text}`, `a${text}`)
+    }
+    new Script('read()').runInNewContext({ read }, { timeout: PATIENCE_MS })
   })
 })
 
@@ -78,13 +103,7 @@ describe('parsePartHead', () => {
     expect(head('form-data; name="files"; filename="x"', declared)?.contentType).toBe(contentType)
   })
 
-  it('does not throw on any text, and is fast on long ones', () => {
+  it('does not throw on any text', () => {
     fc.assert(fc.property(fc.string(), fc.string(), (one, two) => void head(one, two)))
-    for (const piece of ['; name="', ';a=', '"\\', ' ;', '; a="\\"']) {
-      const before = performance.now()
-      head(`form-data${piece.repeat(16_384 / piece.length)}`)
-      boundaryOf(`multipart/form-data${piece.repeat(16_384 / piece.length)}`)
-      expect(performance.now() - before).toBeLessThan(200)
-    }
   })
 })

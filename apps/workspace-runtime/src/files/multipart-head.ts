@@ -66,8 +66,10 @@ function utf8(latin1: string): string {
 }
 
 // `;name=token` or `;name="quoted"`. A backslash escapes a quote or itself and stands for itself
-// otherwise: old browsers send `C:\dir\file` as it is.
-const PARAMETER = /;[ \t]*([^=;"\s]+)[ \t]*=[ \t]*(?:"((?:\\["\\]|[^"])*)"|([^;\s]*))/g
+// otherwise: old browsers send `C:\dir\file` as it is. No two of the alternatives begin alike, or a
+// header of backslashes without an end would be tried in every way there is to pair them.
+const PARAMETER =
+  /;[ \t]*([^=;"\s]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\["\\]|\\(?!["\\]))*)"|([^;\s]*))/g
 
 /** Parameters by lower-case name; of a repeated one the first counts. */
 function parametersOf(headerValue: string): ReadonlyMap<string, string> {
