@@ -549,9 +549,27 @@ describe('GET /internal/file/read: ranges and conditions', () => {
     const soon = new Date(Date.now() + 5_000)
     utimesSync(runtime.place('/workspace/fresh.txt', CONTENT), soon, soon)
     const first = await runtime.read('/workspace/fresh.txt')
-    const headers = { range: 'bytes=0-3', 'if-range': first.headers['last-modified'] ?? '' }
-    expect((await runtime.read('/workspace/fresh.txt', { headers })).status).toBe(200)
+    for (const date of [first.headers['last-modified'] ?? '', soon.toUTCString()]) {
+      const headers = { range: 'bytes=0-3', 'if-range': date }
+      expect((await runtime.read('/workspace/fresh.txt', { headers })).status).toBe(200)
+    }
   })
+
+  // RFC 9110 s8.8.2.1: "An origin server with a clock MUST NOT generate a Last-Modified date that
+  // is later than the server's time of message origination".
+  it.each([4_000_000_000, -86_400])(
+    'never says a Last-Modified that HTTP has no date for: %i',
+    async (seconds) => {
+      const path = runtime.place('/workspace/dated.txt', CONTENT)
+      // Node takes a time before 1970 for now.
+      execFileSync('touch', ['-d', `@${seconds}`, path])
+      const { headers } = await runtime.read('/workspace/dated.txt')
+      const modified = Date.parse(headers['last-modified'] ?? '')
+      expect(modified).toBeGreaterThanOrEqual(0)
+      // Node's own Date header is a second old at most.
+      expect(modified).toBeLessThanOrEqual(Date.parse(headers.date ?? '') + 1_000)
+    },
+  )
 
   it('answers 304 when If-None-Match names this file', async () => {
     for (const value of [etag, `W/${etag}`, '*', `"a,b", ${etag}`]) {

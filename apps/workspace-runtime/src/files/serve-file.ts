@@ -37,13 +37,14 @@ async function answer(
   file: OpenedFile,
   { incoming, outgoing, signal }: RawExchange,
 ): Promise<void> {
-  const validators = validatorsOf(file)
+  const now = deps.clock.now()
+  const validators = validatorsOf(file, now)
   const headers = commonHeaders(validators)
   if (isAlreadyKnown(incoming.headers['if-none-match'], validators)) {
     outgoing.writeHead(304, { ...FILE_SECURITY_HEADERS, ...headers }).end()
     return
   }
-  const part = partOf(incoming, { file, validators, now: deps.clock.now() })
+  const part = partOf(incoming, { file, validators, now })
   if (part === 'unsatisfiable') {
     throw new AppError('range_not_satisfiable', {
       headers: { ...headers, 'Content-Range': `bytes */${file.size}` },

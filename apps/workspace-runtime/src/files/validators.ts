@@ -4,6 +4,7 @@ import type { OpenedFile } from './open-contained-file.ts'
 export type Validators = {
   /** Strong: quoted, no `W/`. */
   readonly etag: string
+  /** Never in the future, and never before 1970. */
   readonly lastModified: Date
 }
 
@@ -12,12 +13,22 @@ const ONE_SECOND_MS = 1000
 const ENTITY_TAG = /(?:W\/)?("[\x21\x23-\x7e\x80-\xff]*")/g
 
 /** From the descriptor, so that the tag is the tag of exactly the bytes that are sent. */
-export function validatorsOf(file: OpenedFile): Validators {
+export function validatorsOf(file: OpenedFile, now: Date): Validators {
   const parts = [file.dev, file.ino, BigInt(file.size), file.mtimeNs, file.ctimeNs]
   return {
     etag: `"${parts.map((part) => part.toString(36)).join('-')}"`,
-    lastModified: new Date(Number(file.mtimeNs / 1_000_000n)),
+    lastModified: new Date(plausibleMs(file.mtimeNs / 1_000_000n, now)),
   }
+}
+
+/**
+ * RFC 9110 s8.8.2.1: "If the last modification time is derived from implementation-specific
+ * metadata that evaluates to some time in the future, [...] then the origin server MUST replace
+ * that value with the message origination date." Whoever owns the file sets that metadata at will.
+ */
+function plausibleMs(modifiedMs: bigint, now: Date): number {
+  if (modifiedMs < 0n) return 0
+  return modifiedMs > BigInt(now.getTime()) ? now.getTime() : Number(modifiedMs)
 }
 
 /**
