@@ -16,8 +16,8 @@ export type ServeFileDeps = { readonly clock: Clock; readonly files: FilePlane }
 
 /**
  * Opens the file, and only then commits to a status (contract/runtime 21 #3): 200, 206 or 304, or
- * throws what `ContainedRoots.open` throws and `range_not_satisfiable`. A file that changes while
- * it is sent, or a client that goes away, rejects after the head.
+ * throws what `ContainedRoots.open` throws and `range_not_satisfiable`. A file that shrinks
+ * or is written over while it is sent, or a client that goes away, rejects after the head.
  */
 export async function serveFile(
   deps: ServeFileDeps,
