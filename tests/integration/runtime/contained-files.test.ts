@@ -1,5 +1,6 @@
 import { createHash, pbkdf2 } from 'node:crypto'
 import {
+  appendFileSync,
   closeSync,
   fstatSync,
   mkdirSync,
@@ -176,6 +177,18 @@ describe('storeOpenedFile', () => {
     const answer = await runtime.read(stored.uri.replace('workspace:', ''))
     expect(answer.body.equals(content)).toBe(true)
     await expectOpenFiles(before)
+  })
+
+  it('copies what was there at the start, though its maker goes on writing', async () => {
+    const path = runtime.place('/workspace/written-on.log', Buffer.alloc(1_000_000, 'line '))
+    const source = await runtime.files.roots.open(wire('/workspace/written-on.log'))
+    const storing = storeOpenedFile(runtime.files.uploads, source, {
+      description: { name: 'written-on.log', mimeType: undefined },
+    })
+    appendFileSync(path, 'more')
+    const stored = await storing
+    source.close()
+    expect(stored.size).toBe(1_000_000)
   })
 
   it('leaves nothing behind when it is told to stop', async () => {
