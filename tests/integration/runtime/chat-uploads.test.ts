@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statfsSync,
   statSync,
@@ -620,6 +621,30 @@ describe('POST /internal/chat/uploads/ingest: on disk', () => {
       const answer = await upload([{ filename: 'a.txt', content: 'x' }])
       expectRefusal(answer, 500, 'failed to prepare uploads dir', 'uploads_dir_failed')
       expect(readdirSync(runtime.local('/configs'))).toEqual(before)
+    }
+  })
+
+  it('does not claim to have stored into a folder that was moved away meanwhile', async () => {
+    for (const moved of ['/workspace/.molecule', UPLOADS_DIR]) {
+      rmSync(runtime.local('/workspace/.molecule'), { recursive: true, force: true })
+      const aside = runtime.local('/workspace/aside')
+      const { headers, body } = multipartForm([{ filename: 'a.txt', content: 'x'.repeat(1000) }])
+      const request = begin(runtime.ingestUrl(), {
+        method: 'POST',
+        headers: { authorization: `Bearer ${runtime.secret}`, ...headers },
+      })
+      request.write(body.subarray(0, 500))
+      await eventually(() => runtime.stored().length === 1)
+      renameSync(runtime.local(moved), aside)
+      symlinkSync(aside, runtime.local(moved))
+      request.end(body.subarray(500))
+      const [response] = await once(request, 'response')
+      const answer = await readAnswer(response)
+      expectRefusal(answer, 500, 'failed to write file', 'upload_write_failed')
+      const left = readdirSync(aside, { recursive: true, encoding: 'utf8' })
+      expect(left.filter((name) => name.endsWith('a.txt') || name.endsWith('.part'))).toEqual([])
+      rmSync(runtime.local(moved))
+      rmSync(aside, { recursive: true })
     }
   })
 

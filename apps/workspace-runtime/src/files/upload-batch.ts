@@ -37,6 +37,8 @@ type Place = { readonly description: FileDescription; file?: TemporaryFile }
 export type UploadBatchDeps = {
   /** The folder; closed by `dispose`. */
   readonly directory: number
+  /** Whether the folder is where its path on the wire says that it is. */
+  readonly isInPlace: () => boolean
   readonly ids: Ids
   readonly isFsyncOn: boolean
   readonly live: Set<string>
@@ -85,6 +87,8 @@ export class UploadBatch {
         published.push(name)
         stored.push(storedFile(entry, name, digests[index] ?? ''))
       }
+      // A folder that is held goes on taking files wherever it is moved to; the answer names a path.
+      if (!this.#deps.isInPlace()) throw new Error('the upload folder was moved away')
       if (this.#deps.isFsyncOn) await syncFile(this.#deps.directory)
       return stored
     } catch (error) {

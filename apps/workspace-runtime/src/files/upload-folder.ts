@@ -5,7 +5,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import type { Ids } from '@atrium/http-kit/clock'
 import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
 import type { ContainedRoots } from './contained-roots.ts'
-import { errorCode, openAt, procPath, reopen } from './descriptor.ts'
+import { currentPathOf, errorCode, openAt, procPath, reopen } from './descriptor.ts'
 import { storageFailure } from './storage-failure.ts'
 import { UploadBatch } from './upload-batch.ts'
 
@@ -39,7 +39,8 @@ export class UploadFolder {
   async begin(): Promise<UploadBatch> {
     const { ids, isFsyncOn, onLeftover } = this.#deps
     const directory = await this.open()
-    return new UploadBatch({ directory, ids, isFsyncOn, onLeftover, live: this.#live })
+    const isInPlace = (): boolean => this.#isInPlace(directory)
+    return new UploadBatch({ directory, isInPlace, ids, isFsyncOn, onLeftover, live: this.#live })
   }
 
   isLive(temporaryName: string): boolean {
@@ -84,6 +85,11 @@ export class UploadFolder {
     } finally {
       if (held !== undefined) closeSync(held)
     }
+  }
+
+  #isInPlace(directory: number): boolean {
+    const root = this.#deps.roots.find('workspace')
+    return currentPathOf(directory) === `${root?.realPath}/${FOLDER_SEGMENTS.join('/')}`
   }
 
   async #ensure(directory: number, segment: string): Promise<void> {
