@@ -1,6 +1,7 @@
 /**
  * @module An agent that swaps what a path means, in a tight loop, as a process of its own. Started
- * by `fork`; says how often it swapped when it is told to stop, and ends with its parent.
+ * by `fork`; says how often it swapped after the first turn and when it is told to stop, and ends
+ * with its parent.
  */
 import { linkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 
@@ -110,11 +111,12 @@ function turn(attack: Attack): void {
 process.once('message', (attack: Attack) => {
   process.once('message', () => {
     isOver = true
-    process.send?.({ count }, () => process.disconnect())
+    process.send?.(count, () => process.disconnect())
   })
   process.once('disconnect', () => {
     isOver = true
   })
   prepare(attack)
   turn(attack)
+  process.send?.(count)
 })
