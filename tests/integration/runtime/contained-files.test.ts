@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash, pbkdf2 } from 'node:crypto'
 import {
   appendFileSync,
@@ -14,6 +15,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { AppError } from '@atrium/http-kit/app-error'
 import { parseWorkspacePath, type WorkspacePath } from '@atrium/path-safety/workspace-path'
@@ -98,6 +100,25 @@ describe('ContainedRoots.pin', () => {
     expect(() => ContainedRoots.pin(directories(base), base)).toThrow(/cannot be opened/)
     expect(openFiles()).toBe(before)
     rmSync(base, { recursive: true })
+  })
+
+  it('refuses to start where /proc is not mounted', ({ skip }) => {
+    const base = mkdtempSync(join(tmpdir(), 'atrium-roots-'))
+    mkdirSync(join(base, 'workspace'))
+    const child = fileURLToPath(new URL('../../support/runtime-child.ts', import.meta.url))
+    const hidden = 'mount -t tmpfs none /proc || exit 99; exec "$@"'
+    const namespace = process.geteuid?.() === 0 ? '-m' : '-rm'
+    const shell = ['sh', '-c', hidden, 'sh', process.execPath, child, base]
+    // One that does start serves until it is ended.
+    const patience = { encoding: 'utf8', timeout: 15_000, killSignal: 'SIGKILL' } as const
+    const ended = spawnSync('unshare', [namespace, ...shell], patience)
+    rmSync(base, { recursive: true })
+    const isRefused = ended.status === 99 || ended.stderr?.startsWith('unshare:')
+    const isAbsent =
+      ended.error !== undefined && 'code' in ended.error && ended.error.code === 'ENOENT'
+    if (isAbsent || isRefused) skip('namespaces are not allowed here')
+    expect(ended.status).not.toBe(0)
+    expect(ended.stderr).toContain('file access needs a mounted /proc')
   })
 
   it('keeps serving what it pinned when the name of a root is given to something else', async () => {

@@ -17,10 +17,11 @@ import {
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FILE_SECURITY_HEADERS } from '@atrium/http-kit/file-response'
-import { ALLOWED_ROOTS } from '@atrium/path-safety/workspace-path'
+import { ALLOWED_ROOTS, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
 import { FILE_READ_PATH } from '@atrium/runtime-contract/file-transfer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
+import { tryMount } from '../../support/mounts.ts'
 import { type Answer, errorCode, open, readAnswer, send } from '../../support/raw-client.ts'
 import {
   expectOpenFiles,
@@ -329,6 +330,28 @@ describe('GET /internal/file/read: what lies there', () => {
     const answer = await runtime.read('/workspace/s.txt')
     expectRefusal(answer, 404, TEXTS.notFound, 'file_not_found')
     rmSync(runtime.local('/workspace/s.txt'))
+  })
+
+  it('refuses the credentials through a mount of their folder or of themselves', async ({
+    skip,
+  }) => {
+    const secret = runtime.local(`/configs/${INBOUND_SECRET_FILE}`)
+    mkdirSync(runtime.local('/workspace/bound'))
+    runtime.place('/workspace/bound.txt')
+    runtime.place('/configs/bound.yaml', 'no secret')
+    const unmounts = [
+      tryMount(['--bind'], runtime.local('/configs'), runtime.local('/workspace/bound')),
+      tryMount(['--bind'], secret, runtime.local('/workspace/bound.txt')),
+    ]
+    try {
+      if (unmounts.includes(undefined)) return skip('bind mounts are not allowed here')
+      expect((await runtime.read('/workspace/bound/bound.yaml')).body.toString()).toBe('no secret')
+      for (const path of [`/workspace/bound/${INBOUND_SECRET_FILE}`, '/workspace/bound.txt']) {
+        expectRefusal(await runtime.read(path), 404, TEXTS.notFound, 'file_not_found')
+      }
+    } finally {
+      for (const unmount of unmounts) unmount?.()
+    }
   })
 
   it('refuses the credentials where the operator moved them below another root', async () => {
