@@ -1,6 +1,9 @@
 /** @module A deadline for silence, never for the whole transfer (design/architecture 5). */
 
-/** Calls `onIdle` once when `progress` was not called for `timeoutMs`. Stop it in `finally`. */
+/**
+ * Calls `onIdle` when `progress` was not called for `timeoutMs`, and again only after a further
+ * `progress`, which `onIdle` itself may call. Stop it in `finally`.
+ */
 export class IdleDeadline {
   readonly #timer: NodeJS.Timeout
 

@@ -64,9 +64,7 @@ class MultipartReader {
     this.#incoming = incoming
     this.#reading = reading
     this.#parser = new Dicer(parserConfig(reading.boundary))
-    this.#idle = new IdleDeadline(reading.idleTimeoutMs, () =>
-      this.#fail(new AppError('upload_stalled')),
-    )
+    this.#idle = new IdleDeadline(reading.idleTimeoutMs, () => this.#onIdle())
     // Whoever waits is told by a race; a failure after the last race is nobody's.
     this.#failure.promise.catch(() => undefined)
   }
@@ -107,6 +105,12 @@ class MultipartReader {
 
   readonly #onEnd = (): void => {
     if (!this.#isParsed) this.#parser.end()
+  }
+
+  #onIdle(): void {
+    // Then it is the disk that is slow, not the client: its bytes wait here, or have all come.
+    if (this.#incoming.isPaused() || this.#incoming.complete) this.#idle.progress()
+    else this.#fail(new AppError('upload_stalled'))
   }
 
   /** Also after a clean end, and then it says nothing new. */
