@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -651,6 +652,24 @@ describe('POST /internal/chat/uploads/ingest: on disk', () => {
       rmSync(runtime.local(moved))
       rmSync(aside, { recursive: true })
     }
+  })
+
+  it('publishes nothing that was put in the place of its temporary', async () => {
+    const { headers, body } = multipartForm([{ filename: 'a.txt', content: 'x'.repeat(1000) }])
+    const request = begin(runtime.ingestUrl(), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${runtime.secret}`, ...headers },
+    })
+    request.write(body.subarray(0, 500))
+    await eventually(() => runtime.stored().length === 1)
+    const temporary = join(runtime.local(UPLOADS_DIR), runtime.stored()[0] ?? '')
+    rmSync(temporary)
+    linkSync(runtime.place('/outside/other.txt', 'other'), temporary)
+    request.end(body.subarray(500))
+    const [response] = await once(request, 'response')
+    const answer = await readAnswer(response)
+    expectRefusal(answer, 500, 'failed to write file', 'upload_write_failed')
+    expect(runtime.stored()).toEqual([])
   })
 
   it('needs a workspace to store into', async () => {
