@@ -41,10 +41,14 @@ export type OnlineWorkspace = {
   readonly inboundSecret: string
 }
 
-/** Starts a platform in production mode; `env` overrides single variables. */
+/**
+ * Starts a platform in production mode; `env` overrides single variables. `through` may put something
+ * between the platform and its database.
+ */
 export async function startPlatformHarness(
   env: Record<string, string> = {},
   clock: Clock = systemClock,
+  through: (databaseUrl: string) => Promise<string> | string = (databaseUrl) => databaseUrl,
 ): Promise<PlatformHarness> {
   const database = await createTestDatabase()
   const encryptionKey = randomBytes(32).toString('base64')
@@ -59,7 +63,7 @@ export async function startPlatformHarness(
     ...env,
   })
   for (const secret of [ADMIN_TOKEN, encryptionKey]) recordSecret(secret)
-  const client = openDatabase({ url: database.url, maxConnections: 10 })
+  const client = openDatabase({ url: await through(database.url), maxConnections: 10 })
   const provisioner = new FakeProvisioner()
   const logPath = runLogPath('platform')
   const log = pino(

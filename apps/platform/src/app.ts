@@ -20,6 +20,7 @@ import { registryRoutes } from './http/routes/registry.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
 import { workspacePublicRoutes, workspacesAdminRoutes } from './http/routes/workspaces.routes.ts'
 import { authenticateOrUnavailable } from './services/authenticate-caller.ts'
+import { databaseProblem } from './services/database-problem.ts'
 
 export type PlatformApp = {
   readonly app: Hono<AppEnv>
@@ -30,7 +31,7 @@ export type PlatformApp = {
 /** Builds the app; every test and `main.ts` use this one. */
 export function createApp(deps: AppDeps): PlatformApp {
   const app = new Hono<AppEnv>()
-  app.onError(problemHandler({ hop: 'platform' }))
+  app.onError(problemHandler({ hop: 'platform', recognise: databaseProblem }))
   app.notFound(notFoundHandler({ hop: 'platform' }))
   app.use(requestContext(deps), earlyAnswer())
   if (deps.isAdminScopeOpen) app.use(loopbackGuard(deps))

@@ -23,10 +23,14 @@ function render<E extends BaseEnv>(c: Context<E>, thrown: unknown, hop: Hop): Re
 }
 
 /** Renders any thrown value as the failure contract's body; logs 5xx as errors with their cause. */
-export function problemHandler<E extends BaseEnv>(options: { readonly hop: Hop }): ErrorHandler<E> {
+export function problemHandler<E extends BaseEnv>(options: {
+  readonly hop: Hop
+  /** What an app knows about errors that are not ours: those of its database. */
+  readonly recognise?: (thrown: unknown) => AppError | undefined
+}): ErrorHandler<E> {
   return function onProblem(thrown, c) {
     const error = toAppError(thrown)
-    const known = findAppError(error)
+    const known = findAppError(error) ?? options.recognise?.(error)
     if (known === undefined) {
       c.get('log').error({ err: thrown }, 'http.unexpected_error')
     } else if (known.status >= 500) {
@@ -35,7 +39,7 @@ export function problemHandler<E extends BaseEnv>(options: { readonly hop: Hop }
         'http.failure',
       )
     }
-    return render(c, error, options.hop)
+    return render(c, known ?? error, options.hop)
   }
 }
 

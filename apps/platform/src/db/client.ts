@@ -20,6 +20,9 @@ export type DatabaseClient = {
   close(): Promise<void>
 }
 
+/** The driver's own back-off grows to 20 s: so long after its return a database would still be "away". */
+const MAX_RECONNECT_DELAY_SECONDS = 1
+
 /** Opens a pool of at most `maxConnections`; connects on first use. */
 export function openDatabase(options: {
   readonly url: string
@@ -28,6 +31,7 @@ export function openDatabase(options: {
   const sql = postgres(options.url, {
     max: options.maxConnections,
     connect_timeout: 10,
+    backoff: (failures) => Math.min(3 ** failures / 100, MAX_RECONNECT_DELAY_SECONDS),
     // Notices carry no decision; errors arrive as exceptions.
     onnotice: () => undefined,
   })

@@ -1,6 +1,10 @@
 /** @module What a database error means to us: SQLSTATE and constraint name, never its text (H24). */
+import { DrizzleQueryError } from 'drizzle-orm'
 import { pino } from 'pino'
 import postgres from 'postgres'
+
+/** drizzle around the driver, our own errors around drizzle: no chain is longer. */
+const MAX_DEPTH = 4
 
 export type DatabaseFailure = { readonly sqlState: string; readonly constraint: string | undefined }
 
@@ -10,7 +14,7 @@ export type DatabaseFailure = { readonly sqlState: string; readonly constraint: 
  */
 export function databaseFailure(thrown: unknown): DatabaseFailure | undefined {
   let current = thrown
-  for (let depth = 0; depth < 3 && current instanceof Error; depth += 1) {
+  for (let depth = 0; depth < MAX_DEPTH && current instanceof Error; depth += 1) {
     if (current instanceof postgres.PostgresError) {
       return { sqlState: current.code, constraint: current.constraint_name }
     }
@@ -25,20 +29,47 @@ export function isForeignKeyViolation(thrown: unknown, constraint: string): bool
   return failure?.sqlState === '23503' && failure.constraint === constraint
 }
 
+/** What the driver, the socket below it and a server on its way down say when nobody can answer. */
+const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
+  ...['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'CONNECT_TIMEOUT'],
+  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'],
+  ...['ENOTFOUND', 'EAI_AGAIN'],
+])
+
+/** Connection lost (08), too many connections (53300), shutting down or starting up (57P01 to 57P03). */
+const UNAVAILABLE_STATES = /^(08...|53300|57P0[123])$/
+
+/** Whether a query failed because the database is not there at the moment: later it may succeed. */
+export function isDatabaseUnavailable(thrown: unknown): boolean {
+  const failure = databaseFailure(thrown)
+  if (failure !== undefined) return UNAVAILABLE_STATES.test(failure.sqlState)
+  // Only the driver's own words count: a socket of somebody else may be refused as well.
+  const cause = failedQuery(thrown)?.cause
+  return cause instanceof Error && 'code' in cause && UNAVAILABLE_CODES.has(String(cause.code))
+}
+
+function failedQuery(thrown: unknown): DrizzleQueryError | undefined {
+  let current = thrown
+  for (let depth = 0; depth < MAX_DEPTH && current instanceof Error; depth += 1) {
+    if (current instanceof DrizzleQueryError) return current
+    current = current.cause
+  }
+  return undefined
+}
+
 /** An error that may be logged: SQLSTATE and constraint instead of the statement's parameters. */
 export function loggableDatabaseError(thrown: unknown): Error {
   const failure = databaseFailure(thrown)
   if (failure !== undefined) {
     return new Error(`database error ${failure.sqlState} ${failure.constraint ?? ''}`.trimEnd())
   }
-  if (thrown instanceof Error && thrown.name === 'DrizzleQueryError') {
-    return new Error('database query failed', { cause: withoutCause(thrown.cause) })
-  }
+  const query = failedQuery(thrown)
+  if (query !== undefined) return new Error(`database query failed: ${reasonOf(query.cause)}`)
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
-function withoutCause(cause: unknown): string {
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : 'unknown cause'
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : 'unknown cause'
 }
 
 /** pino's serializer for errors: whatever is logged, a statement's parameters are not (H24). */

@@ -7,6 +7,7 @@ import {
   findAppError,
 } from '@atrium/http-kit/app-error'
 import type { Context } from 'hono'
+import { databaseProblem } from '../services/database-problem.ts'
 import { ProxyFailure } from '../services/proxy-a2a.ts'
 import type { AppEnv } from './env.ts'
 
@@ -37,9 +38,9 @@ export function toJsonRpcError<E extends AppEnv>(c: Context<E>, thrown: unknown)
     )
   }
   const cause = failure?.cause ?? thrown
-  const known = findAppError(cause)
+  const known = findAppError(cause) ?? databaseProblem(cause)
   if (known === undefined) c.get('log').error({ err: cause }, 'http.unexpected_error')
-  const described = describeFailure(cause, { hop: 'platform', requestId })
+  const described = describeFailure(known ?? cause, { hop: 'platform', requestId })
   return respond(c, described, {
     id: failure?.id ?? null,
     code: rpcCode(known),

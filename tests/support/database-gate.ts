@@ -1,0 +1,57 @@
+/** @module A door in front of a database that a test can shut and open again: an outage, at will. */
+import { once } from 'node:events'
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+
+export type DatabaseGate = {
+  /** The URL of the database, through the door. */
+  readonly url: string
+  /** Cuts every connection and refuses new ones, as a server that was killed does. */
+  shut(): Promise<void>
+  /** Lets connections through again, at the same address. */
+  open(): Promise<void>
+}
+
+/** Opens a door in front of the database at `databaseUrl`; whoever uses it shuts it at the end. */
+export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGate> {
+  const target = new URL(databaseUrl)
+  const sockets = new Set<Socket>()
+  let server: Server
+  let port = 0
+  const track = (socket: Socket): Socket => {
+    sockets.add(socket)
+    // A cut connection is what this is for.
+    return socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
+  }
+  const open = async (): Promise<void> => {
+    server = createServer((client) => {
+      const upstream = createConnection({
+        host: target.hostname,
+        port: Number(target.port || 5432),
+      })
+      for (const [from, to] of [
+        [track(client), upstream],
+        [track(upstream), client],
+      ] as const) {
+        from.pipe(to).on('close', () => from.destroy())
+      }
+    })
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('not a TCP socket')
+    port = address.port
+  }
+  await open()
+  const url = new URL(databaseUrl)
+  url.host = `127.0.0.1:${port}`
+  return {
+    url: url.href,
+    open,
+    async shut() {
+      const closed = once(server, 'close')
+      server.close()
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
+}
