@@ -7,7 +7,7 @@ export type DatabaseGate = {
   readonly url: string
   /** Cuts every connection and refuses new ones, as a server that was killed does. */
   shut(): Promise<void>
-  /** Lets connections through again, at the same address. */
+  /** Lets connections through again, at the same address. Both may be repeated. */
   open(): Promise<void>
 }
 
@@ -15,7 +15,7 @@ export type DatabaseGate = {
 export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGate> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
-  let server: Server
+  let server: Server | undefined
   let port = 0
   const track = (socket: Socket): Socket => {
     sockets.add(socket)
@@ -23,6 +23,7 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
     return socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
   }
   const open = async (): Promise<void> => {
+    if (server !== undefined) return
     server = createServer((client) => {
       const upstream = createConnection({
         host: target.hostname,
@@ -48,8 +49,10 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
     url: url.href,
     open,
     async shut() {
+      if (server === undefined) return
       const closed = once(server, 'close')
       server.close()
+      server = undefined
       for (const socket of sockets) socket.destroy()
       await closed
     },

@@ -15,6 +15,7 @@ beforeEach(async () => {
   })
 })
 afterEach(async () => {
+  await gate.open()
   await platform.stop()
   await gate.shut()
 })
@@ -57,4 +58,43 @@ describe('while the database is away', () => {
     // The driver's own back-off grows to 20 s.
     expect(performance.now() - openedAt).toBeLessThan(5_000)
   }, 30_000)
+})
+
+describe('a workspace that', () => {
+  it('dies meanwhile is started again when the database is back', async () => {
+    const { id } = await platform.onlineWorkspace(BOX)
+    await gate.shut()
+    platform.provisioner.die({ workspaceId: id, generation: 1, reason: 'signal SIGKILL' })
+    await eventually(() => platform.logLines().some((line) => line.includes('lifecycle.waiting')))
+    await gate.open()
+    await eventually(() => platform.provisioner.starts.some(({ generation }) => generation === 2))
+  })
+
+  it('comes up meanwhile is written down when the database is back, and not started twice', async () => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    platform.provisioner.endpoint = () => promise
+    const created = await platform.json('/workspaces', { name: 'meanwhile', runtime: 'echo' })
+    const { id } = (await created.json()) as { id: string }
+    await eventually(() => platform.provisioner.starts.length === 1)
+    await gate.shut()
+    resolve(BOX)
+    await eventually(() => platform.logLines().some((line) => line.includes('lifecycle.waiting')))
+    await gate.open()
+    await eventually(async () => {
+      const rows = await platform.database.sql`SELECT endpoint_url FROM workspaces WHERE id = ${id}`
+      return rows[0]?.['endpoint_url'] === BOX
+    })
+    expect(platform.provisioner.starts).toHaveLength(1)
+    expect(platform.provisioner.stopped).toEqual([])
+  })
+
+  it('is waited for does not hold up the end of the platform', async () => {
+    const { id } = await platform.onlineWorkspace(BOX)
+    await gate.shut()
+    platform.provisioner.die({ workspaceId: id, generation: 1, reason: 'signal SIGKILL' })
+    await eventually(() => platform.logLines().some((line) => line.includes('lifecycle.waiting')))
+    // The rows cannot be written any more; that is said, and nothing hangs.
+    await expect(platform.deps.lifecycle.stop()).rejects.toThrow()
+    await gate.open()
+  })
 })

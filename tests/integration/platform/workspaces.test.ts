@@ -131,6 +131,23 @@ describe('POST /workspaces', () => {
     expect(JSON.stringify(row)).not.toContain('secret-place')
   })
 
+  it('leaves no box behind whose endpoint could not be written down', async () => {
+    await platform.client.sql.unsafe(`
+      CREATE FUNCTION refuse_endpoint() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+      CREATE TRIGGER refuse_endpoint BEFORE UPDATE OF endpoint_url ON workspaces
+        FOR EACH ROW WHEN (NEW.endpoint_url IS NOT NULL) EXECUTE FUNCTION refuse_endpoint();`)
+    try {
+      const { id } = await create({ name: 'unwritten' })
+      await eventually(async () => (await read(id)).status === 'failed')
+      expect(platform.provisioner.running.has(id)).toBe(false)
+    } finally {
+      await platform.client.sql.unsafe(
+        'DROP TRIGGER refuse_endpoint ON workspaces; DROP FUNCTION refuse_endpoint();',
+      )
+    }
+  })
+
   it('gives an external workspace its connection block once, and no box', async () => {
     const created = await create({ name: 'laptop', runtime: 'external' })
     expect(created).toMatchObject({ external: true, status: 'awaiting_agent' })
@@ -279,9 +296,13 @@ describe('a box that dies', () => {
 
   it('of an older generation changes nothing', async () => {
     const { id } = await platform.onlineWorkspace('http://127.0.0.1:9')
+    const other = await platform.onlineWorkspace('http://127.0.0.1:9')
     platform.provisioner.die({ workspaceId: id, generation: 0, reason: 'late news' })
-    const { deps } = platform
-    await deps.tracker.drain()
+    platform.provisioner.die({ workspaceId: other.id, generation: 1, reason: 'exit code 1' })
+    // By the time the second news has had its effect, the first would have had its own.
+    await eventually(() =>
+      platform.provisioner.starts.some((s) => s.workspaceId === other.id && s.generation === 2),
+    )
     expect(await read(id)).toMatchObject({ status: 'online' })
   })
 })

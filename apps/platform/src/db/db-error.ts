@@ -13,14 +13,8 @@ export type DatabaseFailure = { readonly sqlState: string; readonly constraint: 
  * the driver's error, and its own message contains the parameters: never log that one.
  */
 export function databaseFailure(thrown: unknown): DatabaseFailure | undefined {
-  let current = thrown
-  for (let depth = 0; depth < MAX_DEPTH && current instanceof Error; depth += 1) {
-    if (current instanceof postgres.PostgresError) {
-      return { sqlState: current.code, constraint: current.constraint_name }
-    }
-    current = current.cause
-  }
-  return undefined
+  const error = chainOf(thrown).find((each) => each instanceof postgres.PostgresError)
+  return error && { sqlState: error.code, constraint: error.constraint_name }
 }
 
 /** 23503: a referenced row does not exist. */
@@ -29,9 +23,16 @@ export function isForeignKeyViolation(thrown: unknown, constraint: string): bool
   return failure?.sqlState === '23503' && failure.constraint === constraint
 }
 
-/** What the driver, the socket below it and a server on its way down say when nobody can answer. */
-const UNAVAILABLE_CODES: ReadonlySet<string> = new Set([
-  ...['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'CONNECT_TIMEOUT'],
+/** The driver's own words for a connection that is not there. */
+const DRIVER_CODES: ReadonlySet<string> = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+  'CONNECT_TIMEOUT',
+])
+
+/** What a socket says, which only counts when it is the driver's: it notes the query on the error. */
+const SOCKET_CODES: ReadonlySet<string> = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'],
   ...['ENOTFOUND', 'EAI_AGAIN'],
 ])
@@ -43,18 +44,21 @@ const UNAVAILABLE_STATES = /^(08...|53300|57P0[123])$/
 export function isDatabaseUnavailable(thrown: unknown): boolean {
   const failure = databaseFailure(thrown)
   if (failure !== undefined) return UNAVAILABLE_STATES.test(failure.sqlState)
-  // Only the driver's own words count: a socket of somebody else may be refused as well.
-  const cause = failedQuery(thrown)?.cause
-  return cause instanceof Error && 'code' in cause && UNAVAILABLE_CODES.has(String(cause.code))
+  return chainOf(thrown).some((error) => {
+    const code = 'code' in error ? String(error.code) : ''
+    return DRIVER_CODES.has(code) || ('query' in error && SOCKET_CODES.has(code))
+  })
 }
 
-function failedQuery(thrown: unknown): DrizzleQueryError | undefined {
+/** An error and its causes, outermost first. */
+function chainOf(thrown: unknown): Error[] {
+  const chain: Error[] = []
   let current = thrown
-  for (let depth = 0; depth < MAX_DEPTH && current instanceof Error; depth += 1) {
-    if (current instanceof DrizzleQueryError) return current
+  while (chain.length < MAX_DEPTH && current instanceof Error) {
+    chain.push(current)
     current = current.cause
   }
-  return undefined
+  return chain
 }
 
 /** An error that may be logged: SQLSTATE and constraint instead of the statement's parameters. */
@@ -63,7 +67,7 @@ export function loggableDatabaseError(thrown: unknown): Error {
   if (failure !== undefined) {
     return new Error(`database error ${failure.sqlState} ${failure.constraint ?? ''}`.trimEnd())
   }
-  const query = failedQuery(thrown)
+  const query = chainOf(thrown).find((error) => error instanceof DrizzleQueryError)
   if (query !== undefined) return new Error(`database query failed: ${reasonOf(query.cause)}`)
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }

@@ -13,6 +13,7 @@ import { lockLiveWorkspace, recordEndpoint, transitionWorkspace } from '../db/wo
 import type { WorkspaceId } from '../domain/ids.ts'
 import { openSecret } from '../domain/secret-envelope.ts'
 import type { Provisioner, StartInput } from '../provisioners/provisioner.ts'
+import { outlastOutage } from './outlast-outage.ts'
 import { CONFIG_FILE_NAME, workspaceConfigFile } from './workspace-config-file.ts'
 import {
   type CredentialDeps,
@@ -45,20 +46,27 @@ export async function provisionWorkspace(
   id: WorkspaceId,
   signal: AbortSignal,
 ): Promise<void> {
-  const row = await beginGeneration(deps, id)
+  const stored = <T>(work: () => Promise<T>): Promise<T> => outlastOutage(deps, signal, work)
+  const row = await stored(() => beginGeneration(deps, id))
   if (row === undefined) return
   const target = { id, generation: row.generation }
   let step: FailedStep = 'secrets'
   try {
-    const input = await prepareStart(deps, row, id)
+    const input = await stored(() => prepareStart(deps, row, id))
     if (input === undefined) return
     step = 'start'
     const { endpointUrl } = await deps.provisioner.start(input, signal)
-    if (!(await publishEndpoint(deps, target, endpointUrl))) await deps.provisioner.stop(id)
+    let isPublished = false
+    try {
+      isPublished = await stored(() => publishEndpoint(deps, target, endpointUrl))
+    } finally {
+      // A box that no row speaks of would run for ever, and stand in the way of the next start.
+      if (!isPublished) await deps.provisioner.stop(id)
+    }
   } catch (error) {
     // Overtaken by a removal or by the platform's own end: that is not the workspace's failure.
     if (signal.aborted) return
-    await markProvisionFailed(deps, target, { step, error })
+    await stored(() => markProvisionFailed(deps, target, { step, error }))
   }
 }
 
@@ -146,6 +154,8 @@ async function publishEndpoint(
   return deps.db.transaction(async (tx) => {
     const now = deps.clock.now()
     const row = await lockLiveWorkspace(tx, target.id)
+    // Written down already: the answer to the commit was lost with the connection.
+    if (row?.generation === target.generation && row.endpointUrl === endpointUrl) return true
     // It died, or was removed, between being ready and being written down.
     if (row?.status !== 'provisioning') return false
     if (!(await recordEndpoint(tx, { ...target, endpointUrl, now }))) return false

@@ -11,6 +11,7 @@ import {
   listLiveDescendants,
   listLiveWorkspaces,
   purgeRemovedWorkspaces,
+  type StatusChange,
   transitionWorkspace,
 } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
@@ -18,6 +19,7 @@ import { isExternal } from '../domain/runtime-kind.ts'
 import { isManaged } from '../domain/workspace-endpoint.ts'
 import type { UnexpectedExit } from '../provisioners/provisioner.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
+import { outlastOutage } from './outlast-outage.ts'
 import { type ProvisionDeps, provisionWorkspace } from './provision-workspace.ts'
 import { RestartBudget } from './restart-budget.ts'
 import { TaskTracker } from './task-tracker.ts'
@@ -92,35 +94,42 @@ export class WorkspaceLifecycle {
 
   /** A box ended by itself: the provisioner's own word, so the row follows it (contract 7.3). */
   async #recover(exit: UnexpectedExit): Promise<void> {
-    const { db, clock, log } = this.#deps
+    const { clock, log } = this.#deps
     const id = workspaceIdSchema.parse(exit.workspaceId)
-    const row = await transitionWorkspace(db, {
-      id,
-      to: 'offline',
-      generation: exit.generation,
-      now: clock.now(),
-      set: { statusReason: `runtime ended: ${exit.reason}`, endpointUrl: null, activeTasks: 0 },
+    await this.#move(exit, 'offline', {
+      statusReason: `runtime ended: ${exit.reason}`,
+      endpointUrl: null,
+      activeTasks: 0,
     })
-    if (row === undefined || this.#shutdown.signal.aborted) return
+    if (!(await this.#isOffline(exit)) || this.#shutdown.signal.aborted) return
     const verdict = this.#budget.note(id, clock.now().getTime())
     log.warn({ workspace_id: id, reason: exit.reason, verdict: verdict.kind }, 'lifecycle.box_died')
     if (verdict.kind === 'give_up') {
-      await transitionWorkspace(db, {
-        id,
-        to: 'failed',
-        generation: exit.generation,
-        now: clock.now(),
-        set: {
-          statusReason: `runtime ended ${verdict.deaths} times within 10 minutes, last: ${exit.reason}; see its console output`,
-        },
+      await this.#move(exit, 'failed', {
+        statusReason: `runtime ended ${verdict.deaths} times within 10 minutes, last: ${exit.reason}; see its console output`,
       })
       return
     }
     await clock.sleep(verdict.delayMs, this.#shutdown.signal)
-    const current = await findLiveWorkspace(db, id)
-    if (current?.status === 'offline' && current.generation === exit.generation) {
-      await this.#provision(id)
-    }
+    if (await this.#isOffline(exit)) await this.#provision(id)
+  }
+
+  /** Moves the row of the box that ended, unless a newer generation has taken over. */
+  async #move(exit: UnexpectedExit, to: 'offline' | 'failed', set: StatusChange): Promise<void> {
+    const { db, clock } = this.#deps
+    const id = workspaceIdSchema.parse(exit.workspaceId)
+    const { generation } = exit
+    await outlastOutage(this.#deps, this.#shutdown.signal, () =>
+      transitionWorkspace(db, { id, to, generation, now: clock.now(), set }),
+    )
+  }
+
+  /** Whether nothing has happened to the workspace since its box ended. */
+  async #isOffline(exit: UnexpectedExit): Promise<boolean> {
+    const row = await outlastOutage(this.#deps, this.#shutdown.signal, () =>
+      findLiveWorkspace(this.#deps.db, workspaceIdSchema.parse(exit.workspaceId)),
+    )
+    return row?.status === 'offline' && row.generation === exit.generation
   }
 
   /**
