@@ -15,13 +15,14 @@ import {
   transitionWorkspace,
 } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
+import { RestartBudget } from '../domain/restart-budget.ts'
 import { isExternal } from '../domain/runtime-kind.ts'
 import { isManaged } from '../domain/workspace-endpoint.ts'
 import type { UnexpectedExit } from '../provisioners/provisioner.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import { outlastOutage } from './outlast-outage.ts'
 import { type ProvisionDeps, provisionWorkspace } from './provision-workspace.ts'
-import { RestartBudget } from './restart-budget.ts'
+
 import { TaskTracker } from './task-tracker.ts'
 import { ensureInboundSecret } from './workspace-credentials.ts'
 

@@ -1,4 +1,4 @@
-/** @module How often a workspace that dies may come back before a person has to look. */
+/** @module How often something that dies may come back before a person has to look. */
 
 const WINDOW_MS = 10 * 60_000
 const MAX_RESTARTS = 5
@@ -8,21 +8,21 @@ export type RestartVerdict =
   | { readonly kind: 'restart'; readonly delayMs: number }
   | { readonly kind: 'give_up'; readonly deaths: number }
 
-/** Counts deaths per workspace within ten minutes; the delay doubles from half a second. */
+/** Counts deaths per name (a workspace, the database) within ten minutes; the delay doubles from half a second. */
 export class RestartBudget {
   readonly #deaths = new Map<string, number[]>()
 
   /** Notes a death at `now` (epoch milliseconds) and says what follows. */
-  note(workspaceId: string, now: number): RestartVerdict {
-    const recent = (this.#deaths.get(workspaceId) ?? []).filter((at) => now - at < WINDOW_MS)
+  note(name: string, now: number): RestartVerdict {
+    const recent = (this.#deaths.get(name) ?? []).filter((at) => now - at < WINDOW_MS)
     recent.push(now)
-    this.#deaths.set(workspaceId, recent)
+    this.#deaths.set(name, recent)
     return recent.length > MAX_RESTARTS
       ? { kind: 'give_up', deaths: recent.length }
       : { kind: 'restart', delayMs: FIRST_DELAY_MS * 2 ** (recent.length - 1) }
   }
 
-  forget(workspaceId: string): void {
-    this.#deaths.delete(workspaceId)
+  forget(name: string): void {
+    this.#deaths.delete(name)
   }
 }
