@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -25,7 +25,7 @@ beforeEach(async () => {
   seen = []
 })
 afterEach(async () => {
-  for (const { pid } of stillRunning(seen)) process.kill(pid, 'SIGKILL')
+  for (const { pid } of stillRunning(seen)) killIfThere(pid)
   await eventually(() => stillRunning(seen).length === 0)
   await keepForAudit(dataDir)
   await rm(dataDir, { recursive: true })
@@ -102,6 +102,15 @@ const isOnline = (url: string) =>
 function signal(pid: number | undefined, name: NodeJS.Signals): void {
   if (pid === undefined) throw new Error('nothing was started')
   process.kill(pid, name)
+}
+
+/** What dies with its parent may be gone between the look and the kill. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
 }
 
 /** The platform itself, below whatever started it. */
@@ -188,11 +197,40 @@ describe('npm start', () => {
     const first = await start()
     await createWorkspace(first.url, 'kept')
     await isOnline(first.url)
-    for (const { pid } of stillRunning(first.tree())) signal(pid, 'SIGKILL')
+    for (const { pid } of stillRunning(first.tree())) killIfThere(pid)
     const second = await start()
     second.tree()
     await isOnline(second.url)
     expect(await workspaces(second.url)).toMatchObject([{ name: 'kept' }])
+  })
+
+  it('brings its database back when that one dies, and goes on with its workspaces', async () => {
+    const { url, tree, output } = await start()
+    await createWorkspace(url, 'kept')
+    await isOnline(url)
+    tree()
+    const pidFile = await readFile(join(dataDir, 'postgres/data/postmaster.pid'), 'utf8')
+    signal(Number.parseInt(pidFile, 10), 'SIGKILL')
+    await eventually(() => output().includes('database.restarted'), 60_000)
+    await eventually(async () => (await fetch(`${url}/ready`)).status === 200, 60_000)
+    await createWorkspace(url, 'later')
+    await isOnline(url)
+    expect(await workspaces(url)).toMatchObject([{ name: 'kept' }, { name: 'later' }])
+    tree()
+  })
+
+  it('ends and says why when its database does not come back', async () => {
+    const { child, ended, output, tree } = await start()
+    tree()
+    const pgdata = join(dataDir, 'postgres/data')
+    const pidFile = await readFile(join(pgdata, 'postmaster.pid'), 'utf8')
+    await rename(join(pgdata, 'global/pg_control'), join(pgdata, 'global/away'))
+    signal(Number.parseInt(pidFile, 10), 'SIGKILL')
+    // Half a second, doubled four times.
+    await eventually(() => child.exitCode !== null, 60_000)
+    expect(await ended()).toBe(1)
+    expect(output()).toContain('atrium ends: the embedded database ended 6 times within 10 minutes')
+    expect(stillRunning(seen)).toEqual([])
   })
 
   it('refuses the data folder of one that runs, and says which', async () => {

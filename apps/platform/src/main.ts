@@ -35,11 +35,13 @@ type Start = {
   readonly log: Logger
   readonly undo: Undo[]
   readonly shutdown: AbortSignal
+  /** Ends the platform: without a database it can do nothing any more. */
+  readonly onDatabaseLost: (reason: string) => void
 }
 
-async function start({ config, log, undo, shutdown }: Start) {
+async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-  const databaseUrl = await databaseUrlOf(config, log, undo)
+  const databaseUrl = await databaseUrlOf(config, { log, undo, onDatabaseLost })
   const database = openDatabase({
     url: databaseUrl,
     maxConnections: config.database.maxConnections,
@@ -86,9 +88,16 @@ async function start({ config, log, undo, shutdown }: Start) {
   return { url: ownUrl(config, listening), deps }
 }
 
-async function databaseUrlOf(config: Config, log: Logger, undo: Undo[]): Promise<string> {
+async function databaseUrlOf(
+  config: Config,
+  { log, undo, onDatabaseLost }: Pick<Start, 'log' | 'undo' | 'onDatabaseLost'>,
+): Promise<string> {
   if (config.database.url !== undefined) return config.database.url.reveal()
-  const embedded = await startEmbeddedPostgres({ dataDir: join(config.dataDir, 'postgres'), log })
+  const embedded = await startEmbeddedPostgres({
+    dataDir: join(config.dataDir, 'postgres'),
+    log,
+    onLost: onDatabaseLost,
+  })
   undo.push({ phase: 'stop the embedded database', run: () => embedded.stop() })
   return embedded.url
 }
@@ -168,8 +177,15 @@ async function main(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   const stateFile = join(config.dataDir, 'platform.json')
   let exitCode = 0
+  const onDatabaseLost = (reason: string): void => {
+    exitCode = 1
+    log.fatal({ reason }, 'platform.database_lost')
+    process.stderr.write(`atrium ends: ${reason}\n`)
+    shutdown.abort(new Error('the database is lost'))
+    ask()
+  }
   try {
-    const { url } = await start({ config, log, undo, shutdown: shutdown.signal })
+    const { url } = await start({ config, log, undo, shutdown: shutdown.signal, onDatabaseLost })
     const state = { url, pid: process.pid }
     await writeFile(stateFile, `${JSON.stringify(state)}\n`, { mode: 0o600 })
     undo.push({ phase: 'remove the state file', run: () => rm(stateFile, { force: true }) })

@@ -1,9 +1,20 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { type Clock, systemClock } from '@atrium/http-kit/clock'
 import pino from 'pino'
 import postgres from 'postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -234,19 +245,53 @@ describe('startEmbeddedPostgres', () => {
       await eventually(async () => (await serversIn(dataDir)).length === 0)
     })
 
-    it('and says so when it was not asked to', async () => {
-      await start()
-      const pid = Number.parseInt(await readFile(join(pgdata(), 'postmaster.pid'), 'utf8'), 10)
-      process.kill(pid, 'SIGKILL')
-      await eventually(() => logged.some((line) => line.includes('database.ended')))
-    })
-
     it('when the start is called off', async () => {
       const asked = AbortSignal.timeout(1)
       await once(asked, 'abort')
       await expect(start({ signal: asked })).rejects.toThrow(/aborted|timeout/i)
       expect(await serversIn(dataDir)).toEqual([])
       await start()
+    })
+  })
+
+  describe('comes back', () => {
+    const killServer = async (): Promise<void> => {
+      const pid = Number.parseInt(await readFile(join(pgdata(), 'postmaster.pid'), 'utf8'), 10)
+      process.kill(pid, 'SIGKILL')
+    }
+    const isLogged = (event: string) => logged.some((line) => line.includes(event))
+
+    it('at the same address with its data when the server dies, and says so', async () => {
+      const { url } = await start({ isDurable: true })
+      await writeRow(url)
+      await killServer()
+      await eventually(() => isLogged('database.ended'))
+      await eventually(() => isLogged('database.restarted'), 60_000)
+      expect(await countRows(url)).toBe(1)
+    }, 90_000)
+
+    it('no more when it keeps dying, and says where to look', async () => {
+      const lost: string[] = []
+      // The delays between restarts add up to 15 s; here only their number matters.
+      const hasty: Clock = {
+        ...systemClock,
+        sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 5), signal),
+      }
+      await start({ clock: hasty, onLost: (reason) => lost.push(reason) })
+      await rename(join(pgdata(), 'global/pg_control'), join(pgdata(), 'global/away'))
+      await killServer()
+      const reason = await eventually(() => lost[0], 60_000)
+      expect(reason).toMatch(/ended 6 times within 10 minutes.*see .*embedded-postgres-test/)
+      expect(logged.filter((line) => line.includes('database.restart_failed'))).toHaveLength(5)
+    }, 90_000)
+
+    it('no more when it is stopped meanwhile', async () => {
+      const server = await start()
+      await killServer()
+      await eventually(() => isLogged('database.ended'))
+      await server.stop()
+      expect(await serversIn(dataDir)).toEqual([])
+      expect(await readdir(dataDir)).not.toContain('lock')
     })
   })
 

@@ -13,6 +13,7 @@ import { type FolderLock, lockFolder } from './embedded-postgres/folder-lock.ts'
 import { chooseLauncher, type Launcher, launchersFor } from './embedded-postgres/launcher.ts'
 import { stopOrphanServers } from './embedded-postgres/orphan-servers.ts'
 import { type ServerProcess, spawnServer } from './embedded-postgres/server-process.ts'
+import { WatchedServer } from './embedded-postgres/watched-server.ts'
 
 export type EmbeddedPostgres = {
   /** Contains the password: reveal it to the driver only. */
@@ -33,6 +34,8 @@ export type EmbeddedPostgresOptions = {
   /** The ways to run the server, best first; default: those of this machine. */
   readonly launchers?: readonly Launcher[]
   readonly clock?: Clock
+  /** Called when the server has died too often to be started again; the reason is for a person. */
+  readonly onLost?: (reason: string) => void
 }
 
 /** Recovery after a crash replays the log first, which may take a while on a large database. */
@@ -44,7 +47,8 @@ const MAX_LOG_BYTES = 10 * 1024 * 1024
 /**
  * Starts the embedded server on a free loopback port and creates what is missing. Whatever an
  * earlier crash left on the folder is stopped or removed first. Throws when another live process
- * uses the folder, when this machine cannot run the server, or when `signal` aborts.
+ * uses the folder, when this machine cannot run the server, or when `signal` aborts. A server that dies
+ * later is started again at the same address (ADR-0016).
  */
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
@@ -74,36 +78,43 @@ async function startLocked(
   const launcher = await chooseLauncher(launchers, binaries.postgres, dataDir)
   const paths = { pgdata, passwordFile: join(dataDir, 'password') }
   const password = await prepareCluster(paths, { binaries, launcher, isDurable, uniqueName })
-  await rotateLog(logFile)
-  const server = await startServer(
+  const start = async (port: number | undefined, called: AbortSignal | undefined) => {
+    await rotateLog(logFile)
+    const facts = { postgres: binaries.postgres, launcher, pgdata, logFile, isDurable, clock, port }
+    return startServer(facts, password, called)
+  }
+  const first = await start(undefined, signal)
+  log.info({ port: first.port, pid: first.pid, launcher: launcher.name }, 'database.started')
+  const watched = new WatchedServer(
     {
-      postgres: binaries.postgres,
-      launcher,
-      pgdata,
-      logFile,
-      isDurable,
-      clock,
-      onUnexpectedEnd: (reason) => log.error({ reason, log_file: logFile }, 'database.ended'),
+      ...{ log, clock, logFile },
+      restart: async (port, called) => {
+        await stopOrphanServers(pgdata, log, clock)
+        return start(port, called)
+      },
+      onLost: options.onLost ?? (() => undefined),
     },
-    password,
-    signal,
+    first,
   )
-  log.info({ port: server.port, pid: server.pid, launcher: launcher.name }, 'database.started')
   return {
-    url: urlOf(server.port, password, CLUSTER_USER),
+    url: urlOf(first.port, password, CLUSTER_USER),
     stop: async () => {
-      await server.stop()
+      await watched.stop()
       await lock.release()
     },
   }
 }
 
-/** Starts until the server has the port that was free a moment ago, and waits until it answers. */
+/**
+ * Starts until the server has the port that was free a moment ago, or once on the port it is known
+ * by, and waits until it answers.
+ */
 async function startServer(
   options: Parameters<typeof spawnServer>[0],
   password: Secret,
   signal: AbortSignal | undefined,
 ): Promise<ServerProcess> {
+  const maxAttempts = options.port === undefined ? MAX_PORT_ATTEMPTS : 1
   for (let attempt = 1; ; attempt += 1) {
     signal?.throwIfAborted()
     const server = await spawnServer(options)
@@ -112,7 +123,7 @@ async function startServer(
       return server
     } catch (error) {
       await server.stop()
-      if (!(error instanceof ServerEnded) || attempt === MAX_PORT_ATTEMPTS) {
+      if (!(error instanceof ServerEnded) || attempt === maxAttempts) {
         const reason = error instanceof Error ? error.message : String(error)
         throw new Error(`the embedded database did not start: ${reason} (${options.logFile})`, {
           cause: error,

@@ -8,7 +8,10 @@ export type RestartVerdict =
   | { readonly kind: 'restart'; readonly delayMs: number }
   | { readonly kind: 'give_up'; readonly deaths: number }
 
-/** Counts deaths per name (a workspace, the database) within ten minutes; the delay doubles from half a second. */
+/**
+ * Counts deaths per name (a workspace, the database) within ten minutes; the delay doubles from half
+ * a second.
+ */
 export class RestartBudget {
   readonly #deaths = new Map<string, number[]>()
 

@@ -16,6 +16,8 @@ export type ServerProcess = {
   readonly pid: number
   /** Why it ended, or undefined while it runs. */
   ended(): string | undefined
+  /** Resolves with the same when it ends. */
+  readonly exited: Promise<string>
   /** Fast shutdown, then immediate, then kill; resolves when the postmaster is gone. */
   stop(): Promise<void>
 }
@@ -27,12 +29,13 @@ export type ServerOptions = {
   readonly logFile: string
   readonly isDurable: boolean
   readonly clock: Clock
-  readonly onUnexpectedEnd: (reason: string) => void
+  /** undefined: a free one. */
+  readonly port: number | undefined
 }
 
-/** Spawns the postmaster on a free loopback port; it is not ready yet. */
+/** Spawns the postmaster on a loopback port; it is not ready yet. */
 export async function spawnServer(options: ServerOptions): Promise<ServerProcess> {
-  const port = await freeLoopbackPort()
+  const port = options.port ?? (await freeLoopbackPort())
   const [command, ...args] = [
     ...options.launcher.prefix,
     options.postgres,
@@ -61,9 +64,10 @@ export async function spawnServer(options: ServerOptions): Promise<ServerProcess
 function supervise(child: ChildProcess, port: number, options: ServerOptions): ServerProcess {
   let end: string | undefined
   let stopping: Promise<void> | undefined
+  const { promise: exited, resolve } = Promise.withResolvers<string>()
   child.once('exit', (code, signal) => {
     end = signal === null ? `exit code ${code ?? 'unknown'}` : `signal ${signal}`
-    if (stopping === undefined) options.onUnexpectedEnd(end)
+    resolve(end)
   })
   const ended = (): string | undefined => end
   const stopInBounds = async (): Promise<void> => {
@@ -79,6 +83,7 @@ function supervise(child: ChildProcess, port: number, options: ServerOptions): S
     port,
     pid: child.pid ?? 0,
     ended,
+    exited,
     stop: () => {
       stopping ??= stopInBounds()
       return stopping
