@@ -39,6 +39,24 @@ describe('parseConfig', () => {
     expect(problems.join()).not.toContain('pw')
   })
 
+  it.each([
+    'postgres://u:p@h/x',
+    'postgresql://u:p%40ss%25@h:5433/x?sslmode=require',
+    'postgres://u:p@h1:5432,h2:5433/x',
+    'postgres:///x',
+  ])('takes the database URL %s', (url) => {
+    expect(problemsOf({ ...PRODUCTION, DATABASE_URL: url })).toEqual([])
+  })
+
+  it.each(['postgres://u:p%zz@h/x', 'postgres://u:p#q@h/x', 'postgres://u:p@h:99999/x', 'h/x'])(
+    'refuses the database URL %s, which no driver can take apart',
+    (url) => {
+      expect(problemsOf({ ...PRODUCTION, DATABASE_URL: url })).toEqual([
+        'DATABASE_URL: must be a postgres:// URL, with the special characters of its password percent-encoded',
+      ])
+    },
+  )
+
   it('accepts the encryption key raw or in base64 and nothing else', () => {
     const raw = parseConfig({ ...PRODUCTION, ATRIUM_ENCRYPTION_KEY: 'k'.repeat(32) })
     expect(raw.encryptionKey?.toString()).toBe('k'.repeat(32))

@@ -26,7 +26,10 @@ const environment = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   DATABASE_URL: z
     .string()
-    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .refine(
+      isDatabaseUrl,
+      'must be a postgres:// URL, with the special characters of its password percent-encoded',
+    )
     .optional(),
   DATABASE_MAX_CONNECTIONS: count(20),
   MIGRATE_ON_START: flag.optional(),
@@ -54,6 +57,23 @@ const environment = z.object({
   ATRIUM_AGENT_TIMEOUT_MS: count(600_000),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
+
+/** What the driver can take apart; a list of hosts counts by its first. */
+function isDatabaseUrl(text: string): boolean {
+  const url = URL.parse(text.replace(/,[^/?#@]*(?=[/?#]|$)/, ''))
+  if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) return false
+  return [url.username, url.password].every(isDecodable)
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    // Not a swallowed failure: the throw is the answer.
+    return false
+  }
+}
 
 export type Config = {
   readonly isDevelopment: boolean

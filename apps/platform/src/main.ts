@@ -12,12 +12,13 @@ import { type Config, parseConfig } from './config.ts'
 import { type DatabaseClient, openDatabase } from './db/client.ts'
 import { serializeError } from './db/db-error.ts'
 import { startEmbeddedPostgres } from './db/embedded-postgres.ts'
-import { migrate } from './db/migrate.ts'
+import { migrate, requireMigrated } from './db/migrate.ts'
 import { createDeps } from './deps.ts'
 import { keyringOf } from './domain/secret-envelope.ts'
 import { loadOrCreateEncryptionKey } from './encryption-key-file.ts'
 import { createProvisioner } from './provisioners/create-provisioner.ts'
 import { describeStart } from './start-banner.ts'
+import { withAddress, withDatabase } from './start-failure.ts'
 
 const PROJECT_ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 const MIGRATIONS_DIR = join(PROJECT_ROOT, 'migrations')
@@ -47,7 +48,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
     maxConnections: config.database.maxConnections,
   })
   undo.push({ phase: 'close the pool', run: () => database.close() })
-  await prepareSchema(config, database)
+  await withDatabase(databaseUrl, () => prepareSchema(config, database))
   const encryptionKey = config.encryptionKey ?? (await loadOrCreateEncryptionKey(config.dataDir))
   let listening: ListeningServer | undefined
   const deps = createDeps({
@@ -79,7 +80,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
       ])
     },
   })
-  const server = await listen(createApp(deps).app, config.listen)
+  const server = await withAddress(config.listen, () => listen(createApp(deps).app, config.listen))
   listening = server
   // Workspaces end before the server does: their last beats still find somebody.
   undo.push({ phase: 'drain requests', run: () => server.close(DRAIN_MS) })
@@ -104,7 +105,7 @@ async function databaseUrlOf(
 
 async function prepareSchema(config: Config, database: DatabaseClient): Promise<void> {
   if (config.database.migrateOnStart) await migrate(database.sql, MIGRATIONS_DIR)
-  else await database.ping()
+  else await requireMigrated(database.sql, MIGRATIONS_DIR)
 }
 
 function ownUrl(config: Config, listening: ListeningServer | undefined): string {

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { migrate } from '../../../apps/platform/src/db/migrate.ts'
+import { migrate, requireMigrated } from '../../../apps/platform/src/db/migrate.ts'
 import {
   createEmptyDatabase,
   createTestDatabase,
@@ -108,6 +108,30 @@ describe('migrate', () => {
     it('a folder without migrations', async () => {
       await expect(migrate(database.sql, dir)).rejects.toThrow('no migrations in')
     })
+  })
+})
+
+describe('requireMigrated', () => {
+  it('is content with what migrate made, and changes nothing', async () => {
+    await put('0001_t.sql', 'CREATE TABLE t (a int);')
+    await expect(requireMigrated(database.sql, dir)).rejects.toThrow(
+      'the database lacks 0001_t.sql: run `npm run db:migrate`',
+    )
+    expect(await columns('schema_migrations')).toEqual([])
+    await migrate(database.sql, dir)
+    await requireMigrated(database.sql, dir)
+  })
+
+  it('names what is missing, and refuses what was changed or is unknown', async () => {
+    await put('0001_t.sql', 'CREATE TABLE t (a int);')
+    await migrate(database.sql, dir)
+    await put('0002_u.sql', 'CREATE TABLE u (a int);')
+    await put('0003_v.sql', 'CREATE TABLE v (a int);')
+    await expect(requireMigrated(database.sql, dir)).rejects.toThrow('lacks 0002_u.sql, 0003_v.sql')
+    await put('0001_t.sql', 'CREATE TABLE t (a bigint);')
+    await expect(requireMigrated(database.sql, dir)).rejects.toThrow('was changed after')
+    await rm(join(dir, '0001_t.sql'))
+    await expect(requireMigrated(database.sql, dir)).rejects.toThrow('does not know')
   })
 })
 

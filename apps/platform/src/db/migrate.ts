@@ -39,6 +39,26 @@ export async function migrate(sql: postgres.Sql, dir: string): Promise<string[]>
   return applied
 }
 
+/**
+ * Checks, changing nothing, that the database has exactly the migrations of `dir`. Throws
+ * `MigrationError` when one is missing, changed, or not of this release.
+ */
+export async function requireMigrated(sql: postgres.Sql, dir: string): Promise<void> {
+  const files = await readMigrations(dir)
+  const history = await sql.begin('READ ONLY', async (tx) => {
+    const [found] = await tx<{ isThere: boolean }[]>`
+      SELECT to_regclass('schema_migrations') IS NOT NULL AS "isThere"`
+    return found?.isThere === true ? await readHistory(tx) : []
+  })
+  requireSameHistory(files, history)
+  const pending = files.slice(history.length).map(({ name }) => name)
+  if (pending.length > 0) {
+    throw new MigrationError(
+      `the database lacks ${pending.join(', ')}: run \`npm run db:migrate\`, or start with MIGRATE_ON_START=1`,
+    )
+  }
+}
+
 /** Whether this call applied it: another starter may have been here while we waited. */
 async function applyOnce(tx: postgres.TransactionSql, file: MigrationFile): Promise<boolean> {
   await lockMigrations(tx)
