@@ -1,6 +1,6 @@
 /** @module The embedded default of the encryption key: made once, kept beside the data, 0600. */
 import { randomBytes } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ENCRYPTION_KEY_BYTES } from './domain/secret-envelope.ts'
 
@@ -13,18 +13,7 @@ const FILE_NAME = 'encryption.key'
 export async function loadOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
   const path = join(dataDir, FILE_NAME)
   const made = randomBytes(ENCRYPTION_KEY_BYTES)
-  try {
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.writeFile(`${made.toString('base64')}\n`)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    return made
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-  }
+  if (await publishIfAbsent(path, `${made.toString('base64')}\n`)) return made
   const stored = Buffer.from((await readFile(path, 'utf8')).trim(), 'base64')
   if (stored.length !== ENCRYPTION_KEY_BYTES) {
     throw new Error(
@@ -32,4 +21,26 @@ export async function loadOrCreateEncryptionKey(dataDir: string): Promise<Buffer
     )
   }
   return stored
+}
+
+/** A crash leaves the whole file or none: half a key would keep every later start from coming up. */
+async function publishIfAbsent(path: string, text: string): Promise<boolean> {
+  // A name of its own, so that two starters at once do not take it from each other.
+  const draft = `${path}.${randomBytes(6).toString('hex')}.draft`
+  const file = await open(draft, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  try {
+    await link(draft, path)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(draft)
+  }
 }
