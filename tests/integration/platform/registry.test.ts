@@ -239,6 +239,35 @@ describe("POST /registry/register in development: the contract's open bootstrap"
   })
 })
 
+describe('of many that claim a zero-token workspace at once', () => {
+  const claimants = Array.from({ length: 8 }, (_, index) => `http://127.0.0.1:${8001 + index}/`)
+
+  async function claim(id: string): Promise<Response[]> {
+    return Promise.all(
+      claimants.map((url) =>
+        development.json('/registry/register', { id, agent_card: CARD, url }, null),
+      ),
+    )
+  }
+
+  it.each(['an unknown one', 'one whose tokens were revoked'])(
+    'exactly one gets %s, and its address stays',
+    async (which) => {
+      let id: string = crypto.randomUUID()
+      if (which !== 'an unknown one') {
+        id = (await externalWorkspace(development)).id
+        await development.client.sql`
+          UPDATE workspace_auth_tokens SET revoked_at = now() WHERE workspace_id = ${id}`
+      }
+      const answers = await claim(id)
+      const winner = answers.findIndex(({ status }) => status === 200)
+      expect(answers.filter(({ status }) => status === 401)).toHaveLength(claimants.length - 1)
+      const rows = await development.client.sql`SELECT agent_url FROM workspaces WHERE id = ${id}`
+      expect(rows[0]?.['agent_url']).toBe(claimants[winner])
+    },
+  )
+})
+
 describe('POST /registry/heartbeat', () => {
   const beat = (id: string, authToken: string | null, fields: Record<string, unknown> = {}) =>
     platform.json('/registry/heartbeat', { workspace_id: id, ...fields }, authToken)

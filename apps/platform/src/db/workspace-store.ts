@@ -17,6 +17,11 @@ export async function insertWorkspace(db: Db, row: NewWorkspace): Promise<void> 
   await db.insert(workspaces).values(row)
 }
 
+/** The same, unless the id is taken: of two at once one inserts, and neither fails. */
+export async function insertWorkspaceIfAbsent(db: Db, row: NewWorkspace): Promise<void> {
+  await db.insert(workspaces).values(row).onConflictDoNothing({ target: workspaces.id })
+}
+
 const liveWorkspaceById = preparedQuery((db) =>
   db
     .select()

@@ -8,7 +8,7 @@ import type { WorkspaceRow } from '../db/schema.ts'
 import { countLiveTokens } from '../db/token-store.ts'
 import {
   findWorkspace,
-  insertWorkspace,
+  insertWorkspaceIfAbsent,
   lockLiveWorkspace,
   recordRegistration,
   transitionWorkspace,
@@ -68,7 +68,8 @@ export async function registerAgent(
   })
   const agentUrl = await acceptedUrl(deps, { request, row, deliveryMode })
   try {
-    return await store(deps, { id, request, deliveryMode, agentUrl, isNew: row === undefined })
+    const isNew = row === undefined
+    return await store(deps, { ...input, id, deliveryMode, agentUrl, isNew })
   } catch (error) {
     if (error instanceof AppError) throw error
     throw new AppError('registration_failed', { cause: loggableDatabaseError(error) })
@@ -129,6 +130,8 @@ async function store(
   input: {
     readonly id: WorkspaceId
     readonly request: RegisterRequest
+    readonly caller: Caller
+    readonly hasBearer: boolean
     readonly deliveryMode: DeliveryMode
     readonly agentUrl: string | undefined
     readonly isNew: boolean
@@ -144,6 +147,8 @@ async function store(
     if (input.isNew) await insertUnknown(deps, tx, input.id)
     // The lock orders this with `recordEndpoint`: whichever comes second sees the other's write.
     const row = await lockLiveWorkspace(tx, input.id)
+    // Of several that claim a zero-token workspace at once, all passed the gate: here one wins.
+    await admitRegistryCall({ ...deps, db: tx }, { ...input, row })
     if (row === undefined || !(await recordRegistration(tx, { id: input.id, facts, now }))) {
       throw new AppError('invalid_workspace_token')
     }
@@ -187,7 +192,7 @@ async function insertUnknown(
   id: WorkspaceId,
 ): Promise<void> {
   const now = deps.clock.now()
-  await insertWorkspace(tx, {
+  await insertWorkspaceIfAbsent(tx, {
     id,
     name: id,
     tier: 3,
