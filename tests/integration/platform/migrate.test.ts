@@ -1,14 +1,17 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { migrate, requireMigrated } from '../../../apps/platform/src/db/migrate.ts'
+import { runProcess } from '../../support/run-process.ts'
 import {
   createEmptyDatabase,
   createTestDatabase,
   MIGRATIONS_DIR,
   type TestDatabase,
 } from '../../support/test-database.ts'
+
+const NEW_MIGRATION = resolve(import.meta.dirname, '../../../scripts/new-migration.ts')
 
 let database: TestDatabase
 let dir: string
@@ -132,6 +135,35 @@ describe('requireMigrated', () => {
     await expect(requireMigrated(database.sql, dir)).rejects.toThrow('was changed after')
     await rm(join(dir, '0001_t.sql'))
     await expect(requireMigrated(database.sql, dir)).rejects.toThrow('does not know')
+  })
+})
+
+describe('npm run db:new', () => {
+  const make = (...args: string[]) => runProcess(process.execPath, [NEW_MIGRATION, ...args])
+
+  it('makes a file with the next number, which migrate takes', async () => {
+    expect((await make('first', dir)).exitCode).toBe(0)
+    await put('0041_t.sql', 'CREATE TABLE t (a int);')
+    await put('0099.sql', 'not a migration')
+    expect((await make('add_budget', dir)).stdout).toContain('0042_add_budget.sql')
+    expect(await migrate(database.sql, dir)).toEqual([
+      '0001_first.sql',
+      '0041_t.sql',
+      '0042_add_budget.sql',
+    ])
+  })
+
+  it.each(['', 'Add', 'add budget', 'add-budget', '../add', 'a/b', 'add.sql'])(
+    'refuses the name %j and writes nothing',
+    async (title) => {
+      const run = await make(title, dir)
+      expect([run.exitCode, run.stderr]).toEqual([2, expect.stringContaining('small letters')])
+      expect(await readdir(dir)).toEqual([])
+    },
+  )
+
+  it('explains itself', async () => {
+    expect((await make()).stderr).toContain('usage: npm run db:new -- NAME')
   })
 })
 

@@ -115,6 +115,19 @@ function requireSameHistory(files: readonly MigrationFile[], history: readonly H
   }
 }
 
+/**
+ * The file name of the next migration in `dir`: `add_budget` becomes `0002_add_budget.sql`. Throws
+ * `MigrationError` when no such file would be a migration.
+ */
+export async function nextMigrationName(dir: string, title: string): Promise<string> {
+  const numbers = (await readdir(dir)).map((name) => Number(FILE_NAME.exec(name)?.[1] ?? 0))
+  const name = `${String(Math.max(0, ...numbers) + 1).padStart(4, '0')}_${title}.sql`
+  if (!FILE_NAME.test(name)) {
+    throw new MigrationError('a migration is named in small letters, digits and _: add_budget')
+  }
+  return name
+}
+
 async function readMigrations(dir: string): Promise<MigrationFile[]> {
   const names = (await readdir(dir)).filter((name) => FILE_NAME.test(name)).toSorted()
   if (names.length === 0) throw new MigrationError(`no migrations in ${dir}`)
