@@ -232,6 +232,35 @@ describe('DELETE /workspaces/:id', () => {
     expect(left).toHaveLength(0)
   })
 
+  it('misses no child that is being created meanwhile', async () => {
+    const parent = await create({ name: 'p' })
+    const { sql } = platform.database
+    const lock = await sql.reserve()
+    const waiters = async () => {
+      const rows = await sql`
+        SELECT 1 FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'`
+      return rows.length
+    }
+    // Holds the creation between its look at the parent and its commit.
+    await lock`BEGIN`
+    await lock`LOCK TABLE workspace_secrets`
+    const child = { name: 'c', parent_id: parent.id, secrets: { KEY: 'v' } }
+    const creation = platform.json('/workspaces', child)
+    await eventually(async () => (await waiters()) === 1)
+    let isOver = false
+    const removal = remove(parent.id, '?confirm=true').finally(() => {
+      isOver = true
+    })
+    await eventually(async () => isOver || (await waiters()) === 2)
+    await lock`COMMIT`
+    lock.release()
+    expect((await creation).status).toBe(201)
+    expect(await (await removal).json()).toMatchObject({ status: 'removed', cascade_deleted: 1 })
+    const rows = await sql`SELECT status FROM workspaces WHERE parent_id = ${parent.id}`
+    expect(rows.map(({ status }) => status)).toEqual(['removed'])
+  })
+
   it('revokes the tokens at once', async () => {
     const { id, authToken } = await platform.onlineWorkspace('http://127.0.0.1:9')
     await remove(id)

@@ -1,7 +1,7 @@
 /** @module Rows of `workspaces`. `transitionWorkspace` is the only writer of `status` (H22). */
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import { and, asc, eq, inArray, isNull, ne, sql } from 'drizzle-orm'
-import type { WorkspaceId } from '../domain/ids.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
 import type { Db } from './client.ts'
 import { preparedQuery } from './prepared-query.ts'
@@ -39,16 +39,17 @@ export async function findLiveWorkspace(
   return rows[0]
 }
 
-/** The live row, locked until the end of the transaction `tx`. */
+/** The live row, locked until the end of the transaction `tx`; `share` lets others lock it so too. */
 export async function lockLiveWorkspace(
   tx: Db,
   id: WorkspaceId,
+  strength: 'update' | 'share' = 'update',
 ): Promise<WorkspaceRow | undefined> {
   const rows = await tx
     .select()
     .from(workspaces)
     .where(and(eq(workspaces.id, id), whereLive))
-    .for('update')
+    .for(strength)
   return rows[0]
 }
 
@@ -251,6 +252,16 @@ export async function listLiveDescendants(
     )
     SELECT id, name, depth FROM tree ORDER BY depth, id`)
   return [...rows]
+}
+
+/** The live workspaces directly below one. */
+export async function listLiveChildren(db: Db, id: WorkspaceId): Promise<WorkspaceId[]> {
+  const rows = await db
+    .select({ id: workspaces.id })
+    .from(workspaces)
+    .where(and(eq(workspaces.parentId, id), whereLive))
+    .orderBy(asc(workspaces.id))
+  return rows.map((row) => workspaceIdSchema.parse(row.id))
 }
 
 /** Hard-deletes removed rows; dependants go by cascade. Returns how many. */

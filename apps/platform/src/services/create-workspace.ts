@@ -4,7 +4,7 @@ import type { Secret } from '@atrium/http-kit/secret'
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import { isForeignKeyViolation, loggableDatabaseError } from '../db/db-error.ts'
 import { insertWorkspaceSecret } from '../db/workspace-secret-store.ts'
-import { findLiveWorkspace, insertWorkspace, type NewWorkspace } from '../db/workspace-store.ts'
+import { insertWorkspace, lockLiveWorkspace, type NewWorkspace } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { EXTERNAL_RUNTIME_KIND, isExternal } from '../domain/runtime-kind.ts'
 import { sealSecret } from '../domain/secret-envelope.ts'
@@ -93,10 +93,13 @@ async function insertAll(
   }
 }
 
-/** A removed parent still has a row, so the foreign key alone would let it through. */
+/**
+ * A removed parent still has a row, so the foreign key alone would let it through. The lock makes a
+ * removal wait, so that it finds the child.
+ */
 async function requireParent(tx: CreateDeps['db'], parentId: WorkspaceId | null): Promise<void> {
   if (parentId === null) return
-  if ((await findLiveWorkspace(tx, parentId)) === undefined) {
+  if ((await lockLiveWorkspace(tx, parentId, 'share')) === undefined) {
     throw new AppError('workspace_not_found', { message: 'parent workspace not found' })
   }
 }

@@ -8,6 +8,7 @@ import { revokeAllTokens } from '../db/token-store.ts'
 import {
   findLiveWorkspace,
   findWorkspace,
+  listLiveChildren,
   listLiveDescendants,
   listLiveWorkspaces,
   purgeRemovedWorkspaces,
@@ -145,10 +146,8 @@ export class WorkspaceLifecycle {
     const { db } = this.#deps
     const root = await findWorkspace(db, id)
     if (root === undefined) throw new AppError('workspace_not_found')
-    const descendants = await listLiveDescendants(db, id)
-    if (descendants.length > 0 && !options.isConfirmed) throw confirmationRequired(descendants)
-    const ids = [id, ...descendants.map((row) => workspaceIdSchema.parse(row.id))]
-    await this.#markRemoved(ids)
+    const ids = await this.#markRemoved(id, options.isConfirmed)
+    const cascadeDeleted = ids.length - 1
     const failures = (await Promise.all(ids.map((each) => this.#tearDown(each)))).filter(
       (failed) => failed,
     ).length
@@ -157,16 +156,20 @@ export class WorkspaceLifecycle {
         extensions: { removed_count: ids.length, stop_failures: failures },
       })
     }
-    if (!options.isPurge) return { status: 'removed', cascadeDeleted: descendants.length }
+    if (!options.isPurge) return { status: 'removed', cascadeDeleted }
     await db.transaction((tx) => purgeRemovedWorkspaces(tx, ids))
-    return { status: 'purged', cascadeDeleted: descendants.length }
+    return { status: 'purged', cascadeDeleted }
   }
 
-  async #markRemoved(ids: readonly WorkspaceId[]): Promise<void> {
+  /** Marks the tree from its root down and returns its ids; rolls back without a needed confirmation. */
+  async #markRemoved(root: WorkspaceId, isConfirmed: boolean): Promise<WorkspaceId[]> {
     const { db, clock } = this.#deps
-    await db.transaction(async (tx) => {
-      const now = clock.now()
-      for (const id of ids) {
+    const ids = await db.transaction(async (tx) => {
+      const marked = [root]
+      // Grows while it is walked. Children are looked for below a row that is locked already: who
+      // adds one has either committed or will find no parent.
+      for (const id of marked) {
+        const now = clock.now()
         // Already removed by an earlier, interrupted removal: nothing moves, and the rest goes on.
         await transitionWorkspace(tx, {
           id,
@@ -175,9 +178,16 @@ export class WorkspaceLifecycle {
           set: { endpointUrl: null, agentUrl: null },
         })
         await revokeAllTokens(tx, { workspaceId: id, now })
+        const children = await listLiveChildren(tx, id)
+        if (children.length > 0 && !isConfirmed) {
+          throw confirmationRequired(await listLiveDescendants(tx, id))
+        }
+        marked.push(...children)
       }
+      return marked
     })
     for (const id of ids) this.#starts.get(id)?.abort(new Error('workspace removed'))
+    return ids
   }
 
   /** Stops the box and removes its volume; resolves true when that failed. */
