@@ -285,6 +285,22 @@ describe('DELETE /workspaces/:id', () => {
     expect(platform.provisioner.removedVolumes).toContain(id)
   })
 
+  it('ends the boxes below as well when it is repeated after a failed stop', async () => {
+    const parent = await create({ name: 'p' })
+    const child = await create({ name: 'c', parent_id: parent.id })
+    platform.provisioner.failStop = true
+    expect((await remove(parent.id, '?confirm=true')).status).toBe(500)
+    platform.provisioner.failStop = false
+    const repeated = await remove(parent.id, '?confirm=true&purge=true')
+    expect(await repeated.json()).toEqual({ status: 'purged', cascade_deleted: 1 })
+    for (const { id } of [parent, child]) {
+      expect(platform.provisioner.removedVolumes).toContain(id)
+    }
+    const left = await platform.client.sql`
+      SELECT id FROM workspaces WHERE id IN (${parent.id}, ${child.id})`
+    expect(left).toHaveLength(0)
+  })
+
   it('ends a start in progress', async () => {
     const { promise, resolve } = Promise.withResolvers<string>()
     platform.provisioner.endpoint = () => promise

@@ -254,14 +254,17 @@ export async function listLiveDescendants(
   return [...rows]
 }
 
-/** The live workspaces directly below one. */
-export async function listLiveChildren(db: Db, id: WorkspaceId): Promise<WorkspaceId[]> {
+/** The workspaces directly below one, removed ones too: an interrupted removal may have left boxes. */
+export async function listChildren(
+  db: Db,
+  id: WorkspaceId,
+): Promise<{ readonly id: WorkspaceId; readonly isLive: boolean }[]> {
   const rows = await db
-    .select({ id: workspaces.id })
+    .select({ id: workspaces.id, isLive: sql<boolean>`${whereLive}` })
     .from(workspaces)
-    .where(and(eq(workspaces.parentId, id), whereLive))
+    .where(eq(workspaces.parentId, id))
     .orderBy(asc(workspaces.id))
-  return rows.map((row) => workspaceIdSchema.parse(row.id))
+  return rows.map((row) => ({ id: workspaceIdSchema.parse(row.id), isLive: row.isLive }))
 }
 
 /** Hard-deletes removed rows; dependants go by cascade. Returns how many. */

@@ -8,7 +8,7 @@ import { revokeAllTokens } from '../db/token-store.ts'
 import {
   findLiveWorkspace,
   findWorkspace,
-  listLiveChildren,
+  listChildren,
   listLiveDescendants,
   listLiveWorkspaces,
   purgeRemovedWorkspaces,
@@ -165,7 +165,7 @@ export class WorkspaceLifecycle {
   async #markRemoved(root: WorkspaceId, isConfirmed: boolean): Promise<WorkspaceId[]> {
     const { db, clock } = this.#deps
     const ids = await db.transaction(async (tx) => {
-      const marked = [root]
+      const marked = new Set([root])
       // Grows while it is walked. Children are looked for below a row that is locked already: who
       // adds one has either committed or will find no parent.
       for (const id of marked) {
@@ -178,13 +178,13 @@ export class WorkspaceLifecycle {
           set: { endpointUrl: null, agentUrl: null },
         })
         await revokeAllTokens(tx, { workspaceId: id, now })
-        const children = await listLiveChildren(tx, id)
-        if (children.length > 0 && !isConfirmed) {
-          throw confirmationRequired(await listLiveDescendants(tx, id))
+        const children = await listChildren(tx, id)
+        if (!isConfirmed && children.some(({ isLive }) => isLive)) {
+          throw confirmationRequired(await listLiveDescendants(tx, root))
         }
-        marked.push(...children)
+        for (const child of children) marked.add(child.id)
       }
-      return marked
+      return [...marked]
     })
     for (const id of ids) this.#starts.get(id)?.abort(new Error('workspace removed'))
     return ids
