@@ -72,6 +72,14 @@ const BEHAVIOURS = {
   'no-framing': (socket) => {
     socket.end(`${head('200 OK', 'Connection: close')}half of a fi`)
   },
+  /** No chunks, so that it ends with the connection, whatever the reason of that end. */
+  'unchunked-coding': (socket) => {
+    socket.end(`${head('200 OK', 'Transfer-Encoding: identity')}half of a fi`)
+  },
+  'coding-below-chunks': (socket) => {
+    const framing = 'Transfer-Encoding: gzip, chunked'
+    socket.end(`${head('200 OK', framing)}3${CRLF}\x1f\x8b\x08${CRLF}0${CRLF}${CRLF}`)
+  },
   'compressed-unasked': (socket) => {
     socket.end(`${head('200 OK', 'Content-Encoding: gzip', 'Content-Length: 3')}\x1f\x8b\x08`)
   },

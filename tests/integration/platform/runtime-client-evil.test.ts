@@ -34,6 +34,8 @@ const REFUSED: Partial<Record<EvilBehaviour, readonly [status: number, code: str
   'two-framings': [502, 'workspace_invalid_response'],
   'two-lengths': [502, 'workspace_invalid_response'],
   'no-framing': [502, 'workspace_invalid_response'],
+  'unchunked-coding': [502, 'workspace_invalid_response'],
+  'coding-below-chunks': [502, 'workspace_invalid_response'],
   'compressed-unasked': [502, 'workspace_invalid_response'],
 }
 

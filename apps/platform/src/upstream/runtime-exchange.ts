@@ -217,6 +217,10 @@ function assertIntegrity(response: IncomingMessage, method: RuntimeRequest['meth
   const encoding = headers['content-encoding'] ?? 'identity'
   // We ask for identity; the header would not be passed on and the bytes would be unreadable.
   if (encoding !== 'identity') throw invalid(`content-encoding ${encoding}`)
+  // RFC 9112 s7.4: nothing but `chunked` was asked for. What lies below it would have to be undone
+  // here, and a coding that does not end in it lets the body end with the connection, as below.
+  const coding = headers['transfer-encoding'] ?? 'chunked'
+  if (coding.toLowerCase() !== 'chunked') throw invalid('a transfer coding that is not chunked')
   if (method === 'HEAD' || statusCode === 204 || statusCode === 304) return
   // RFC 9112 s6.3 rule 8: such a body ends with the connection, whatever the reason of its end.
   if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
