@@ -20,7 +20,7 @@ export type RawExchange = {
  * Runs `move` on the raw exchange and waits for it.
  *
  * A failure before the head was written is thrown on to the error renderer; after it, the client
- * must see a broken connection and never a clean short body, so `outgoing` is destroyed.
+ * must see a broken connection and never a clean short body, so it is broken off.
  */
 export async function rawExchange<E extends BaseEnv>(
   c: Context<E>,
@@ -45,11 +45,21 @@ export async function rawExchange<E extends BaseEnv>(
     if (!isClientGone && !outgoing.headersSent && !outgoing.destroyed) throw error
     if (isClientGone) c.get('log').info('http.client_gone')
     else c.get('log').warn({ err: error }, 'http.broken_off')
-    outgoing.destroy()
+    breakOff(outgoing)
   } finally {
     outgoing.off('close', onClose)
   }
   return RESPONSE_ALREADY_SENT
+}
+
+/**
+ * Cuts the client's connection, so that nobody takes what has arrived for all of it. A client of
+ * HTTP/1.0 is sent no chunks and knows no other end of such a body than the connection's
+ * (RFC 9112 s6.3 rule 8): it must see a reset. Others keep what is still on its way to them.
+ */
+export function breakOff(outgoing: ServerResponse): void {
+  if (outgoing.req.httpVersion === '1.0') outgoing.socket?.resetAndDestroy()
+  outgoing.destroy()
 }
 
 /** `app.request()` in tests has no socket behind it; HTTP/2 is not mounted by either app. */

@@ -1,4 +1,7 @@
 /** Whatever a workspace sends, the client gets a typed error or a broken connection, and soon. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type ByteHop, startByteHop } from '../../support/byte-hop.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -80,6 +83,16 @@ describe.each(BROKEN_OFF)('a workspace that plays %s', (name) => {
     const answer = await send(new URL('/x', hop.url)).catch(() => undefined)
     expect(answer?.isComplete ?? false).toBe(false)
     await eventually(() => evil.openConnections === 0, 2_000)
+  })
+})
+
+describe('a workspace that plays chunks-without-end', () => {
+  it('ends in a reset for a client of HTTP/1.0, which gets no chunks', async () => {
+    await start('chunks-without-end')
+    const client = connect(Number(hop.url.port), hop.url.hostname)
+    await once(client, 'connect')
+    client.write('GET /x HTTP/1.0\r\nHost: hop\r\n\r\n')
+    await expect(text(client)).rejects.toMatchObject({ code: 'ECONNRESET' })
   })
 })
 

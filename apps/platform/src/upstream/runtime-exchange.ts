@@ -2,7 +2,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
-import type { RawExchange } from '@atrium/hono-kit/raw-exchange'
+import { breakOff, type RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError, type ErrorCode } from '@atrium/http-kit/app-error'
 import { checkedLookup, checkPeer } from './address-guard.ts'
 import { type BodyRelay, prepareConnection, relayFor } from './body-relay.ts'
@@ -63,7 +63,7 @@ export class RuntimeExchange {
       const bytes = await Promise.race([this.#answer(answer, answerHead), broken])
       return { bytes }
     } catch (error) {
-      if (outgoing.headersSent) outgoing.destroy()
+      if (outgoing.headersSent) breakOff(outgoing)
       if (signal.aborted) throw error
       if (this.#isStale(upstream, error)) throw new StaleConnectionError('', { cause: error })
       throw runtimeFailure(error)
