@@ -142,6 +142,19 @@ const used = new WeakSet<Socket>()
 
 export type EvilBehaviour = keyof typeof BEHAVIOURS
 
+/** These end by a deadline of ours and by nothing else; for all others a test can be patient. */
+const ENDED_BY_DEADLINE: ReadonlySet<EvilBehaviour> = new Set([
+  'never-answers',
+  'slow-head',
+  'stalls-mid-body',
+  'endless-body',
+])
+
+/** A deadline for silence: short where a test waits for it, and else beyond a busy machine's pauses. */
+export function deadlineMsFor(behaviour: EvilBehaviour): number {
+  return ENDED_BY_DEADLINE.has(behaviour) ? 300 : 10_000
+}
+
 export const EVIL_BEHAVIOURS = Object.freeze(Object.keys(BEHAVIOURS)) as readonly EvilBehaviour[]
 
 export class EvilWorkspace {
