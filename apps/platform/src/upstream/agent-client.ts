@@ -8,6 +8,7 @@ import { Agent, errors, request } from 'undici'
 import type { WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
 import type { AddressPolicy } from './agent-address.ts'
 import { agentConnector } from './guarded-connector.ts'
+import { MAX_INTERIM_RESPONSES } from './interim-responses.ts'
 
 export type AgentRequest = {
   readonly endpoint: WorkspaceEndpoint
@@ -59,12 +60,20 @@ export class AgentClient {
    * `workspace_invalid_response`.
    */
   async post(input: AgentRequest): Promise<AgentResponse> {
+    const flood = new AbortController()
+    let interim = 0
     try {
       const response = await request(input.endpoint.url, {
         method: 'POST',
         body: input.body,
         headers: { ...input.headers },
-        signal: input.signal,
+        signal: AbortSignal.any([input.signal, flood.signal]),
+        // Each of them starts the time until the head again, so that a flood would have no end.
+        onInfo: () => {
+          interim += 1
+          if (interim > MAX_INTERIM_RESPONSES)
+            flood.abort(new AppError('workspace_invalid_response'))
+        },
         dispatcher: input.endpoint.isTrusted ? this.#trusted : this.#guarded,
       })
       if (response.statusCode >= 300 && response.statusCode < 400) {

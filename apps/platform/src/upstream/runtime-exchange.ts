@@ -6,6 +6,7 @@ import { breakOff, type RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError, type ErrorCode } from '@atrium/http-kit/app-error'
 import { checkedLookup, checkPeer } from './address-guard.ts'
 import { type BodyRelay, prepareConnection, relayFor } from './body-relay.ts'
+import { MAX_INTERIM_RESPONSES } from './interim-responses.ts'
 import { MAX_HEAD_BYTES, OnreadSocket } from './onread-agent.ts'
 import { ProgressWatchdog } from './progress-watchdog.ts'
 import { RequestBodyPump } from './request-body-pump.ts'
@@ -16,9 +17,6 @@ import type {
   RuntimeRequest,
 } from './runtime-client.ts'
 import { isConnectionLost, runtimeFailure } from './runtime-failure.ts'
-
-/** A server may send several interim responses (RFC 9110 s15.2); a flood of them is an attack. */
-const MAX_INTERIM_RESPONSES = 8
 
 /** How long a client may go on sending a body that has been answered already. */
 const LINGER_MS = 30_000
