@@ -2,6 +2,7 @@
 import { AppError, describeFailure, findAppError, type Hop } from '@atrium/http-kit/app-error'
 import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import type { Logger } from 'pino'
 import { z } from 'zod'
 import type { BaseEnv } from './request-context.ts'
 
@@ -22,7 +23,17 @@ function render<E extends BaseEnv>(c: Context<E>, thrown: unknown, hop: Hop): Re
   return c.json(failure.body, failure.status, { ...failure.headers })
 }
 
-/** Renders any thrown value as the failure contract's body; logs 5xx as errors with their cause. */
+/** What stands behind a failure of ours or of the workspace; a client's own mistakes are its own. */
+export function logFailure(log: Logger, thrown: unknown): void {
+  const known = findAppError(thrown)
+  if (known === undefined) {
+    log.error({ err: thrown }, 'http.unexpected_error')
+  } else if (known.status >= 500) {
+    log.warn({ code: known.code, internal: known.internal, err: known.cause }, 'http.failure')
+  }
+}
+
+/** Renders any thrown value as the failure contract's body; logs 5xx with their cause. */
 export function problemHandler<E extends BaseEnv>(options: {
   readonly hop: Hop
   /** What an app knows about errors that are not ours: those of its database. */
@@ -30,16 +41,9 @@ export function problemHandler<E extends BaseEnv>(options: {
 }): ErrorHandler<E> {
   return function onProblem(thrown, c) {
     const error = toAppError(thrown)
-    const known = findAppError(error) ?? options.recognise?.(error)
-    if (known === undefined) {
-      c.get('log').error({ err: thrown }, 'http.unexpected_error')
-    } else if (known.status >= 500) {
-      c.get('log').warn(
-        { code: known.code, internal: known.internal, err: known.cause },
-        'http.failure',
-      )
-    }
-    return render(c, known ?? error, options.hop)
+    const known = findAppError(error) ?? options.recognise?.(error) ?? error
+    logFailure(c.get('log'), known)
+    return render(c, known, options.hop)
   }
 }
 

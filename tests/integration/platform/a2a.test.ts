@@ -193,6 +193,33 @@ describe('POST /workspaces/:id/a2a', () => {
     })
   })
 
+  it('leaves in the log why an agent could not be reached', async () => {
+    await box.close()
+    const requestId = 'why-was-it-not-reached'
+    await send(request(), { 'x-request-id': requestId })
+    const lines = platform.logLines().filter((line) => line.includes(requestId))
+    const failure = lines
+      .map((line) => JSON.parse(line))
+      .find((each) => each.msg === 'http.failure')
+    expect(failure).toMatchObject({ level: 40, code: 'agent_unreachable' })
+    expect(failure.err.message).toContain('ECONNREFUSED')
+  })
+
+  it('logs of an answer that is no HTTP what is wrong with it, and none of its bytes', async () => {
+    const noise = 'noise of an agent '.repeat(10_000)
+    box.server.removeAllListeners('request')
+    box.server.on('connection', (socket) => socket.on('error', () => undefined).end(noise))
+    const before = platform.logLines().length
+    const answer = await send(request())
+    expect(await answer.json()).toMatchObject({
+      error: { data: { code: 'workspace_invalid_response' } },
+    })
+    await platform.request(`/workspaces/${workspace.id}/chat/download?path=/workspace/a.txt`)
+    const lines = platform.logLines().slice(before)
+    expect(lines.filter((line) => line.includes('"http.failure"'))).toHaveLength(2)
+    expect(lines.filter((line) => line.length > 4_000 || line.includes('noise'))).toEqual([])
+  })
+
   it('does not keep more than 10 MiB of an answer', async () => {
     box.answer = (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })

@@ -76,7 +76,11 @@ function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : 'unknown cause'
 }
 
-/** pino's serializer for errors: whatever is logged, a statement's parameters are not (H24). */
+/**
+ * pino's serializer for errors: whatever is logged, a statement's parameters are not (H24), and
+ * neither is what a library hangs on its errors (HTTP parsers: the bytes that they choked on).
+ */
 export function serializeError(thrown: unknown): unknown {
-  return pino.stdSerializers.err(loggableDatabaseError(thrown))
+  const { type, message, stack, code } = pino.stdSerializers.err(loggableDatabaseError(thrown))
+  return { type, message, stack, code }
 }

@@ -1,5 +1,6 @@
 /** @module The JSON-RPC twin of the error renderer (H14; contract/a2a 2.5, platform surface). */
 import { rpcError } from '@atrium/a2a-schema/json-rpc'
+import { logFailure } from '@atrium/hono-kit/problem'
 import {
   AppError,
   describeFailure,
@@ -39,7 +40,7 @@ export function toJsonRpcError<E extends AppEnv>(c: Context<E>, thrown: unknown)
   }
   const cause = failure?.cause ?? thrown
   const known = findAppError(cause) ?? databaseProblem(cause)
-  if (known === undefined) c.get('log').error({ err: cause }, 'http.unexpected_error')
+  logFailure(c.get('log'), known ?? cause)
   const described = describeFailure(known ?? cause, { hop: 'platform', requestId })
   return respond(c, described, {
     id: failure?.id ?? null,
