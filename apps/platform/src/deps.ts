@@ -10,7 +10,8 @@ import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
-import { refusedAddress, systemResolve } from './upstream/agent-address.ts'
+import type { CheckAddress } from './upstream/address-guard.ts'
+import { type AddressPolicy, refusedAddress, systemResolve } from './upstream/agent-address.ts'
 import { AgentClient } from './upstream/agent-client.ts'
 import { RuntimeClient } from './upstream/runtime-client.ts'
 
@@ -65,13 +66,7 @@ export function createDeps(resources: Resources) {
     addressPolicy,
     resolve: systemResolve,
     trustedClient: new RuntimeClient(timeouts),
-    guardedClient: new RuntimeClient({
-      ...timeouts,
-      checkAddress: (address: string) =>
-        refusedAddress(address, addressPolicy) === undefined
-          ? undefined
-          : new AppError('agent_url_not_routable'),
-    }),
+    guardedClient: new RuntimeClient({ ...timeouts, checkAddress: addressCheck(addressPolicy) }),
     agentClient: new AgentClient({
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       headersTimeoutMs: config.agentTimeoutMs,
@@ -79,6 +74,7 @@ export function createDeps(resources: Resources) {
       policy: addressPolicy,
     }),
     maxRequestBytes: config.uploads.maxRequestBytes,
+    clientIdleTimeoutMs: config.idleTimeoutMs,
     adminToken: config.identity.adminToken satisfies Secret | undefined,
     testTokensEnabled: config.identity.testTokensEnabled,
     isAdminScopeOpen: config.identity.isAdminScopeOpen,
@@ -89,6 +85,13 @@ export function createDeps(resources: Resources) {
     isShuttingDown: resources.isShuttingDown,
     publicUrl: () => config.externalPlatformUrl ?? platformUrl(),
   }
+}
+
+function addressCheck(policy: AddressPolicy): CheckAddress {
+  return (address) =>
+    refusedAddress(address, policy) === undefined
+      ? undefined
+      : new AppError('agent_url_not_routable')
 }
 
 /** Operator limits reach every runtime through its environment. */

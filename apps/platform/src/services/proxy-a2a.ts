@@ -2,6 +2,7 @@
  * @module A message on its way to a push workspace's agent (contract/platform 4.2). Same dialect on
  * both sides: the original bytes go through untouched unless the envelope had to be completed.
  */
+import { addAbortSignal, type Readable } from 'node:stream'
 import {
   parseRpcRequest,
   type RpcFailure,
@@ -47,6 +48,7 @@ export type ProxyInput = {
   readonly body: Uint8Array
   readonly headers: (name: string) => string | undefined
   readonly requestId: string
+  /** Aborted when the caller has left. That ends a stream, and no request: the agent finishes it. */
   readonly signal: AbortSignal
 }
 
@@ -82,10 +84,17 @@ export async function proxyA2a(deps: ProxyDeps, input: ProxyInput): Promise<Prox
     const target = await messageTarget(deps, workspace)
     const answer = await dispatch(deps, { input, target, body })
     record(deps, { input, workspace, request, startedAt, answer })
+    if (answer.kind === 'stream') endWithCaller(answer.body, input.signal)
     return answer
   } catch (cause) {
     throw new ProxyFailure(request.id, { cause })
   }
+}
+
+/** Events that nobody reads any more; the task behind them goes on (contract/a2a 2.7). */
+function endWithCaller(events: Readable, signal: AbortSignal): void {
+  if (signal.aborted) discardAnswer(events)
+  else addAbortSignal(signal, events)
 }
 
 /** The contract has its own words for a message that has nowhere to go (4.2 step 6). */
@@ -109,7 +118,6 @@ async function dispatch(
   const response = await deps.agentClient.post({
     endpoint: target.endpoint,
     body: send.body,
-    signal: input.signal,
     headers: {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
@@ -128,7 +136,7 @@ async function dispatch(
   if (response.status < 300 && contentType.startsWith('text/event-stream')) {
     return { kind: 'stream', status: response.status, body: response.body }
   }
-  const body = await readAnswer(response, input.signal)
+  const body = await readAnswer(response)
   // What is not JSON-RPC never reaches the caller: an HTML page is somebody's error, not an answer.
   if (!isRpcObject(body)) {
     throw response.status < 300
@@ -150,7 +158,7 @@ function passedHeaders(input: ProxyInput): Record<string, string> {
   return passed
 }
 
-async function readAnswer(response: AgentResponse, signal: AbortSignal): Promise<Buffer> {
+async function readAnswer(response: AgentResponse): Promise<Buffer> {
   const pieces: Buffer[] = []
   let total = 0
   try {
@@ -162,7 +170,7 @@ async function readAnswer(response: AgentResponse, signal: AbortSignal): Promise
       pieces.push(bytes)
     }
   } catch (error) {
-    throw agentFailure(error, signal)
+    throw agentFailure(error)
   }
   return Buffer.concat(pieces)
 }

@@ -15,7 +15,6 @@ export type AgentRequest = {
   readonly body: Uint8Array
   /** The complete allow-list of what goes out, the credential included. */
   readonly headers: Readonly<Record<string, string>>
-  readonly signal: AbortSignal
 }
 
 export type AgentResponse = {
@@ -55,7 +54,8 @@ export class AgentClient {
   }
 
   /**
-   * POSTs to the endpoint verbatim (contract/platform 4.2 step 7). Throws `agent_unreachable`,
+   * POSTs to the endpoint verbatim (contract/platform 4.2 step 7). Nobody's leaving ends it: an
+   * agent that is hung up on may give up its task (contract/platform 4.5). Throws `agent_unreachable`,
    * `agent_url_not_routable`, `workspace_timeout`, `workspace_redirected`,
    * `workspace_invalid_response`.
    */
@@ -67,7 +67,7 @@ export class AgentClient {
         method: 'POST',
         body: input.body,
         headers: { ...input.headers },
-        signal: AbortSignal.any([input.signal, flood.signal]),
+        signal: flood.signal,
         // Each of them starts the time until the head again, so that a flood would have no end.
         onInfo: () => {
           interim += 1
@@ -82,7 +82,7 @@ export class AgentClient {
       }
       return { status: response.statusCode, headers: response.headers, body: response.body }
     } catch (error) {
-      throw agentFailure(error, input.signal)
+      throw agentFailure(error)
     }
   }
 
@@ -99,10 +99,9 @@ export function discardAnswer(body: Readable): void {
 }
 
 /** A transport failure in our terms; used for the head and for a body that breaks off. */
-export function agentFailure(error: unknown, signal: AbortSignal): unknown {
+export function agentFailure(error: unknown): AppError {
   const known = findAppError(error)
   if (known !== undefined) return known
-  if (signal.aborted) return error
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
     return new AppError('workspace_timeout', { cause: error })
   }

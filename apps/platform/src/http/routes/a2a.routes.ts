@@ -1,5 +1,4 @@
 /** @module POST /workspaces/:id/a2a: JSON-RPC to the workspace's agent (contract/platform 4). */
-import { pipeline } from 'node:stream/promises'
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError } from '@atrium/http-kit/app-error'
 import { Hono } from 'hono'
@@ -7,16 +6,23 @@ import { type ProxyDeps, ProxyFailure, proxyA2a } from '../../services/proxy-a2a
 import { toJsonRpcError } from '../a2a-problem.ts'
 import type { WorkspaceEnv } from '../env.ts'
 import { readBody } from '../read-json.ts'
+import { piecesOf, writeAnswer } from '../write-answer.ts'
 
 /** Contract/platform 4.12. Files travel by reference, not inside messages. */
 const MAX_REQUEST_BYTES = 1024 * 1024
 
-export function a2aRoutes(deps: ProxyDeps): Hono<WorkspaceEnv> {
+export type A2aDeps = ProxyDeps & {
+  /** A client that takes nothing of its answer for so long is given up. */
+  readonly clientIdleTimeoutMs: number
+}
+
+export function a2aRoutes(deps: A2aDeps): Hono<WorkspaceEnv> {
   const app = new Hono<WorkspaceEnv>()
   app.post('/a2a', async (c) => {
     try {
       const body = await readBody(c, MAX_REQUEST_BYTES)
-      return await rawExchange(c, async ({ outgoing, signal }) => {
+      return await rawExchange(c, async (exchange) => {
+        const { outgoing, signal } = exchange
         const answer = await proxyA2a(deps, {
           workspaceId: c.get('workspaceId'),
           caller: c.get('caller'),
@@ -25,12 +31,13 @@ export function a2aRoutes(deps: ProxyDeps): Hono<WorkspaceEnv> {
           requestId: c.get('requestId'),
           signal,
         })
+        signal.throwIfAborted()
         if (answer.kind === 'json') {
           outgoing.writeHead(answer.status, {
             'Content-Type': 'application/json',
             'Content-Length': answer.body.length,
           })
-          outgoing.end(answer.body)
+          await writeAnswer(exchange, piecesOf(answer.body), deps.clientIdleTimeoutMs)
           return
         }
         outgoing.writeHead(answer.status, {
@@ -39,8 +46,7 @@ export function a2aRoutes(deps: ProxyDeps): Hono<WorkspaceEnv> {
           'X-Accel-Buffering': 'no',
         })
         outgoing.flushHeaders()
-        // An agent that dies in mid-stream destroys `outgoing`: never a clean end.
-        await pipeline(answer.body, outgoing)
+        await writeAnswer(exchange, answer.body, deps.clientIdleTimeoutMs)
       })
     } catch (error) {
       if (error instanceof ProxyFailure || error instanceof AppError) {
