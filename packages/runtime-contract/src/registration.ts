@@ -9,10 +9,16 @@ export const HEARTBEAT_INTERVAL_MS = 30_000
 /** PostgreSQL stores neither U+0000 nor lone surrogates; a report is not refused because of them. */
 const storableText = z.string().transform((text) => text.replaceAll('\u0000', '').toWellFormed())
 
-/** The same for a whole document: what cannot be stored is refused, because it must not be changed. */
-function isStorableJson(value: unknown): boolean {
-  const text = JSON.stringify(value)
-  return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i.test(text)
+/** Whether PostgreSQL stores a whole document as it is: it is refused or left out, never changed. */
+export function isStorableJson(value: unknown): boolean {
+  try {
+    const text = JSON.stringify(value)
+    return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i.test(text)
+  } catch (error) {
+    // Nested deeper than it can be written, though it could be read.
+    if (error instanceof RangeError) return false
+    throw error
+  }
 }
 
 /** POST /registry/register. `delivery_mode` stays a string here: its own error text comes later. */

@@ -357,6 +357,32 @@ describe('POST /workspaces/:id/a2a', () => {
     expect(box.requests).toHaveLength(0)
   })
 
+  it.each([
+    ['a lone surrogate', '"\\ud800"'],
+    ['U+0000', '"a\\u0000b"'],
+    ['a nesting beyond reason', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
+  ])('notes an exchange whose answer PostgreSQL cannot store: %s', async (_, result) => {
+    const answer = `{"jsonrpc":"2.0","id":7,"result":${result}}`
+    answerWith(200, 'application/json', answer)
+    expect(await (await send(request())).text()).toBe(answer)
+    await platform.deps.tracker.drain()
+    expect(await activity()).toMatchObject([
+      {
+        status: 'ok',
+        request_body: { id: 7, params: { message } },
+        response_body: { omitted: 'cannot be stored' },
+      },
+    ])
+  })
+
+  it('keeps an escaped backslash before what only looks like U+0000', async () => {
+    const answer = '{"jsonrpc":"2.0","id":7,"result":"a\\\\u0000b"}'
+    answerWith(200, 'application/json', answer)
+    await send(request())
+    await platform.deps.tracker.drain()
+    expect(await activity()).toMatchObject([{ response_body: JSON.parse(answer) }])
+  })
+
   it('logs the exchange with a sequence per workspace', async () => {
     answerWith(200, 'application/json', RESULT)
     await Promise.all(Array.from({ length: 5 }, () => send(request())))

@@ -12,6 +12,7 @@ import {
 } from '@atrium/a2a-schema/json-rpc'
 import { normaliseRequest } from '@atrium/a2a-schema/normalise'
 import { AppError } from '@atrium/http-kit/app-error'
+import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
 import { appendActivity } from '../db/activity-store.ts'
 import { type Caller, mayActFor } from '../domain/caller.ts'
@@ -209,8 +210,8 @@ function record(
       targetId: workspaceId,
       method: storable(request.method),
       summary: storable(`${request.method} → ${workspace.name}`),
-      requestBody: jsonOrNull(rpcRequestText(request)),
-      responseBody: answer.kind === 'json' ? jsonOrNull(answer.body.toString('utf8')) : null,
+      requestBody: storableBody(rpcRequestText(request)),
+      responseBody: answer.kind === 'json' ? storableBody(answer.body.toString('utf8')) : null,
       durationMs: now.getTime() - startedAt.getTime(),
       status: answer.status < 400 ? 'ok' : 'error',
       errorDetail: null,
@@ -224,6 +225,8 @@ function storable(text: string): string {
   return text.replaceAll('\u0000', '').toWellFormed()
 }
 
-function jsonOrNull(text: string): unknown {
-  return text.includes('\\u0000') ? { omitted: 'contains U+0000' } : JSON.parse(text)
+/** A body for the activity log, or a note in its place: what cannot be stored happened all the same. */
+function storableBody(text: string): unknown {
+  const value: unknown = JSON.parse(text)
+  return isStorableJson(value) ? value : { omitted: 'cannot be stored' }
 }
