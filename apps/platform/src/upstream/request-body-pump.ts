@@ -39,9 +39,9 @@ export class RequestBodyPump {
     this.#onBroken = events.onBroken
   }
 
-  /** Whether it is the runtime that everybody is waiting for. */
+  /** Whether it is the runtime that everybody is waiting for: a client that has sent all is not. */
   get isBlockedByRuntime(): boolean {
-    return this.#isBlocked
+    return this.#isBlocked || this.#incoming.complete
   }
 
   start(): void {
