@@ -11,7 +11,7 @@ import { recordSecret } from '../support/secret-ledger.ts'
 let platform: PlatformProcess
 
 beforeAll(async () => {
-  platform = await startPlatform({ env: { ATRIUM_HEADERS_TIMEOUT_MS: '1000' } })
+  platform = await startPlatform({ env: { ATRIUM_HEADERS_TIMEOUT_MS: '3000' } })
 })
 afterAll(async () => {
   await platform.stop()

@@ -184,11 +184,11 @@ describe('a download', () => {
         outgoing.writeHead(200, { 'content-length': 12 })
         for (let index = 0; index < 12; index += 1) {
           outgoing.write('.')
-          await delay(50)
+          await delay(150)
         }
         outgoing.end()
       },
-      { idleTimeoutMs: 250, headersTimeoutMs: 250, connectTimeoutMs: 250 },
+      { idleTimeoutMs: 1_500, headersTimeoutMs: 1_500, connectTimeoutMs: 1_500 },
     )
     const answer = await send(hop.url)
     expect([answer.body.length, answer.isComplete]).toEqual([12, true])
@@ -196,7 +196,7 @@ describe('a download', () => {
 })
 
 describe('an upload', () => {
-  const SHORT_IDLE = { idleTimeoutMs: 500 }
+  const SHORT_IDLE = { idleTimeoutMs: 1_500 }
 
   const body = randomBytes(20 * MIB)
 
@@ -311,7 +311,7 @@ describe('an upload', () => {
       await new Promise<void>((resolve, reject) => {
         sent.write(body.subarray(0, 1000), (error) => (error ? reject(error) : resolve()))
       })
-      await delay(100)
+      await delay(150)
     }
     sent.end()
     const [received] = await response
@@ -344,15 +344,15 @@ describe('an upload', () => {
         await delay(200)
         outgoing.end('ok')
       },
-      { headersTimeoutMs: 400, idleTimeoutMs: 400, connectTimeoutMs: 100 },
+      { headersTimeoutMs: 1_500, idleTimeoutMs: 1_500, connectTimeoutMs: 1_500 },
     )
     const sent = begin(hop.url, { method: 'POST' })
     const status = new Promise<number>((resolve) => {
       sent.once('response', (response) => resolve(response.statusCode ?? 0))
     })
-    for (let index = 0; index < 10; index += 1) {
+    for (let index = 0; index < 12; index += 1) {
       sent.write('.')
-      await delay(60)
+      await delay(150)
     }
     sent.end()
     expect(await status).toBe(200)
