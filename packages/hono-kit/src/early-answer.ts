@@ -1,20 +1,46 @@
 /** @module Lets an answer arrive that is given before the request body was read. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MiddlewareHandler } from 'hono'
 import type { BaseEnv } from './request-context.ts'
+
+/** How long a client may go on sending a body that has been answered already. */
+const LINGER_MS = 30_000
+/** And how long it may be silent meanwhile. */
+const SILENCE_MS = 5_000
 
 /**
  * Node destroys the socket of a `Connection: close` exchange as soon as the answer is written. When
  * the client is still sending, the kernel answers its unread bytes with a reset, and that can
  * overtake the answer: the client sees a broken connection in place of a 401 or 413 (RFC 9112 s9.6).
- * Kept alive instead, the rest is read and dropped, by node-server for at most half a second and
- * 64 MiB; then the connection ends.
+ * Kept alive instead, the rest is read and dropped for a bounded time; then the connection ends.
  */
 export function earlyAnswer(): MiddlewareHandler<BaseEnv> {
   return async function earlyAnswerMiddleware(c, next) {
     await next()
     const { incoming, outgoing } = c.env
-    if (!incoming.complete && 'shouldKeepAlive' in outgoing && !outgoing.headersSent) {
-      outgoing.shouldKeepAlive = true
-    }
+    if (incoming.complete || !('shouldKeepAlive' in outgoing) || !('complete' in incoming)) return
+    if (!outgoing.headersSent) outgoing.shouldKeepAlive = true
+    dropRest(incoming, outgoing)
   }
+}
+
+/** From the end of the answer on; a body that is read by then was wanted after all. */
+function dropRest(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const drop = (): void => {
+    if (incoming.complete || incoming.destroyed) return
+    const cut = (): void => incoming.socket.destroySoon()
+    const linger = setTimeout(cut, LINGER_MS)
+    const silence = setTimeout(cut, SILENCE_MS)
+    // Whoever read the body has stopped: it would only pause it again, or keep what comes.
+    incoming.removeAllListeners('data').on('data', () => silence.refresh())
+    for (const event of ['end', 'close']) {
+      incoming.once(event, () => {
+        clearTimeout(linger)
+        clearTimeout(silence)
+      })
+    }
+    incoming.resume()
+  }
+  if (outgoing.writableFinished) drop()
+  else outgoing.once('finish', drop)
 }

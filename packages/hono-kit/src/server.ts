@@ -25,6 +25,8 @@ export async function listen<E extends BaseEnv>(
   const server = createAdaptorServer({
     fetch: app.fetch,
     overrideGlobalObjects: false,
+    // It would cut a client half a second after an early answer (see earlyAnswer).
+    autoCleanupIncoming: false,
     serverOptions: {
       // Covers the whole body by default (300 s): a slow but moving upload would be cut.
       requestTimeout: 0,

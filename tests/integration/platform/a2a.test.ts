@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import {
@@ -7,6 +8,7 @@ import {
   type PlatformHarness,
   startPlatformHarness,
 } from '../../support/platform-harness.ts'
+import { begin, readAnswer } from '../../support/raw-client.ts'
 import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
 
 let platform: PlatformHarness
@@ -110,6 +112,25 @@ describe('POST /workspaces/:id/a2a', () => {
     const answer = await send(request({ padding: 'x'.repeat(1024 * 1024) }))
     expect(answer.status).toBe(413)
     expect(await answer.json()).toMatchObject({ error: { data: { code: 'payload_too_large' } } })
+  })
+
+  it('says so to a client that looks up only when it has sent everything', async () => {
+    const sent = begin(new URL(`/workspaces/${workspace.id}/a2a`, platform.url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${workspace.authToken}` },
+    })
+    const response = once(sent, 'response')
+    const piece = Buffer.alloc(1024 * 1024)
+    for (let index = 0; index < 24; index += 1) {
+      // Rejects when the connection is cut under the client.
+      await new Promise<void>((resolve, reject) => {
+        sent.write(piece, (error) => (error ? reject(error) : resolve()))
+      })
+      await delay(50)
+    }
+    sent.end()
+    const answer = await readAnswer((await response)[0])
+    expect(answer.status).toBe(413)
   })
 
   it('streams events as they come, byte for byte', async () => {

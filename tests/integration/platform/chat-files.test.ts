@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import {
@@ -6,6 +8,7 @@ import {
   type PlatformHarness,
   startPlatformHarness,
 } from '../../support/platform-harness.ts'
+import { begin, errorCode, readAnswer } from '../../support/raw-client.ts'
 import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
 
 let platform: PlatformHarness
@@ -315,6 +318,26 @@ describe('POST /workspaces/:id/chat/uploads', () => {
       code: 'declared_length_exceeds_total',
     })
     expect(box.requests).toHaveLength(0)
+  })
+
+  it('is heard by a client that takes its time and looks up only when it has sent everything', async () => {
+    const limit = 52_428_800
+    const sent = begin(new URL(`/workspaces/${workspace.id}/chat/uploads`, platform.url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-length': String(limit + 1) },
+    })
+    const response = once(sent, 'response')
+    const piece = Buffer.alloc(limit / 20)
+    for (let index = 0; index < 20; index += 1) {
+      // Rejects when the connection is cut under the client.
+      await new Promise<void>((resolve, reject) => {
+        sent.write(piece, (error) => (error ? reject(error) : resolve()))
+      })
+      await delay(100)
+    }
+    sent.end('x')
+    const answer = await readAnswer((await response)[0])
+    expect([answer.status, errorCode(answer)]).toEqual([413, 'declared_length_exceeds_total'])
   })
 
   it('cuts a chunked body at the limit and tells the client why', async () => {
