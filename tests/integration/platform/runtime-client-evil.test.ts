@@ -21,7 +21,11 @@ async function start(
   timeoutMs = deadlineMsFor(behaviour),
 ): Promise<void> {
   evil = await EvilWorkspace.start(behaviour)
-  hop = await startByteHop(evil.url, { headersTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs })
+  hop = await startByteHop(evil.url, {
+    connectTimeoutMs: 10_000,
+    headersTimeoutMs: timeoutMs,
+    idleTimeoutMs: timeoutMs,
+  })
 }
 
 afterEach(async () => {
@@ -157,13 +161,30 @@ describe('a workspace that plays drops-kept-connections', () => {
     expect(evil.connectionsMade).toBe(2)
   })
 
-  it('never gets an upload on a kept connection', async () => {
+  it('never gets an upload on a kept connection, its own or that of a download', async () => {
     await start('drops-kept-connections')
     await send(new URL('/1', hop.url))
-    const answer = await send(new URL('/2', hop.url), { method: 'POST', body: Buffer.from('x') })
-    expect([answer.status, answer.body.toString()]).toEqual([200, 'ok'])
-    expect(evil.targets).toEqual(['/1', '/2'])
-    expect(evil.connectionsMade).toBe(2)
+    for (const target of ['/2', '/3']) {
+      const answer = await send(new URL(target, hop.url), {
+        method: 'POST',
+        body: Buffer.from('x'),
+      })
+      expect([answer.status, answer.body.toString()]).toEqual([200, 'ok'])
+    }
+    expect(evil.targets).toEqual(['/1', '/2', '/3'])
+    expect(evil.connectionsMade).toBe(3)
+  })
+
+  it('gets no upload that has waited for a place on a connection that became free', async () => {
+    await start('drops-kept-connections')
+    const targets = Array.from({ length: 300 }, (_, index) => `/${index}`)
+    const answers = await Promise.all(
+      targets.map((target) =>
+        send(new URL(target, hop.url), { method: 'POST', body: Buffer.from('x') }),
+      ),
+    )
+    expect(answers.filter((answer) => answer.status !== 200)).toEqual([])
+    expect(evil.connectionsMade).toBe(targets.length)
   })
 })
 

@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import type { Socket } from 'node:net'
 import type { RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { assertLiteralAllowed, type CheckAddress } from './address-guard.ts'
 import { OnreadAgent } from './onread-agent.ts'
@@ -54,9 +55,9 @@ const IDLE_SOCKET_TIMEOUT_MS = 4_000
 
 export class RuntimeClient {
   readonly #options: RuntimeClientOptions
-  readonly #pooled = createAgents(MAX_IDLE_SOCKETS_PER_ORIGIN)
+  readonly #pooled = createAgents()
   /** Never keeps a connection: an upload cannot be repeated when a kept one turns out to be dead. */
-  readonly #fresh = createAgents(0)
+  readonly #fresh = withoutReuse(createAgents())
 
   constructor(options: RuntimeClientOptions) {
     this.#options = options
@@ -98,12 +99,22 @@ export class RuntimeClient {
   }
 }
 
-function createAgents(maxFreeSockets: number): RuntimeAgents {
+function createAgents(): RuntimeAgents {
   const options = {
     keepAlive: true,
     maxSockets: MAX_SOCKETS_PER_ORIGIN,
-    maxFreeSockets,
+    maxFreeSockets: MAX_IDLE_SOCKETS_PER_ORIGIN,
     timeout: IDLE_SOCKET_TIMEOUT_MS,
   }
   return { http: new OnreadAgent(options), https: new HttpsAgent(options) }
+}
+
+/** Ends each connection before the agent could keep it, or give it to a request that waits. */
+function withoutReuse(agents: RuntimeAgents): RuntimeAgents {
+  // Not by `maxFreeSockets: 0`, which Node takes for its default of 256. Not by `keepAlive: false`:
+  // a server closes such a connection under a client that is still sending (see earlyAnswer).
+  for (const agent of [agents.http, agents.https]) {
+    agent.prependListener('free', (socket: Socket) => socket.destroy())
+  }
+  return agents
 }
