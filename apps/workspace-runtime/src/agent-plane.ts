@@ -72,6 +72,7 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
     executor,
   )
   const endpoint = new A2aEndpoint({
+    log,
     host,
     clock,
     ids,

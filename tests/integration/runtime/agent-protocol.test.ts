@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -227,6 +228,48 @@ describe('POST /', () => {
     },
   )
 
+  it('tells nobody what went wrong inside the SDK', async () => {
+    const { error } = await runtime.call('tasks/pushNotificationConfig/set', {})
+    expect(error).toMatchObject({
+      code: -32603,
+      message: 'internal error',
+      data: { code: 'internal', hop: 'workspace', request_id: expect.any(String) },
+    })
+    expect(readFileSync(runtime.logFile, 'utf8')).toContain('a2a.sdk_failed')
+  })
+
+  it('answers anything in the place of anything without a slip', async () => {
+    const calls: [string, unknown][] = [
+      ['message/send', { ...userMessage('x'), configuration: { blocking: true }, metadata: {} }],
+      ['message/stream', userMessage('x', [{ uri: '/workspace/a', name: 'a', mimeType: 'b' }])],
+      [
+        'message/send',
+        userMessage('', [{ bytes: 'YQ==' }], { taskId: 't', referenceTaskIds: ['t'] }),
+      ],
+      [
+        'SendMessage',
+        {
+          message: { messageId: 'm', role: 'ROLE_USER', contextId: 'c', parts: [{ text: 'x' }] },
+          configuration: { returnImmediately: true, taskPushNotificationConfig: { url: 'x' } },
+        },
+      ],
+      ['tasks/get', { id: 'x', historyLength: 1 }],
+      ['tasks/resubscribe', { id: 'x' }],
+      ['CancelTask', { id: 'x', metadata: {} }],
+      ['ListTasks', { status: 'TASK_STATE_WORKING', pageSize: 5, includeArtifacts: true }],
+    ]
+    for (const [method, params] of calls) {
+      for (const hostile of mutations(params)) {
+        const response = await runtime.post(envelope(method, hostile))
+        const text = await response.text()
+        expect(
+          [response.status, text.includes('-32603'), text.includes('internal error')],
+          text,
+        ).toEqual([200, false, false])
+      }
+    }
+  })
+
   it('refuses to resume an unknown task, to 0.3 clients in a stream', async () => {
     const old = runtime.stream('tasks/resubscribe', { id: 'nobody' })
     expect((await old.next()).value).toMatchObject({ id: 's-1', error: { code: -32001 } })
@@ -244,6 +287,13 @@ describe('POST /', () => {
     ])
     const chunked = await sendChunked(runtime, long)
     expect(chunked).toMatch(/^HTTP\/1\.1 413 /)
+  })
+
+  it('takes a long file that is within the limit', async () => {
+    const bytes = Buffer.alloc(11 * 1024 * 1024, 7).toString('base64')
+    const { result } = await runtime.call('message/send', userMessage('', [{ bytes, name: 'a' }]))
+    // The echo agent has it, and has no uri to give it back by.
+    expect(JSON.stringify(result?.['status'])).toContain('upload it and refer to it by its uri')
   })
 
   it('takes a long message that is within the limit', async () => {
@@ -316,6 +366,23 @@ describe('an agent that cannot work', () => {
     }
   })
 })
+
+/** The value with something else in the place of each of its members, one at a time, or without it. */
+function* mutations(value: unknown): Generator<unknown> {
+  yield* [null, 5, 'x', [5], {}]
+  if (typeof value !== 'object' || value === null) return
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      for (const other of mutations(item)) yield value.with(index, other)
+    }
+    return
+  }
+  for (const [name, item] of Object.entries(value)) {
+    const rest = Object.fromEntries(Object.entries(value).filter(([key]) => key !== name))
+    yield rest
+    for (const other of mutations(item)) yield { ...rest, [name]: other }
+  }
+}
 
 /** Chunked, so that nothing says beforehand how long it is; resolves with the head of the answer. */
 function sendChunked(runtime: AgentRuntime, body: string): Promise<string> {

@@ -9,10 +9,12 @@ import { parseRpcRequest, type RpcRequest, rpcError } from '@atrium/a2a-schema/j
 import { type MethodTraits, methodTraits } from '@atrium/a2a-schema/method'
 import { normaliseRequest } from '@atrium/a2a-schema/normalise'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { Logger } from 'pino'
 import { type A2aAnswer, jsonAnswer } from './a2a-answer.ts'
 import {
   CONTENT_TYPE_NOT_SUPPORTED,
   failureError,
+  INTERNAL_ERROR,
   invalidParams,
   METHOD_NOT_FOUND,
   protocolError,
@@ -21,7 +23,7 @@ import {
 } from './a2a-errors.ts'
 import type { AgentHost } from './agent-host.ts'
 import { openStream } from './envelope-stream.ts'
-import { findMessageFault } from './message-rules.ts'
+import { findMessageFault, findTaskFault } from './message-rules.ts'
 import { type Envelope, envelopeForSdk, withId } from './sdk-envelope.ts'
 import { STREAMING_STATE_KEY } from './turn-executor.ts'
 
@@ -36,6 +38,7 @@ export type A2aRequest = {
 }
 
 export type A2aEndpointDeps = {
+  readonly log: Logger
   readonly host: AgentHost
   readonly clock: Clock
   readonly ids: Ids
@@ -75,8 +78,11 @@ export class A2aEndpoint {
       await this.#whenStarted()
       const unavailable = this.#unavailable(facts, input.requestId)
       if (unavailable !== undefined) return jsonAnswer(unavailable)
+    } else {
+      const fault = findTaskFault(normalised.request.params)
+      if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
     }
-    return this.#dispatch(normalised.request, traits)
+    return this.#dispatch(normalised.request, traits, input.requestId)
   }
 
   /** The server is up before the agent is: the first message need not fail because of that. */
@@ -109,24 +115,38 @@ export class A2aEndpoint {
     }
   }
 
-  async #dispatch(request: RpcRequest, traits: MethodTraits): Promise<A2aAnswer> {
+  async #dispatch(
+    request: RpcRequest,
+    traits: MethodTraits,
+    requestId: string,
+  ): Promise<A2aAnswer> {
     const context = new ServerCallContext({
       requestedVersion: traits.dialect === '1.0' ? '1.0' : '0.3',
       state: new Map([[STREAMING_STATE_KEY, traits.isStreaming]]),
     })
     const handler = traits.dialect === '1.0' ? this.#current : this.#legacy
+    const render = (outcome: Envelope): string =>
+      this.#render(outcome, { id: request.id, dialect: traits.dialect }, requestId)
     const outcome = await handler.handle(envelopeForSdk(request, traits), context)
-    if (!isStream(outcome)) return jsonAnswer(withId(request.id, outcome))
+    if (!isStream(outcome)) return jsonAnswer(render(outcome))
     const mapError =
       traits.dialect === '1.0'
         ? JsonRpcTransportHandler.mapToJSONRPCError
         : LegacyJsonRpcTransportHandler.mapToLegacyJSONRPCError
     return openStream(outcome, {
-      id: request.id,
-      mapError,
+      render,
+      renderError: (error) => render({ error: mapError(error) }),
       // Clients of 0.3 expect this one to be a stream even when it fails (contract/a2a 2.7).
       alwaysStreams: request.method === 'tasks/resubscribe',
     })
+  }
+
+  /** The SDK tells the text of any exception; a slip of its own, or of ours, is for the log (H18). */
+  #render(outcome: Envelope, facts: RequestFacts, requestId: string): string {
+    const { error } = outcome
+    if (!isInternalError(error)) return withId(facts.id, outcome)
+    this.#deps.log.error({ request_id: requestId, reason: error.message }, 'a2a.sdk_failed')
+    return failureError(facts, { code: 'internal', requestId })
   }
 }
 
@@ -171,6 +191,16 @@ function majorMinor(header: string | undefined): string {
 
 function isFault(data: unknown): data is { readonly field: string; readonly detail: string } {
   return typeof data === 'object' && data !== null && 'field' in data && 'detail' in data
+}
+
+function isInternalError(error: unknown): error is { readonly message: unknown } {
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'message' in error &&
+    'code' in error &&
+    error.code === INTERNAL_ERROR
+  )
 }
 
 function isStream(outcome: object): outcome is AsyncGenerator<Envelope, void, undefined> {

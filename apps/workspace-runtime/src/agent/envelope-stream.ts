@@ -1,12 +1,11 @@
 /** @module The SDK's events as JSON-RPC texts, with errors where a client can still read them. */
-import { type RpcId, rpcError } from '@atrium/a2a-schema/json-rpc'
 import { type A2aAnswer, jsonAnswer } from './a2a-answer.ts'
-import { INTERNAL_ERROR } from './a2a-errors.ts'
-import { type Envelope, withId } from './sdk-envelope.ts'
+import type { Envelope } from './sdk-envelope.ts'
 
 export type StreamFacts = {
-  readonly id: RpcId
-  readonly mapError: (error: unknown) => { readonly code: number; readonly message: string }
+  readonly render: (event: Envelope) => string
+  /** What the events ended with, as an envelope. */
+  readonly renderError: (error: unknown) => string
   readonly alwaysStreams: boolean
 }
 
@@ -19,13 +18,11 @@ export async function openStream(
   try {
     first = await events.next()
   } catch (error) {
-    const refusal = withId(facts.id, { error: facts.mapError(error) })
+    const refusal = facts.renderError(error)
     return facts.alwaysStreams ? { kind: 'stream', envelopes: only(refusal) } : jsonAnswer(refusal)
   }
   if (first.done === true) {
-    return jsonAnswer(
-      rpcError({ id: facts.id, code: INTERNAL_ERROR, message: 'the agent said nothing' }),
-    )
+    return jsonAnswer(facts.renderError(new Error('the agent said nothing')))
   }
   return { kind: 'stream', envelopes: envelopesOf(first.value, events, facts) }
 }
@@ -39,11 +36,11 @@ async function* envelopesOf(
   rest: AsyncGenerator<Envelope, void, undefined>,
   facts: StreamFacts,
 ): AsyncGenerator<string, void, undefined> {
-  yield withId(facts.id, first)
+  yield facts.render(first)
   try {
-    for await (const event of rest) yield withId(facts.id, event)
+    for await (const event of rest) yield facts.render(event)
   } catch (error) {
     // The head is out: the error is the last event, and every client stops at it (contract/a2a 2.7).
-    yield withId(facts.id, { error: facts.mapError(error) })
+    yield facts.renderError(error)
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { findMessageFault } from './message-rules.ts'
+import { findMessageFault, findTaskFault } from './message-rules.ts'
 
 const legacy = (parts: unknown) => ({ message: { messageId: 'm', role: 'user', parts } })
 const modern = (parts: unknown) => ({ message: { messageId: 'm', role: 'ROLE_USER', parts } })
@@ -32,6 +32,64 @@ describe('findMessageFault', () => {
     expect(judge(modern(parts), '1.0')?.field).toBe('params.message.parts[1]')
   })
 
+  it.each(['YQ', 'YQ==', 'YWI=', 'YWI', 'YWJj', '-_-_', ''])('takes %j for base64', (raw) => {
+    expect(judge(modern([{ raw }]), '1.0')).toBeUndefined()
+    expect(judge(legacy([{ kind: 'file', file: { bytes: raw } }]), '0.3')).toBeUndefined()
+  })
+
+  it.each(['Y', 'YWJjZ', 'YQ=', 'YWI==', 'YWJj=', '=', 'Y Q=', 'YQ==YQ==', 'Y===', 'YQ==\n'])(
+    'does not take %j for base64',
+    (raw) => {
+      expect(judge(modern([{ raw }]), '1.0')?.detail).toBe('raw is not base64')
+    },
+  )
+
+  it('judges as many bytes as a body can hold', () => {
+    const raw = Buffer.alloc(12 * 1024 * 1024, 0x5a).toString('base64')
+    expect(judge(modern([{ raw }]), '1.0')).toBeUndefined()
+    expect(judge(modern([{ raw: `${raw.slice(0, -1)}!` }]), '1.0')?.detail).toBe(
+      'raw is not base64',
+    )
+  })
+
+  it.each([
+    ['message.taskId', { taskId: 5 }],
+    ['message.contextId', { contextId: {} }],
+    ['message.referenceTaskIds', { referenceTaskIds: 4 }],
+    ['message.extensions', { extensions: ['x', 1] }],
+    ['message.metadata', { metadata: 'x' }],
+  ])('finds %s of another type than the SDK takes it for', (field, members) => {
+    for (const dialect of ['0.3', '1.0'] as const) {
+      const { message } =
+        dialect === '0.3' ? legacy([{ kind: 'text', text: '' }]) : modern([{ text: '' }])
+      const judged = judge({ message: { ...message, ...members } }, dialect)
+      expect(judged?.field).toBe(`params.${field}`)
+    }
+  })
+
+  it.each([
+    ['configuration', { configuration: 5 }],
+    ['metadata', { metadata: [] }],
+    ['configuration.blocking', { configuration: { blocking: 'yes' } }],
+    ['configuration.returnImmediately', { configuration: { returnImmediately: 1 } }],
+    ['configuration.acceptedOutputModes', { configuration: { acceptedOutputModes: 'text' } }],
+  ])('finds %s of another type than the SDK takes it for', (field, members) => {
+    const params = { ...legacy([{ kind: 'text', text: '' }]), ...members }
+    expect(judge(params, '0.3')?.field).toBe(`params.${field}`)
+  })
+
+  it.each([{ name: 5 }, { mimeType: {} }])('finds a file of 0.3 described by %j', (members) => {
+    const file = { uri: 'workspace:/workspace/a', ...members }
+    expect(judge(legacy([{ kind: 'file', file }]), '0.3')?.field).toBe('params.message.parts[0]')
+  })
+
+  it('takes null for absent', () => {
+    const { message } = legacy([{ kind: 'text', text: '' }])
+    const nothing = { taskId: null, contextId: null, metadata: null, extensions: null }
+    const params = { message: { ...message, ...nothing }, configuration: null, metadata: null }
+    expect(judge(params, '0.3')).toBeUndefined()
+  })
+
   it('judges anything that is JSON without throwing', () => {
     fc.assert(
       fc.property(
@@ -44,5 +102,16 @@ describe('findMessageFault', () => {
         },
       ),
     )
+  })
+})
+
+describe('findTaskFault', () => {
+  it.each([[undefined], [null], [[]], [{}], [{ id: 't' }], [{ id: null }]])(
+    'leaves %j to the SDK',
+    (params) => expect(findTaskFault(params)).toBeUndefined(),
+  )
+
+  it.each([5, {}, [], true])('finds an id that is %j', (id) => {
+    expect(findTaskFault({ id })).toEqual({ field: 'params.id', detail: 'must be a text' })
   })
 })
