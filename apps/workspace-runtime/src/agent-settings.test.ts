@@ -50,6 +50,10 @@ a2a: { port: 9000, streaming: false, push_notifications: true }`)
     expect(settingsOf('runtime_config: { timeout: 0 }').timeoutMs).toBeUndefined()
   })
 
+  it('takes a timeout beyond what a timer can wait for the longest that one can', () => {
+    expect(settingsOf('runtime_config: { timeout: 31536000 }').timeoutMs).toBe(2_147_483_647)
+  })
+
   it.each(['- a list', 'runtime_config: { args: text }', 'a: ['])(
     'refuses %j with a reason',
     (yaml) => {

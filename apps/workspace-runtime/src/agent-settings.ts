@@ -2,6 +2,9 @@
 import { parse } from 'yaml'
 import { z } from 'zod'
 
+/** 24.8 days. A timer that is set for longer goes off at once (Node). */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 // Contract/runtime 6.2: the file is a person's; a number or a null where a text is expected is not
 // a reason to keep a workspace from starting.
 const text = (fallback: string) =>
@@ -82,12 +85,15 @@ export function parseAgentSettings(yaml: string): AgentSettingsResult {
       runtimeKind: data.runtime,
       command: run?.command ?? '',
       args: run?.args ?? [],
-      timeoutMs:
-        run === undefined || run === null || run.timeout === 0 ? undefined : run.timeout * 1000,
+      timeoutMs: timeoutMsOf(run?.timeout ?? 0),
       requiredEnv: run?.required_env ?? [],
       concurrency: run?.concurrency ?? 1,
       port: data.a2a?.port,
       isStreaming: data.a2a?.streaming ?? true,
     },
   }
+}
+
+function timeoutMsOf(seconds: number): number | undefined {
+  return seconds === 0 ? undefined : Math.min(seconds * 1000, MAX_TIMER_MS)
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   mkdirSync,
@@ -61,6 +62,14 @@ async function failureOf(text = 'x'): Promise<string> {
   expect(status.state).toBe('failed')
   return status.message.parts[0]?.text ?? ''
 }
+
+/** JavaScript that does `then` once the test has let it. */
+const whenReleased = (then: string) => `
+  const released = setInterval(() => {
+    if (!require('node:fs').existsSync(process.env.ATRIUM_WORKSPACE_DIR + '/released')) return
+    clearInterval(released); ${then}
+  }, 20)`
+const release = () => put('released', '')
 
 const stdinToStdout = 'process.stdin.pipe(process.stdout)'
 const stored = (uri: string) => join(runtime.folders.base, uri.replace('workspace:/', ''))
@@ -172,6 +181,34 @@ describe('a command as an agent', () => {
     }
   })
 
+  it('sends what can be sent beside a file whose name is not UTF-8', async () => {
+    await withScript(`
+      const fs = require('node:fs'), bytes = Buffer.from([0x6f, 0x64, 0x64, 0xff])
+      fs.writeFileSync(Buffer.concat([Buffer.from('output/'), bytes]), 'x')
+      fs.writeFileSync(bytes, 'x')
+      fs.writeFileSync('output/real.txt', 'x'); console.log('done')`)
+    const parts = await ask('go')
+    expect(parts[0]?.text).toBe('done\n[output/odd_ was not sent: cannot be opened (ENOENT)]')
+    expect(parts.slice(1).map(({ file }) => file?.name)).toEqual(['real.txt'])
+    expect(runtime.jobFolders()).toEqual([])
+  })
+
+  it('says which file could not be stored, and keeps the text', async () => {
+    await withScript(`require('node:fs').writeFileSync('output/a.txt', 'a'); console.log('done')`)
+    put('.molecule', 'in the way of the uploads')
+    const { result } = await runtime.call('message/send', userMessage('x'))
+    expect(result).toMatchObject({ kind: 'task', artifacts: [{ parts: [{ text: 'done' }] }] })
+    expect(JSON.stringify(result?.['status'])).toContain('Agent error: output/a.txt: ')
+  })
+
+  it('sends at most 64 files, and says that there were more', async () => {
+    await withScript(`
+      for (let i = 0; i < 66; i++) require('node:fs').writeFileSync('output/' + i, 'x')`)
+    const parts = await ask('go')
+    expect(parts[0]?.text).toContain('only 64 files can be sent')
+    expect(parts.filter(({ kind }) => kind === 'file')).toHaveLength(64)
+  })
+
   it('does not follow a link that was put in place of the output folder', async () => {
     await withScript(`
       const fs = require('node:fs')
@@ -217,12 +254,29 @@ describe('a command as an agent', () => {
     expect(runtime.jobFolders()).toEqual([])
   })
 
+  it('starts also when something is left that cannot be removed', async () => {
+    // Deeper than a path can be long.
+    await withScript(`
+      for (let i = 0; i < 20; i++) {
+        require('node:fs').mkdirSync('d'.repeat(250)); process.chdir('d'.repeat(250))
+      }
+      console.log('ok')`)
+    expect(await ask('go')).toMatchObject([{ text: 'ok' }])
+    expect(runtime.jobFolders()).toHaveLength(1)
+    await runtime.plane.host.start()
+    expect(runtime.plane.host.state.kind).toBe('ready')
+    execFileSync('rm', ['-rf', runtime.folders.workspace])
+  })
+
   it('does not put jobs where a link leads', async () => {
     await withScript(stdinToStdout)
     symlinkSync(runtime.folders.home, join(runtime.folders.workspace, '.atrium.new'))
     const jobs = join(runtime.folders.workspace, '.atrium')
     renameSync(jobs, `${jobs}.old`)
     renameSync(`${jobs}.new`, jobs)
+    // Nor does a link that a command has put there keep the agent from starting again.
+    await runtime.plane.host.start()
+    expect(runtime.plane.host.state.kind).toBe('ready')
     expect(await failureOf()).toBe('Agent error: internal error')
     expect(readdirSync(runtime.folders.home)).toEqual([])
   })
@@ -331,6 +385,21 @@ describe('a command that fails', () => {
     expect(runtime.jobFolders()).toEqual([])
   })
 
+  it('is named when what it is given is too long for any program', async () => {
+    await withScript('')
+    const { message } = userMessage('x', [], { messageId: 'm'.repeat(200_000) })
+    const { result } = await runtime.call('message/send', { message })
+    expect(JSON.stringify(result?.['status'])).toContain('could not be started (E2BIG)')
+    expect(runtime.jobFolders()).toEqual([])
+  })
+
+  it('is named when an argument cannot be one', async () => {
+    await withScript('', { args: ['a\0b'] })
+    expect(await failureOf()).toBe(
+      'Agent error: the command could not be started (ERR_INVALID_ARG_VALUE)',
+    )
+  })
+
   it('is named when it may not be executed', async () => {
     await withScript('', { command: '{workspace}/tool' })
     writeFileSync(join(runtime.folders.workspace, 'tool'), '#!/bin/sh\necho hi\n')
@@ -344,6 +413,12 @@ describe('a command that fails', () => {
       { timeout: 0.3 },
     )
     expect(await failureOf()).toBe('Agent error: the command was ended after 0.3 s')
+    expect(jobProcesses()).toEqual([])
+  })
+
+  it('is ended in the middle of an output that never ends', async () => {
+    await withScript('', { command: 'yes', args: [], timeout: 0.5 })
+    expect(await failureOf()).toBe('Agent error: the command was ended after 0.5 s')
     expect(jobProcesses()).toEqual([])
   })
 
@@ -383,7 +458,7 @@ describe('a task of a command', () => {
   it('shows output while it runs, and the files at the end', async () => {
     await withScript(`
       console.log('one')
-      setTimeout(() => { console.log('two'); require('node:fs').writeFileSync('output/f.txt', 'f') }, 400)`)
+      ${whenReleased(`console.log('two'); require('node:fs').writeFileSync('output/f.txt', 'f')`)}`)
     const texts: string[] = []
     let fileName: string | undefined
     for await (const { result } of runtime.stream('message/stream', userMessage('x'))) {
@@ -392,6 +467,7 @@ describe('a task of a command', () => {
         if (part.kind === 'text') texts.push(part.text ?? '')
         else fileName = part.file?.name
       }
+      if (texts.length > 0) release()
     }
     expect(texts.length).toBeGreaterThan(1)
     expect([texts.join(''), fileName]).toEqual(['one\ntwo', 'f.txt'])
@@ -413,10 +489,11 @@ describe('a task of a command', () => {
   })
 
   it('goes on when its client goes away, and can be asked for afterwards', async () => {
-    await withScript(`console.log('one'); setTimeout(() => console.log('two'), 500)`)
+    await withScript(`console.log('one'); ${whenReleased(`console.log('two')`)}`)
     const { taskId, events } = await startTask()
     await events.return(undefined)
     expect(await stateOf(taskId)).toBe('working')
+    release()
     await eventually(async () => (await stateOf(taskId)) === 'completed')
     const { result } = await runtime.call('tasks/get', { id: taskId })
     const { artifacts } = result as { artifacts: { parts: { text: string }[] }[] }
@@ -424,7 +501,7 @@ describe('a task of a command', () => {
   })
 
   it('can be followed again by who lost the stream', async () => {
-    await withScript(`console.log('one'); setTimeout(() => console.log('two'), 700)`)
+    await withScript(`console.log('one'); ${whenReleased(`console.log('two')`)}`)
     const { taskId, events } = await startTask()
     await events.return(undefined)
     const kinds: string[] = []
@@ -436,6 +513,7 @@ describe('a task of a command', () => {
         artifacts?: { parts: Parts }[]
       }
       kinds.push(event.kind)
+      release()
       const parts = event.artifact?.parts ?? event.artifacts?.[0]?.parts ?? []
       text += parts.map((part) => part.text).join('')
     }
@@ -444,7 +522,7 @@ describe('a task of a command', () => {
 
   it('waits for its turn, in order, and can be canceled while it waits', async () => {
     await withScript(`
-      process.stdin.on('data', (text) => setTimeout(() => console.log(String(text)), 300))`)
+      process.stdin.on('data', (text) => { ${whenReleased('console.log(String(text))')} })`)
     const order: string[] = []
     const finish = async (text: string) => {
       await ask(text)
@@ -462,14 +540,16 @@ describe('a task of a command', () => {
     expect(await stateOf(String(id))).toBe('submitted')
     const { result } = await runtime.call('tasks/cancel', { id })
     expect(result).toMatchObject({ status: { state: 'canceled' } })
+    release()
     await Promise.all([first, second])
     expect(order).toEqual(['first', 'second'])
   })
 
   it('runs beside others when that is configured', async () => {
-    await withScript(`setTimeout(() => console.log('ok'), 500)`, { concurrency: 2 })
+    await withScript(whenReleased(`console.log('ok')`), { concurrency: 2 })
     const both = [ask('a'), ask('b')]
     await eventually(() => runtime.jobFolders().length === 2)
+    release()
     await Promise.all(both)
   })
 

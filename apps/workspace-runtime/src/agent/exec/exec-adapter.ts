@@ -1,4 +1,5 @@
 /** @module Any command-line program as an agent (docs/guides/exec-adapter.md). */
+import { ERROR_TABLE, findAppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { safeFileName } from '@atrium/path-safety/file-name'
 import type { StoredFile } from '@atrium/runtime-contract/file-transfer'
@@ -52,7 +53,7 @@ export class ExecAdapter implements AgentAdapter {
   }
 
   async start(): Promise<void> {
-    const { settings, ownEnvironment, directories } = this.#deps
+    const { log, settings, ownEnvironment, directories } = this.#deps
     if (settings.command === '') {
       throw new AgentNotConfigured(
         'config.yaml: runtime_config.command is empty, and runtime is not echo',
@@ -62,7 +63,9 @@ export class ExecAdapter implements AgentAdapter {
     if (missing.length > 0) {
       throw new AgentNotConfigured(`missing environment: ${missing.join(', ')}`)
     }
-    await JobFolder.sweep(directories.workspace)
+    // A command can leave what nobody can remove, and must not end its own agent by that (H20).
+    const onLeft = (error: unknown): void => log.warn({ err: error }, 'exec.job_folder_left')
+    await JobFolder.sweep(directories.workspace, onLeft).catch(onLeft)
   }
 
   async execute(turn: Turn, reply: ReplySink, signal: AbortSignal): Promise<void> {
@@ -144,8 +147,17 @@ export class ExecAdapter implements AgentAdapter {
         job.reply.text(`\n[output/${name} was not sent: ${output.problem}]`)
         continue
       }
-      const source = { fd: output.fd, name, mimeType: mediaTypeFor(name) }
-      job.reply.file(await this.#deps.publish(source, signal))
+      job.reply.file(await this.#publish(output.fd, name, signal))
+    }
+  }
+
+  async #publish(fd: number, name: string, signal: AbortSignal): Promise<StoredFile> {
+    try {
+      return await this.#deps.publish({ fd, name, mimeType: mediaTypeFor(name) }, signal)
+    } catch (cause) {
+      const known = findAppError(cause)
+      if (known === undefined) throw cause
+      throw new AgentFailure(`output/${name}: ${ERROR_TABLE[known.code].text}`, { cause })
     }
   }
 }

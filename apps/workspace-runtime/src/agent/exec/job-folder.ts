@@ -52,12 +52,15 @@ export class JobFolder {
     }
   }
 
-  /** Removes what jobs of an earlier, crashed run left behind. */
-  static async sweep(workspaceDirectory: string): Promise<void> {
+  /**
+   * Removes what jobs of an earlier, crashed run left behind; what cannot be removed is told to
+   * `onLeft` and stays. Throws the system's error when the folder of the jobs cannot be opened.
+   */
+  static async sweep(workspaceDirectory: string, onLeft: (error: unknown) => void): Promise<void> {
     const jobs = await openJobs(workspaceDirectory)
     try {
       for (const id of await readdir(procPath(jobs))) {
-        await rm(procPath(jobs, id), { recursive: true, force: true })
+        await rm(procPath(jobs, id), { recursive: true, force: true }).catch(onLeft)
       }
     } finally {
       closeSync(jobs)
@@ -90,7 +93,14 @@ export class JobFolder {
     if (output === undefined) return
     try {
       const names = (await readdir(procPath(output))).sort()
-      for (const name of names.slice(0, MAX_OUTPUTS)) yield* openOutputFile(output, name)
+      for (const name of names.slice(0, MAX_OUTPUTS)) {
+        const file = await openOutputFile(output, name)
+        try {
+          yield file
+        } finally {
+          if ('fd' in file) closeSync(file.fd)
+        }
+      }
       if (names.length > MAX_OUTPUTS) {
         yield { name: '…', problem: `only ${MAX_OUTPUTS} files can be sent` }
       }
@@ -151,25 +161,23 @@ async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-async function* openOutputFile(
-  directory: number,
-  name: string,
-): AsyncGenerator<Output, void, undefined> {
+/** One that cannot be opened is no reason to lose the others, and the text with them. */
+async function openOutputFile(directory: number, name: string): Promise<Output> {
   let named: number | undefined
-  let fd: number | undefined
   try {
     named = await openAt(directory, name, O_PATH)
     const stat = statOf(named)
     // A second name may be somebody else's file: the credentials lie on the same file system.
-    if (!stat.isFile() || stat.nlink > 1n) {
-      yield { name, problem: 'not a regular file' }
-      return
-    }
-    fd = await reopen(named, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
-    yield { name, fd }
+    if (!stat.isFile() || stat.nlink > 1n) return { name, problem: 'not a regular file' }
+    const fd = await reopen(named, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    return { name, fd }
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === '') throw error
+    // A name that is not UTF-8 leads nowhere as well: it cannot be said in a path.
+    return { name, problem: `cannot be opened (${code})` }
   } finally {
     if (named !== undefined) closeSync(named)
-    if (fd !== undefined) closeSync(fd)
   }
 }
 

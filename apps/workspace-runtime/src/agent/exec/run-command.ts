@@ -46,13 +46,7 @@ export class CommandRunner {
    */
   async run(input: CommandInput, signal: AbortSignal): Promise<CommandEnd> {
     signal.throwIfAborted()
-    const child: Child = spawn(input.command, [...input.args], {
-      cwd: input.cwd,
-      env: { ...input.env },
-      // A session of its own: the group can be ended as a whole, and has no terminal.
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
+    const child = spawnCommand(input)
     const groupId = await started(child)
     this.#groups.add(groupId)
     try {
@@ -118,13 +112,32 @@ export class CommandRunner {
   }
 }
 
+function spawnCommand({ command, args, cwd, env }: CommandInput): Child {
+  try {
+    return spawn(command, [...args], {
+      cwd,
+      env: { ...env },
+      // A session of its own: the group can be ended as a whole, and has no terminal.
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+  } catch (cause) {
+    // What the kernel refuses for its size (E2BIG), or Node for a NUL in it, is thrown at once.
+    throw notStarted(cause)
+  }
+}
+
 async function started(child: Child): Promise<number> {
   try {
     await once(child, 'spawn')
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
-    throw new AgentFailure(`the command could not be started (${code})`, { cause })
+    throw notStarted(cause)
   }
   if (child.pid === undefined) throw new AgentFailure('the command could not be started')
   return child.pid
+}
+
+function notStarted(cause: unknown): AgentFailure {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
+  return new AgentFailure(`the command could not be started (${code})`, { cause })
 }
