@@ -21,7 +21,7 @@ import type { AgentSettings } from './agent-settings.ts'
 import type { Config } from './config.ts'
 
 const MAX_WAITING_TURNS = 100
-const TASK_LIMITS = { maxTasks: 1_000, maxCharacters: 64 * 1024 * 1024 } as const
+const TASK_LIMITS = { maxTasks: 1_000, maxBytes: 64 * 1024 * 1024 } as const
 
 export type AgentPlaneInput = {
   readonly settings: AgentSettings

@@ -1,6 +1,7 @@
 import { type Task, TaskState } from '@a2a-js/sdk'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { describe, expect, it } from 'vitest'
-import { textPart } from './a2a-objects.ts'
+import { agentMessage, textPart } from './a2a-objects.ts'
 import { RecentTaskStore } from './recent-task-store.ts'
 
 function task(id: string, state: TaskState, text = ''): Task {
@@ -26,14 +27,14 @@ const WORKING = TaskState.TASK_STATE_WORKING
 
 describe('RecentTaskStore', () => {
   it('forgets the oldest finished task when there are too many', async () => {
-    const store = new RecentTaskStore({ maxTasks: 2, maxCharacters: 1_000 })
+    const store = new RecentTaskStore({ maxTasks: 2, maxBytes: 100_000 })
     for (const id of ['a', 'b', 'c']) await store.save(task(id, DONE))
     expect(await store.load('a')).toBeUndefined()
     expect((await store.load('c'))?.id).toBe('c')
   })
 
   it('never forgets one that is not finished', async () => {
-    const store = new RecentTaskStore({ maxTasks: 1, maxCharacters: 1_000 })
+    const store = new RecentTaskStore({ maxTasks: 1, maxBytes: 100_000 })
     await store.save(task('a', WORKING))
     for (const id of ['b', 'c']) await store.save(task(id, DONE))
     expect((await store.load('a'))?.id).toBe('a')
@@ -41,17 +42,30 @@ describe('RecentTaskStore', () => {
   })
 
   it('forgets by size as well, and counts a task that is saved again once', async () => {
-    const store = new RecentTaskStore({ maxTasks: 100, maxCharacters: 250 })
-    await store.save(task('a', DONE, 'x'.repeat(100)))
-    for (let save = 0; save < 5; save += 1) await store.save(task('b', DONE, 'x'.repeat(100)))
+    const store = new RecentTaskStore({ maxTasks: 100, maxBytes: 25_000 })
+    await store.save(task('a', DONE, 'x'.repeat(10_000)))
+    for (let save = 0; save < 5; save += 1) await store.save(task('b', DONE, 'x'.repeat(10_000)))
     expect((await store.load('a'))?.id).toBe('a')
-    await store.save(task('c', DONE, 'x'.repeat(100)))
+    await store.save(task('c', DONE, 'x'.repeat(10_000)))
+    expect(await store.load('a')).toBeUndefined()
+    expect((await store.load('b'))?.id).toBe('b')
+  })
+
+  it('counts everything that a caller can put into a message', async () => {
+    const store = new RecentTaskStore({ maxTasks: 100, maxBytes: 25_000 })
+    const message = agentMessage({ clock: systemClock, ids: systemIds }, { contextId: 'c' }, [])
+    const metadata = { large: 'x'.repeat(10_000) }
+    const raw = { ...textPart(''), content: { $case: 'raw', value: Buffer.alloc(10_000) } } as const
+    await store.save({ ...task('a', DONE), history: [{ ...message, metadata }] })
+    await store.save({ ...task('b', DONE), history: [{ ...message, parts: [raw] }] })
+    expect((await store.load('a'))?.id).toBe('a')
+    await store.save({ ...task('c', DONE), metadata })
     expect(await store.load('a')).toBeUndefined()
     expect((await store.load('b'))?.id).toBe('b')
   })
 
   it('hands out copies', async () => {
-    const store = new RecentTaskStore({ maxTasks: 2, maxCharacters: 1_000 })
+    const store = new RecentTaskStore({ maxTasks: 2, maxBytes: 100_000 })
     const original = task('a', DONE, 'x')
     await store.save(original)
     original.artifacts = []

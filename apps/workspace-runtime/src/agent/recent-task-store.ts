@@ -2,7 +2,7 @@
  * @module Tasks in memory, the recent ones only. The SDK's own store never forgets one
  * (contract/a2a 3), and a runtime lives for weeks.
  */
-
+import { serialize } from 'node:v8'
 import type { ListTasksRequest, ListTasksResponse } from '@a2a-js/sdk'
 import { type Task, TaskState } from '@a2a-js/sdk'
 import { RequestMalformedError } from '@a2a-js/sdk/errors'
@@ -17,16 +17,16 @@ const TERMINAL: ReadonlySet<TaskState> = new Set([
   TaskState.TASK_STATE_REJECTED,
 ])
 
-type Entry = { readonly task: Task; readonly characters: number }
+type Entry = { readonly task: Task; readonly bytes: number }
 
 /** One caller, the platform: tasks are not divided by user. Unfinished tasks are never dropped. */
 export class RecentTaskStore implements TaskStore {
-  readonly #limits: { readonly maxTasks: number; readonly maxCharacters: number }
+  readonly #limits: { readonly maxTasks: number; readonly maxBytes: number }
   /** Oldest change first. */
   readonly #entries = new Map<string, Entry>()
-  #characters = 0
+  #bytes = 0
 
-  constructor(limits: { readonly maxTasks: number; readonly maxCharacters: number }) {
+  constructor(limits: { readonly maxTasks: number; readonly maxBytes: number }) {
     this.#limits = limits
   }
 
@@ -37,9 +37,9 @@ export class RecentTaskStore implements TaskStore {
 
   async save(task: Task): Promise<void> {
     this.#drop(task.id)
-    const characters = sizeOf(task)
-    this.#entries.set(task.id, { task: structuredClone(task), characters })
-    this.#characters += characters
+    const bytes = sizeOf(task)
+    this.#entries.set(task.id, { task: structuredClone(task), bytes })
+    this.#bytes += bytes
     this.#forgetOldest(task.id)
   }
 
@@ -63,7 +63,7 @@ export class RecentTaskStore implements TaskStore {
   #forgetOldest(justSaved: string): void {
     for (const [id, { task }] of this.#entries) {
       const isOver =
-        this.#entries.size > this.#limits.maxTasks || this.#characters > this.#limits.maxCharacters
+        this.#entries.size > this.#limits.maxTasks || this.#bytes > this.#limits.maxBytes
       if (!isOver) return
       const isTerminal = task.status !== undefined && TERMINAL.has(task.status.state)
       if (id !== justSaved && isTerminal) this.#drop(id)
@@ -74,20 +74,13 @@ export class RecentTaskStore implements TaskStore {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
     this.#entries.delete(id)
-    this.#characters -= entry.characters
+    this.#bytes -= entry.bytes
   }
 }
 
-/** Only what grows is counted: texts and inline bytes of history and artifacts. */
+/** All of it, as it lies in memory: who sends a message chooses the size of every member. */
 function sizeOf(task: Task): number {
-  let characters = 0
-  const groups = [...task.history, ...task.artifacts, task.status?.message]
-  for (const part of groups.flatMap((group) => group?.parts ?? [])) {
-    const value: unknown = part.content?.value
-    if (typeof value === 'string' || Buffer.isBuffer(value)) characters += value.length
-    else characters += JSON.stringify(value ?? null).length
-  }
-  return characters
+  return serialize(task).byteLength
 }
 
 function matches(task: Task, params: ListTasksRequest): boolean {
