@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ReplyText } from './reply-text.ts'
 
 function reply(...pieces: (string | Buffer)[]): string {
@@ -44,5 +44,34 @@ describe('ReplyText', () => {
 
   it('does not say that exactly 1 MiB was cut', () => {
     expect(reply('x'.repeat(1024 * 1024))).toHaveLength(1024 * 1024)
+  })
+
+  describe('over time', () => {
+    afterEach(() => {
+      vi.useRealTimers()
+    })
+
+    /** What is said of a dot every 100 ms for so long. */
+    function dots(seconds: number): string[] {
+      vi.useFakeTimers()
+      const pieces: string[] = []
+      const output = new ReplyText((piece) => pieces.push(piece))
+      for (let tick = 0; tick < seconds * 10; tick += 1) {
+        output.write(Buffer.from('.'))
+        vi.advanceTimersByTime(100)
+      }
+      output.end()
+      return pieces
+    }
+
+    it('says soon what there is', () => {
+      expect(dots(3).length).toBeGreaterThan(25)
+    })
+
+    it('makes fewer pieces the longer it goes on, and loses nothing', () => {
+      const pieces = dots(3_600)
+      expect(pieces.length).toBeLessThan(2_500)
+      expect(pieces.join('')).toBe('.'.repeat(36_000))
+    })
   })
 })

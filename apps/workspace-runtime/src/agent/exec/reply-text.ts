@@ -4,6 +4,11 @@ import { StringDecoder } from 'node:string_decoder'
 const MAX_BYTES = 1024 * 1024
 const FLUSH_AT_CHARACTERS = 16 * 1024
 const FLUSH_AFTER_MS = 100
+/**
+ * Every piece becomes a part of the task, and the SDK copies the whole task for each: a command that
+ * says something all the time is reported the more seldom the longer it talks (2000 pieces an hour).
+ */
+const LATER_BY_MS = 2
 const TRUNCATED = '\n[the output was longer than 1 MiB and was cut here]'
 
 /**
@@ -15,6 +20,7 @@ export class ReplyText {
   readonly #decoder = new StringDecoder('utf8')
   #pending = ''
   #bytes = 0
+  #pieces = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(emit: (piece: string) => void) {
@@ -27,7 +33,11 @@ export class ReplyText {
     if (room <= 0) return
     this.#pending += this.#decoder.write(bytes.subarray(0, room))
     if (this.#pending.length >= FLUSH_AT_CHARACTERS) this.#flush()
-    else this.#timer ??= setTimeout(() => this.#flush(), FLUSH_AFTER_MS)
+    else this.#timer ??= setTimeout(() => this.#flush(), this.#patienceMs)
+  }
+
+  get #patienceMs(): number {
+    return Math.max(FLUSH_AFTER_MS, this.#pieces * LATER_BY_MS)
   }
 
   /** Says the rest. Nothing is emitted afterwards. */
@@ -41,7 +51,10 @@ export class ReplyText {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const end = endWithoutLineBreaks(this.#pending)
-    if (end > 0) this.#emit(this.#pending.slice(0, end))
+    if (end > 0) {
+      this.#pieces += 1
+      this.#emit(this.#pending.slice(0, end))
+    }
     // Line breaks wait for what follows them; at the end nothing does.
     this.#pending = this.#pending.slice(end)
   }
