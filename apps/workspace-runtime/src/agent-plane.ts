@@ -77,6 +77,7 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
     clock,
     ids,
     handler,
+    isBusyWith: (taskId) => executor.isBusyWith(taskId),
     startPatienceMs: input.startPatienceMs,
   })
   const card = () => agentCard(settings, input.ownUrl())

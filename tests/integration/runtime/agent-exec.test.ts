@@ -500,6 +500,30 @@ describe('a task of a command', () => {
     expect(artifacts[0]?.parts.map((part) => part.text).join('')).toBe('one\ntwo')
   })
 
+  it('takes no second message while it is worked on, and keeps its answer', async () => {
+    await withScript(`console.log('one'); ${whenReleased(`console.log('two')`)}`)
+    const { taskId, events } = await startTask()
+    const { message } = userMessage('more', [], { taskId })
+    const modern = { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'more' }], taskId }
+    for (const refused of [
+      await runtime.call('message/send', { message, configuration: { blocking: false } }),
+      await runtime.call('message/stream', { message }),
+      await runtime.call('SendMessage', { message: modern }),
+    ]) {
+      expect(refused.error?.code).toBe(-32004)
+    }
+    expect(await stateOf(taskId)).toBe('working')
+    release()
+    for await (const _ of events) {
+      // To the end.
+    }
+    const { result } = await runtime.call('tasks/get', { id: taskId })
+    const { artifacts } = result as { artifacts: { parts: Parts }[] }
+    expect(artifacts[0]?.parts.map(({ text }) => text).join('')).toBe('one\ntwo')
+    const late = await runtime.call('message/send', { message })
+    expect(late.error?.code).toBe(-32004)
+  })
+
   it('can be followed again by who lost the stream', async () => {
     await withScript(`console.log('one'); ${whenReleased(`console.log('two')`)}`)
     const { taskId, events } = await startTask()

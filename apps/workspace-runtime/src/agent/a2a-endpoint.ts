@@ -19,11 +19,12 @@ import {
   METHOD_NOT_FOUND,
   protocolError,
   type RequestFacts,
+  UNSUPPORTED_OPERATION,
   VERSION_NOT_SUPPORTED,
 } from './a2a-errors.ts'
 import type { AgentHost } from './agent-host.ts'
 import { openStream } from './envelope-stream.ts'
-import { findMessageFault, findTaskFault } from './message-rules.ts'
+import { findMessageFault, findTaskFault, taskOfMessage } from './message-rules.ts'
 import { type Envelope, envelopeForSdk, withId } from './sdk-envelope.ts'
 import { STREAMING_STATE_KEY } from './turn-executor.ts'
 
@@ -43,6 +44,7 @@ export type A2aEndpointDeps = {
   readonly clock: Clock
   readonly ids: Ids
   readonly handler: A2ARequestHandler
+  readonly isBusyWith: (taskId: string) => boolean
   /** A message that comes while the agent is being made ready waits for so long. */
   readonly startPatienceMs: number
 }
@@ -75,6 +77,8 @@ export class A2aEndpoint {
     if (traits.carriesMessage) {
       const fault = findMessageFault(normalised.request.params, traits.dialect)
       if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
+      const occupied = this.#refuseOccupied(facts, normalised.request.params)
+      if (occupied !== undefined) return jsonAnswer(occupied)
       await this.#whenStarted()
       const unavailable = this.#unavailable(facts, input.requestId)
       if (unavailable !== undefined) return jsonAnswer(unavailable)
@@ -83,6 +87,20 @@ export class A2aEndpoint {
       if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
     }
     return this.#dispatch(normalised.request, traits, input.requestId)
+  }
+
+  /**
+   * One turn for each task: the SDK would begin a second one, set the task back to `submitted` and
+   * mix both answers in one artifact.
+   */
+  #refuseOccupied(facts: RequestFacts, params: RpcRequest['params']): string | undefined {
+    const taskId = taskOfMessage(params)
+    if (taskId === undefined || !this.#deps.isBusyWith(taskId)) return undefined
+    return protocolError(facts, {
+      code: UNSUPPORTED_OPERATION,
+      message: 'the task is being worked on: send a new message in its context',
+      reason: 'UNSUPPORTED_OPERATION',
+    })
   }
 
   /** The server is up before the agent is: the first message need not fail because of that. */

@@ -64,6 +64,14 @@ export function findTaskFault(params: JsonValue | undefined): MessageFault | und
   return isJsonObject(params) ? faultOfFields(params, { id: isText }, 'params') : undefined
 }
 
+/** The task that the message of `params` goes on with. The SDK reads both spellings. */
+export function taskOfMessage(params: JsonValue | undefined): string | undefined {
+  const message = isJsonObject(params) ? params['message'] : undefined
+  if (!isJsonObject(message)) return undefined
+  const taskId = message['taskId'] ?? message['task_id']
+  return typeof taskId === 'string' ? taskId : undefined
+}
+
 type Rule = { readonly is: (value: JsonValue) => boolean; readonly detail: string }
 
 const isText: Rule = { is: (value) => typeof value === 'string', detail: 'must be a text' }

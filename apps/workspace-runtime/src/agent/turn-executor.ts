@@ -67,6 +67,11 @@ export class TurnExecutor implements AgentExecutor {
     }
   }
 
+  /** Whether a turn of this task waits or is worked on. */
+  isBusyWith(taskId: string): boolean {
+    return [...this.#runs].some((run) => run.taskId === taskId)
+  }
+
   /** Resolves when nothing of the task runs any more. */
   cancelTask = async (taskId: string): Promise<void> => {
     const runs = [...this.#runs].filter((run) => run.taskId === taskId)
