@@ -116,10 +116,10 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
       log,
       clock: systemClock,
       ids: systemIds,
-      inboundSecret: new CredentialFile(
-        join(folders.configs, '.platform_inbound_secret'),
-        systemIds,
-      ),
+      inboundSecret: new CredentialFile(join(folders.configs, '.platform_inbound_secret'), {
+        clock: systemClock,
+        ids: systemIds,
+      }),
       isA2aOpen: options.isA2aOpen ?? false,
       files,
       mountAgent: plane.mount,

@@ -120,8 +120,14 @@ async function start(config: Config, log: Logger): Promise<(drainMs: number) => 
   const resources: Resources = {
     config,
     log,
-    authToken: new CredentialFile(join(config.configsDir, AUTH_TOKEN_FILE), systemIds),
-    inboundSecret: new CredentialFile(join(config.configsDir, INBOUND_SECRET_FILE), systemIds),
+    authToken: new CredentialFile(join(config.configsDir, AUTH_TOKEN_FILE), {
+      clock: systemClock,
+      ids: systemIds,
+    }),
+    inboundSecret: new CredentialFile(join(config.configsDir, INBOUND_SECRET_FILE), {
+      clock: systemClock,
+      ids: systemIds,
+    }),
     files,
     ownUrl: () => ownUrl(config, listening),
   }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   mkdirSync,
@@ -13,7 +14,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemIds } from '@atrium/http-kit/clock'
+import { Worker } from 'node:worker_threads'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CredentialFile } from '../../../apps/workspace-runtime/src/secrets/credential-file.ts'
 import { type AgentRuntime, mintSecret, startAgentRuntime } from '../../support/agent-runtime.ts'
@@ -26,7 +28,7 @@ describe('CredentialFile', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'atrium-credential-'))
     path = join(folder, '.auth_token')
-    file = new CredentialFile(path, systemIds)
+    file = new CredentialFile(path, { clock: systemClock, ids: systemIds })
   })
 
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
@@ -46,7 +48,9 @@ describe('CredentialFile', () => {
     })
 
     it('is undefined when the folder is missing', () => {
-      expect(new CredentialFile(join(path, 'x', 'y'), systemIds).current()).toBeUndefined()
+      expect(
+        new CredentialFile(join(path, 'x', 'y'), { clock: systemClock, ids: systemIds }).current(),
+      ).toBeUndefined()
     })
 
     it('trims', () => {
@@ -67,6 +71,27 @@ describe('CredentialFile', () => {
       expect(file.current()).toBe('aaaa')
       writeFileSync(path, 'bbbb')
       expect(file.current()).toBe('bbbb')
+    })
+
+    it('does not trust the time of a change that is too young to tell it from the next', () => {
+      // A file whose times never change, as those of two writes within one tick do not.
+      const name = '/proc/self/comm'
+      const before = readFileSync(name, 'utf8')
+      const readAfter = (ms: number) => {
+        const now = () => new Date(statSync(name).ctimeMs + ms)
+        const comm = new CredentialFile(name, { clock: { now }, ids: systemIds })
+        return ['aaaa', 'bbbb'].map((value) => {
+          writeFileSync(name, value)
+          return comm.current()
+        })
+      }
+      try {
+        expect(readAfter(1_000)).toEqual(['aaaa', 'bbbb'])
+        // Otherwise the times are enough, and nothing is read again.
+        expect(readAfter(60_000)).toEqual(['aaaa', 'aaaa'])
+      } finally {
+        writeFileSync(name, before.trim())
+      }
     })
 
     it('sees that the file is gone', () => {
@@ -91,12 +116,15 @@ describe('CredentialFile', () => {
       expect(file.current()).toBe('second')
     })
 
-    it('narrows the mode of a file that was too open', () => {
-      writeFileSync(path, 'first')
-      chmodSync(path, 0o644)
-      file.save('second')
-      expect(statSync(path).mode & 0o777).toBe(0o600)
-    })
+    it.each(['first', 'second'])(
+      'narrows the mode of a file that was too open, for %j',
+      (value) => {
+        writeFileSync(path, 'first')
+        chmodSync(path, 0o644)
+        file.save(value)
+        expect(statSync(path).mode & 0o777).toBe(0o600)
+      },
+    )
 
     it.each(['', '  \n'])('does nothing for %j', (value) => {
       file.save('first')
@@ -106,7 +134,9 @@ describe('CredentialFile', () => {
 
     it('makes missing parent folders, closed to others', () => {
       const nested = join(folder, 'a', 'b')
-      new CredentialFile(join(nested, '.auth_token'), systemIds).save('value')
+      new CredentialFile(join(nested, '.auth_token'), { clock: systemClock, ids: systemIds }).save(
+        'value',
+      )
       expect(readFileSync(join(nested, '.auth_token'), 'utf8')).toBe('value')
       expect(statSync(nested).mode & 0o777).toBe(0o700)
     })
@@ -120,11 +150,34 @@ describe('CredentialFile', () => {
       expect(readFileSync(path, 'utf8')).toBe('value')
     })
 
-    it('never shows a reader a part of a value', () => {
+    it('never shows a reader a part of a value', async () => {
       const long = ['a', 'b'].map((letter) => letter.repeat(4_000))
-      for (let round = 0; round < 50; round += 1) {
-        file.save(long[round % 2] ?? '')
-        expect(long).toContain(readFileSync(path, 'utf8'))
+      file.save(long[0] ?? '')
+      // Of its own, because a save does not let anybody in between.
+      const reader = new Worker(
+        `const { parentPort, workerData } = require('node:worker_threads')
+         const seen = new Set()
+         let hasEnded = false
+         parentPort.once('message', () => { hasEnded = true })
+         parentPort.postMessage('reading')
+         const read = () => {
+           for (let i = 0; i < 100; i++) seen.add(require('node:fs').readFileSync(workerData, 'utf8'))
+           if (hasEnded) parentPort.postMessage([...seen])
+           else setImmediate(read)
+         }
+         read()`,
+        { eval: true, workerData: path },
+      )
+      try {
+        await once(reader, 'message')
+        for (let round = 1; round <= 100; round += 1) {
+          file.save(long[round % 2] ?? '')
+        }
+        reader.postMessage('end')
+        const [seen] = (await once(reader, 'message')) as [string[]]
+        expect(seen.filter((value) => !long.includes(value))).toEqual([])
+      } finally {
+        await reader.terminate()
       }
     })
 
@@ -174,7 +227,7 @@ describe('the inbound secret in front of the runtime', () => {
 
   it('takes a secret that was replaced, and the old one no more, without a restart', async () => {
     const next = mintSecret()
-    new CredentialFile(secretFile(), systemIds).save(next)
+    new CredentialFile(secretFile(), { clock: systemClock, ids: systemIds }).save(next)
     expect(await statusWith(`Bearer ${next}`)).toBe(200)
     expect(await statusWith(`Bearer ${runtime.inboundSecret}`)).toBe(401)
   })

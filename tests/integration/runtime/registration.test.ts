@@ -52,8 +52,14 @@ describe('the presence of a runtime', () => {
     registry = await startRegistryServer()
     folder = mkdtempSync(join(tmpdir(), 'atrium-registration-'))
     clock = new HurriedClock()
-    authToken = new CredentialFile(join(folder, '.auth_token'), systemIds)
-    inboundSecret = new CredentialFile(join(folder, '.platform_inbound_secret'), systemIds)
+    authToken = new CredentialFile(join(folder, '.auth_token'), {
+      clock: systemClock,
+      ids: systemIds,
+    })
+    inboundSecret = new CredentialFile(join(folder, '.platform_inbound_secret'), {
+      clock: systemClock,
+      ids: systemIds,
+    })
     logFile = runLogPath('registration')
     const log = pino({ level: 'debug' }, pino.destination({ dest: logFile, sync: true }))
     client = new PlatformClient({ platformUrl: registry.url, workspaceId: WORKSPACE_ID, authToken })
@@ -154,7 +160,10 @@ describe('the presence of a runtime', () => {
       authToken.save(stale)
       registry.onRegister = (call) => {
         if (call.headers['authorization'] === `Bearer ${fresh}`) return REGISTERED
-        new CredentialFile(join(folder, '.auth_token'), systemIds).save(fresh)
+        new CredentialFile(join(folder, '.auth_token'), {
+          clock: systemClock,
+          ids: systemIds,
+        }).save(fresh)
         return { status: 401, body: { error: 'invalid workspace auth token' } }
       }
       presence.start()
@@ -272,7 +281,10 @@ describe('the presence of a runtime', () => {
       presence.start()
       await beats(1)
       const secret = mintSecret()
-      new CredentialFile(join(folder, '.platform_inbound_secret'), systemIds).save(secret)
+      new CredentialFile(join(folder, '.platform_inbound_secret'), {
+        clock: systemClock,
+        ids: systemIds,
+      }).save(secret)
       await eventually(
         () => registry.beats.at(-1)?.body['inbound_secret_id'] === credentialId(secret),
       )

@@ -14,21 +14,33 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { Ids } from '@atrium/http-kit/clock'
+import type { Clock, Ids } from '@atrium/http-kit/clock'
 
 const MAX_BYTES = 64n * 1024n
+/**
+ * Many kernels and file systems tell the time of a change by the tick of a coarse clock (4 to 10 ms,
+ * a second over NFS): of two changes within one tick the second does not show.
+ */
+const COARSEST_TICK_MS = 2_000
 
+export type CredentialFileDeps = { readonly ids: Ids; readonly clock: Pick<Clock, 'now'> }
+
+type Look = {
+  readonly fingerprint: string
+  readonly changedAtMs: number
+  readonly isPrivate: boolean
+}
 type Cached = { readonly fingerprint: string; readonly value: string | undefined }
 
 /** `.auth_token` or `.platform_inbound_secret`. Values never reach a log or an error text. */
 export class CredentialFile {
   readonly #path: string
-  readonly #ids: Ids
+  readonly #deps: CredentialFileDeps
   #cached: Cached | undefined
 
-  constructor(path: string, ids: Ids) {
+  constructor(path: string, deps: CredentialFileDeps) {
     this.#path = path
-    this.#ids = ids
+    this.#deps = deps
   }
 
   /**
@@ -36,26 +48,31 @@ export class CredentialFile {
    * per call, a read only when the file is another one or was written since. Never throws.
    */
   current(): string | undefined {
-    const before = this.#fingerprint()
+    const before = this.#look()
     if (before === undefined) return undefined
-    if (this.#cached?.fingerprint === before) return this.#cached.value
+    if (this.#cached?.fingerprint === before.fingerprint) return this.#cached.value
+    const startedAtMs = this.#deps.clock.now().getTime()
     const value = this.#read()
+    const isSettled = startedAtMs - before.changedAtMs > COARSEST_TICK_MS
     // Replaced between the two looks: what was read may belong to either file, so it is not kept.
-    if (this.#fingerprint() === before) this.#cached = { fingerprint: before, value }
+    if (isSettled && this.#look()?.fingerprint === before.fingerprint) {
+      this.#cached = { fingerprint: before.fingerprint, value }
+    }
     return value
   }
 
   /**
-   * Replaces the credential; the empty value changes nothing. Parent folders are created. After a
-   * crash either the old or the new value is there, whole. Throws the file system's error.
+   * Replaces the credential; the empty value changes nothing, nor does the same one unless others can
+   * read the file. Parent folders are created. After a crash either the old or the new value is
+   * there, whole. Throws the file system's error.
    */
   save(value: string): void {
     const trimmed = value.trim()
-    if (trimmed === '' || trimmed === this.current()) return
+    if (trimmed === '' || (trimmed === this.current() && this.#look()?.isPrivate === true)) return
     const directory = dirname(this.#path)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     // Starts with the credential's name: whatever hides the one hides the other (path-safety).
-    const temporary = join(directory, `${basename(this.#path)}.${this.#ids.hex(12)}.tmp`)
+    const temporary = join(directory, `${basename(this.#path)}.${this.#deps.ids.hex(12)}.tmp`)
     try {
       writeDurably(temporary, trimmed)
       renameSync(temporary, this.#path)
@@ -67,12 +84,16 @@ export class CredentialFile {
     this.#cached = undefined
   }
 
-  #fingerprint(): string | undefined {
+  #look(): Look | undefined {
     try {
       const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false })
       // A FIFO would hold up the whole process, and no credential is that long.
       if (stat === undefined || !stat.isFile() || stat.size > MAX_BYTES) return undefined
-      return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
+      return {
+        fingerprint: `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`,
+        changedAtMs: Number(stat.ctimeMs),
+        isPrivate: (stat.mode & 0o077n) === 0n,
+      }
     } catch {
       // Unreadable is absent (contract/runtime 1.1): every check that needs the value fails closed.
       return undefined
