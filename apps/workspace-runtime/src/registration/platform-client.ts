@@ -1,8 +1,8 @@
 /** @module The runtime's only outbound HTTP: JSON posted to the platform's registry (H3). */
 import { Agent, request } from 'undici'
 
-const CONNECT_TIMEOUT_MS = 10_000
-const ANSWER_TIMEOUT_MS = 10_000
+/** Contract/runtime 7.1, 7.2: for a whole call, connecting and the last byte included. */
+const CALL_TIMEOUT_MS = 10_000
 const MAX_ANSWER_BYTES = 1024 * 1024
 
 export type PlatformAnswer = {
@@ -17,20 +17,21 @@ export type PlatformClientOptions = {
   readonly platformUrl: string
   readonly workspaceId: string
   readonly authToken: { current(): string | undefined }
+  readonly timeoutMs?: number
 }
 
 /** Every call carries the workspace token when there is one, and says whose call it is. */
 export class PlatformClient {
   readonly #options: PlatformClientOptions
+  readonly #timeoutMs: number
   readonly #agent = new Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: ANSWER_TIMEOUT_MS,
-    bodyTimeout: ANSWER_TIMEOUT_MS,
+    connect: { timeout: CALL_TIMEOUT_MS },
     maxResponseSize: MAX_ANSWER_BYTES,
   })
 
   constructor(options: PlatformClientOptions) {
     this.#options = options
+    this.#timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS
   }
 
   /**
@@ -42,7 +43,8 @@ export class PlatformClient {
     const response = await request(`${this.#options.platformUrl}${path}`, {
       method: 'POST',
       dispatcher: this.#agent,
-      signal,
+      // Total: an answer that only trickles would hold up every beat after it.
+      signal: AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]),
       headers: {
         'content-type': 'application/json',
         accept: 'application/json',
