@@ -13,6 +13,6 @@ export type AppDeps = {
   readonly inboundSecret: InboundSecret
   readonly isA2aOpen: boolean
   readonly files: FilePlane
-  /** Adds the agent's routes (A2A, card, transcript); absent while there is no agent. */
+  /** Adds the routes of the agent (A2A, card); absent in tests of the files alone. */
   readonly mountAgent?: (app: Hono<AppEnv>) => void
 }

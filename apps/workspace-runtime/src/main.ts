@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { format } from 'node:util'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { ConfigError } from '@atrium/http-kit/config-error'
@@ -25,6 +26,7 @@ const DRAIN_MS = 8_000
 const START_PATIENCE_MS = 10_000
 /** Nobody is left to answer: only what was started has to go, and soon. */
 const ORPHAN_DRAIN_MS = 1_000
+const MAX_CONSOLE_CHARACTERS = 1_000
 
 type Resources = {
   readonly config: Config
@@ -133,6 +135,8 @@ async function start(config: Config, log: Logger): Promise<(drainMs: number) => 
   }
   const client = new PlatformClient({ ...config, authToken: resources.authToken })
   const agent: AgentPlane = createAgent(resources, () => presence.nudge())
+  // However it ends, by a second signal or an exception of ours too: no command outlives it.
+  process.once('exit', () => agent.host.killAll())
   const presence = createPresence(resources, client, () => agent)
   const app = createApp({
     log,
@@ -221,9 +225,21 @@ function createLogger(config: Config): Logger {
   )
 }
 
+/**
+ * The SDK says on the console what callers chose, an id of theirs for one: as it is, it could pass for
+ * lines of the log, and drive the terminal of whoever reads them.
+ */
+function takeConsole(log: Logger): void {
+  const say = (...values: unknown[]): void => {
+    log.warn({ text: format(...values).slice(0, MAX_CONSOLE_CHARACTERS) }, 'runtime.console')
+  }
+  Object.assign(console, { debug: say, log: say, info: say, warn: say, error: say })
+}
+
 async function main(): Promise<void> {
   const config = parseConfig(process.env)
   const log = createLogger(config)
+  takeConsole(log)
   for (const warning of config.warnings) log.warn({ warning }, 'config.warning')
   const asked = endAsked()
   const stop = await start(config, log)

@@ -10,6 +10,7 @@ import {
   type WorkspaceFolders,
 } from '../../support/agent-runtime.ts'
 import { eventually } from '../../support/eventually.ts'
+import { isRunning } from '../../support/process-probe.ts'
 import {
   REGISTERED,
   type RegistryServer,
@@ -72,7 +73,9 @@ describe('the runtime process', () => {
 
   async function ended(): Promise<{ code: number | null; ms: number }> {
     const startedAt = Date.now()
-    if (child !== undefined && child.exitCode === null) await once(child, 'exit')
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      await once(child, 'exit')
+    }
     return { code: child?.exitCode ?? null, ms: Date.now() - startedAt }
   }
 
@@ -101,7 +104,7 @@ describe('the runtime process', () => {
   const commandPid = async () => {
     const file = join(folders.workspace, 'pid')
     await eventually(() => existsSync(file) && readFileSync(file, 'utf8') !== '')
-    return readFileSync(file, 'utf8')
+    return Number(readFileSync(file, 'utf8'))
   }
 
   it('serves before the platform accepts it, and registers when that is possible', async () => {
@@ -145,15 +148,30 @@ describe('the runtime process', () => {
     await eventually(() => readFileSync(logFile, 'utf8').includes('config.warning'))
   })
 
-  it('ends with everything it started within 2 s when the platform is gone', async () => {
+  it('lets no caller write a line of its log', async () => {
+    const url = await start({ runtime: 'echo' })
+    const forged = 'x\n{"level":60,"msg":"forged"}\u001b[31m'
+    const params = userMessage('hi', [], { referenceTaskIds: [forged] })
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'message/send', params })
+    const headers = { authorization: `Bearer ${inboundSecret}`, 'content-type': 'application/json' }
+    expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(200)
+    await eventually(() => readFileSync(logFile, 'utf8').includes('forged'))
+    const text = readFileSync(logFile, 'utf8')
+    const lines = text.slice(0, text.lastIndexOf('\n')).split('\n')
+    expect(lines.map((line) => JSON.parse(line).msg)).not.toContain('forged')
+    expect(text).not.toContain('\u001b')
+  })
+
+  it('ends with everything it started soon when the platform is gone', async () => {
     const url = await start(endless)
     const answer = send(url, 'go').catch((error: unknown) => error)
     const pid = await commandPid()
     child?.disconnect()
     const { code, ms } = await ended()
     expect(code).toBe(0)
-    expect(ms).toBeLessThan(2_000)
-    await eventually(() => !existsSync(`/proc/${pid}`))
+    // The command has five seconds to end by itself when it is canceled; here it has not.
+    expect(ms).toBeLessThan(4_000)
+    await eventually(() => !isRunning(pid))
     await answer
   })
 
@@ -167,21 +185,21 @@ describe('the runtime process', () => {
     expect(code).toBe(0)
     // The answer is out: nothing is waited for any more, a kept-alive connection neither.
     expect(ms).toBeLessThan(2_000)
-    expect(existsSync(`/proc/${pid}`)).toBe(false)
+    expect(isRunning(pid)).toBe(false)
   })
 
-  it('ends at once on a second signal', async () => {
+  it('ends at once on a second signal, and what it started with it', async () => {
     const url = await start(endless)
     const answer = send(url, 'go').catch((error: unknown) => error)
-    await commandPid()
+    const pid = await commandPid()
     child?.kill('SIGTERM')
     await eventually(() => readFileSync(logFile, 'utf8').includes('runtime.stopping'))
     child?.kill('SIGINT')
     const { code, ms } = await ended()
     expect(code).toBe(1)
-    expect(ms).toBeLessThan(1_000)
+    expect(ms).toBeLessThan(4_000)
+    await eventually(() => !isRunning(pid))
     await answer
-    process.kill(-Number(await commandPid()), 'SIGKILL')
   })
 
   it('marks what it starts, so that it can be found when the runtime was killed', async () => {
@@ -191,7 +209,7 @@ describe('the runtime process', () => {
     child?.kill('SIGKILL')
     await ended()
     const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-    process.kill(-Number(pid), 'SIGKILL')
+    process.kill(-pid, 'SIGKILL')
     expect(environment).toContain(`ATRIUM_BOX=${folders.base}`)
     expect(environment.join('\n')).not.toContain(inboundSecret)
     await answer

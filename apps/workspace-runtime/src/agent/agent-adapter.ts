@@ -43,6 +43,9 @@ export interface AgentAdapter {
 
   /** Releases what `start` took. Idempotent. */
   stop(): Promise<void>
+
+  /** The process is ending by now: what runs outside of it is ended without waiting. */
+  killAll(): void
 }
 
 /** The configuration does not make an agent; `message` is for whoever owns the workspace. */

@@ -55,4 +55,8 @@ export class AgentHost {
     this.#settled.resolve()
     await this.#adapter.stop()
   }
+
+  killAll(): void {
+    this.#adapter.killAll()
+  }
 }

@@ -23,4 +23,8 @@ export class EchoAdapter implements AgentAdapter {
   async stop(): Promise<void> {
     // Nothing was taken.
   }
+
+  killAll(): void {
+    // Nothing runs outside.
+  }
 }

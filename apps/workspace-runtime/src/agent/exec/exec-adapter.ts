@@ -82,6 +82,10 @@ export class ExecAdapter implements AgentAdapter {
   }
 
   async stop(): Promise<void> {
+    this.killAll()
+  }
+
+  killAll(): void {
     this.#runner.killAll()
   }
 
