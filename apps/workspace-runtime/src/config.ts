@@ -18,11 +18,14 @@ const CONFIG_FILE_NAME = 'config.yaml'
 
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
 const count = (fallback: number) => z.coerce.number().int().positive().default(fallback)
+/** A timer that is set for longer goes off at once (Node). */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 const environment = z.object({
   [RUNTIME_ENV.workspaceId]: z.string().min(1, 'required'),
   [RUNTIME_ENV.platformUrl]: z.url({ protocol: /^https?$/ }).optional(),
   [RUNTIME_ENV.rootsDir]: z.string().min(1).optional(),
+  [RUNTIME_ENV.configPath]: z.string().min(1).optional(),
   [RUNTIME_ENV.configsDir]: z.string().min(1).optional(),
   [RUNTIME_ENV.agentUrl]: z.url({ protocol: /^https?$/ }).optional(),
   [RUNTIME_ENV.listenHost]: z.string().min(1).default('0.0.0.0'),
@@ -36,7 +39,7 @@ const environment = z.object({
   [RUNTIME_ENV.logLevel]: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info'),
-  ATRIUM_IDLE_TIMEOUT_MS: count(60_000),
+  ATRIUM_IDLE_TIMEOUT_MS: z.coerce.number().int().positive().max(MAX_TIMER_MS).default(60_000),
   ATRIUM_DELIVERY_MODE: z.enum(DELIVERY_MODES).optional(),
 })
 
@@ -84,7 +87,9 @@ export function parseConfig(env: Environment): Config {
   const values = parsed.data
   const roots = rootsOf(values[RUNTIME_ENV.rootsDir], env)
   const configsDir = resolve(values[RUNTIME_ENV.configsDir] ?? roots.configs)
-  const { agent, warnings } = readAgentSettings(join(configsDir, CONFIG_FILE_NAME))
+  // Contract/runtime 6.1 and 1.1: two variables, for the file and for the credentials.
+  const configPath = resolve(values[RUNTIME_ENV.configPath] ?? configsDir)
+  const { agent, warnings } = readAgentSettings(join(configPath, CONFIG_FILE_NAME))
   return deepFreeze({
     workspaceId: values[RUNTIME_ENV.workspaceId],
     platformUrl: (values[RUNTIME_ENV.platformUrl] ?? defaultPlatformUrl(env)).replace(/\/+$/, ''),
@@ -119,8 +124,6 @@ function withoutEmpty(env: Environment): Record<string, string> {
   }
   const alias = present[RUNTIME_ENV.platformUrlAlias]
   if (alias !== undefined) present[RUNTIME_ENV.platformUrl] ??= alias
-  const configs = present[RUNTIME_ENV.configPath]
-  if (configs !== undefined) present[RUNTIME_ENV.configsDir] ??= configs
   return present
 }
 

@@ -57,6 +57,23 @@ describe('parseConfig', () => {
     expect(parse().agent.name).toBe('Workspace')
   })
 
+  it('finds the file and the credentials in folders of their own', () => {
+    write('name: in the root')
+    mkdirSync(join(base, 'elsewhere'))
+    writeFileSync(join(base, 'elsewhere/config.yaml'), 'name: elsewhere')
+    const elsewhere = join(base, 'elsewhere')
+    const root = join(base, 'configs')
+    const found = (env: Record<string, string>) => {
+      const { agent, configsDir } = parse(env)
+      return [agent.name, configsDir]
+    }
+    expect(found({})).toEqual(['in the root', root])
+    expect(found({ CONFIGS_DIR: elsewhere })).toEqual(['elsewhere', elsewhere])
+    expect(found({ WORKSPACE_CONFIG_PATH: elsewhere })).toEqual(['elsewhere', root])
+    const both = { CONFIGS_DIR: elsewhere, WORKSPACE_CONFIG_PATH: root }
+    expect(found(both)).toEqual(['in the root', elsewhere])
+  })
+
   it('takes the port from PORT, then from the config file', () => {
     write('a2a: { port: 9001 }')
     expect(parse().listen.port).toBe(9001)
@@ -75,6 +92,7 @@ describe('parseConfig', () => {
       PLATFORM_URL: 'ftp://x',
       ATRIUM_MAX_FILES: '0',
       RUNTIME_A2A_OPEN: 'yes',
+      ATRIUM_IDLE_TIMEOUT_MS: '2147483648',
     }
     let problems: readonly string[] = []
     try {
@@ -88,6 +106,7 @@ describe('parseConfig', () => {
       'PORT',
       'ATRIUM_MAX_FILES',
       'RUNTIME_A2A_OPEN',
+      'ATRIUM_IDLE_TIMEOUT_MS',
     ])
   })
 
