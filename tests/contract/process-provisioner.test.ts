@@ -34,6 +34,7 @@ import { systemClock, systemIds } from '../../packages/http-kit/src/clock.ts'
 import { Secret } from '../../packages/http-kit/src/secret.ts'
 import { eventually } from '../support/eventually.ts'
 import { isRunning, ownChildren, ownDescriptors, startedWith } from '../support/process-probe.ts'
+import { sendSignal } from '../support/send-signal.ts'
 import {
   never,
   type ProvisionerHarness,
@@ -468,7 +469,7 @@ describe('process provisioner after a crash of the platform', () => {
   })
   afterEach(() => {
     for (const platform of platforms.splice(0)) platform.kill('SIGKILL')
-    for (const pid of strays.splice(0)) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+    for (const pid of strays.splice(0)) sendSignal(pid, 'SIGKILL')
     rmSync(baseDir, { recursive: true, force: true })
   })
 
@@ -652,7 +653,7 @@ describe('process provisioner with the real runtime', () => {
     try {
       await eventually(() => !isRunning(pid))
     } finally {
-      if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+      sendSignal(pid, 'SIGKILL')
     }
   })
 })

@@ -17,6 +17,7 @@ import { descriptorCount, processesMentioning } from '../support/process-figures
 import { isRunning } from '../support/process-probe.ts'
 import { open, send } from '../support/raw-client.ts'
 import { seededBytes, seededDigest } from '../support/seeded-bytes.ts'
+import { sendSignal } from '../support/send-signal.ts'
 import { ThrottledReader } from '../support/throttled-reader.ts'
 
 const MIB = 1024 ** 2
@@ -47,7 +48,7 @@ afterAll(async () => {
     await platform.stop()
   } finally {
     // A test that failed may have left what it was about.
-    for (const pid of processesMentioning(platform.dataDir)) process.kill(pid, 'SIGKILL')
+    for (const pid of processesMentioning(platform.dataDir)) sendSignal(pid, 'SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   }
 })

@@ -10,6 +10,7 @@ import { PROJECT_ROOT } from '../support/platform-process.ts'
 import { type KnownProcess, processTree, stillRunning } from '../support/process-tree.ts'
 import { runProcess } from '../support/run-process.ts'
 import { runLogPath } from '../support/secret-ledger.ts'
+import { sendSignal } from '../support/send-signal.ts'
 
 const BOOTSTRAP = join(PROJECT_ROOT, 'scripts/bootstrap.mjs')
 const BY_NPM = ['npm', 'start', '--silent'] as const
@@ -25,7 +26,7 @@ beforeEach(async () => {
   seen = []
 })
 afterEach(async () => {
-  for (const { pid } of stillRunning(seen)) killIfThere(pid)
+  for (const { pid } of stillRunning(seen)) sendSignal(pid, 'SIGKILL')
   await eventually(() => stillRunning(seen).length === 0)
   await keepForAudit(dataDir)
   await rm(dataDir, { recursive: true })
@@ -102,15 +103,6 @@ const isOnline = (url: string) =>
 function signal(pid: number | undefined, name: NodeJS.Signals): void {
   if (pid === undefined) throw new Error('nothing was started')
   process.kill(pid, name)
-}
-
-/** What dies with its parent may be gone between the look and the kill. */
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
-  }
 }
 
 /** The platform itself, below whatever started it. */
@@ -197,7 +189,8 @@ describe('npm start', () => {
     const first = await start()
     await createWorkspace(first.url, 'kept')
     await isOnline(first.url)
-    for (const { pid } of stillRunning(first.tree())) killIfThere(pid)
+    // One takes the next with it: some are gone before it is their turn.
+    for (const { pid } of stillRunning(first.tree())) sendSignal(pid, 'SIGKILL')
     const second = await start()
     second.tree()
     await isOnline(second.url)

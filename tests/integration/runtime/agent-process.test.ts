@@ -17,6 +17,7 @@ import {
   startRegistryServer,
 } from '../../support/registry-server.ts'
 import { runLogPath } from '../../support/secret-ledger.ts'
+import { sendSignal } from '../../support/send-signal.ts'
 
 const MAIN = resolve('apps/workspace-runtime/src/main.ts')
 const WORKSPACE_ID = '6a1b6f0e-6f0b-4d1c-9a43-0a5c6b9d0c11'
@@ -209,7 +210,7 @@ describe('the runtime process', () => {
     child?.kill('SIGKILL')
     await ended()
     const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-    process.kill(-pid, 'SIGKILL')
+    sendSignal(-pid, 'SIGKILL')
     expect(environment).toContain(`ATRIUM_BOX=${folders.base}`)
     expect(environment.join('\n')).not.toContain(inboundSecret)
     await answer
