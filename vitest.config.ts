@@ -1,6 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
-const shared = { environment: 'node', restoreMocks: true } as const
+// Deadlines are for what hangs: a busy machine with two cores needs many times what an idle one does.
+const shared = {
+  environment: 'node',
+  restoreMocks: true,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+} as const
 
 export default defineConfig({
   test: {
@@ -22,8 +28,6 @@ export default defineConfig({
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
           globalSetup: ['tests/support/postgres-global-setup.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
         },
       },
       {
@@ -32,8 +36,6 @@ export default defineConfig({
           name: 'contract',
           include: ['tests/contract/**/*.test.ts'],
           globalSetup: ['tests/support/postgres-global-setup.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
         },
       },
       {
@@ -43,7 +45,6 @@ export default defineConfig({
           include: ['tests/e2e/**/*.test.ts'],
           globalSetup: ['tests/support/postgres-global-setup.ts'],
           testTimeout: 180_000,
-          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
 import { isProcessAlive } from '../../../apps/cli/src/process-alive.ts'
+import { eventually } from '../../support/eventually.ts'
 
 describe('isProcessAlive', () => {
   it('knows a running process from one that has ended', async () => {
@@ -23,10 +24,10 @@ describe('isProcessAlive', () => {
     try {
       const [line] = await once(createInterface(parent.stdout), 'line')
       const name = () => readFileSync(`/proc/${parent.pid}/comm`, 'utf8').trim()
-      await expect.poll(name).toBe('sleep')
+      await eventually(() => name() === 'sleep')
       expect(isProcessAlive(Number(line))).toBe(true)
       parent.stdin.end()
-      await expect.poll(() => isProcessAlive(Number(line))).toBe(false)
+      await eventually(() => !isProcessAlive(Number(line)))
       expect(process.kill(Number(line), 0)).toBe(true)
     } finally {
       parent.kill('SIGKILL')
