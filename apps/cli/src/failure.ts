@@ -16,6 +16,15 @@ export const EXIT = Object.freeze({
   outputClosed: 141,
 })
 
+const REASONS: Readonly<Record<string, string>> = Object.freeze({
+  EACCES: 'permission denied',
+  EDQUOT: 'the quota is used up',
+  EISDIR: 'it is a directory',
+  ENOENT: 'no such file',
+  ENOSPC: 'no space left on the device',
+  EROFS: 'the file system is read-only',
+})
+
 export type FailureFacts = {
   readonly status?: number
   readonly code?: string
@@ -45,6 +54,14 @@ export class CliFailure extends Error {
 /** A mistake in the command line or in a local file that it names (exit 2). */
 export function usageFailure(message: string, hint?: string): CliFailure {
   return new CliFailure(EXIT.usage, message, hint === undefined ? {} : { hint })
+}
+
+/** What went wrong with a local file or stream, in the words of a person where there are some. */
+export function reasonOf(thrown: unknown): string {
+  if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') {
+    return REASONS[thrown.code] ?? thrown.code
+  }
+  return describeThrown(thrown)
 }
 
 /** The message of anything that was thrown, on one line. */

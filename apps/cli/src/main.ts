@@ -1,4 +1,4 @@
-/** @module The process entry of `atrium`: the only file here that touches the process. */
+/** @module The process entry of `atrium`: the only file here with signals, streams and the exit. */
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
@@ -23,10 +23,8 @@ function onSignal(): void {
 process.on('SIGINT', onSignal)
 process.on('SIGTERM', onSignal)
 
-// `atrium ... | head`: nobody is left to read the rest, which is not an error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? EXIT.outputClosed : EXIT.failed)
-})
+// Nobody reads the notices any more; the exit code still says how it ended.
+process.stderr.on('error', () => undefined)
 
 process.exitCode = await runCli({
   args: process.argv.slice(2),

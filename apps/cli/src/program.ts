@@ -1,5 +1,6 @@
 /** @module The command line: which commands there are, what they take, and how help reads. */
 import { Command, type CommanderError, Option } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
 import type { CommandContext } from './command-context.ts'
 import { type DownloadOptions, downloadCommand } from './commands/download.ts'
 import { type LogsOptions, logsCommand } from './commands/logs.ts'
@@ -13,7 +14,7 @@ import {
   type RemoveCommandOptions,
   removeCommand,
 } from './commands/workspaces.ts'
-import { EXIT } from './failure.ts'
+import { type CliFailure, EXIT, usageFailure } from './failure.ts'
 
 export type GlobalOptions = {
   readonly url?: string
@@ -65,6 +66,7 @@ export function createProgram(run: RunCommand, streams: ProgramStreams): Command
     .description(
       'Talks to an Atrium platform: workspaces, messages with files, uploads, downloads.',
     )
+    .version(manifest.version, '-V, --version', 'print the version')
     .option('--url <url>', 'address of the platform')
     .option('--json', 'results as JSON on standard output, errors as JSON on standard error', false)
     .option('-q, --quiet', 'no notices and no progress', false)
@@ -229,4 +231,11 @@ function addDownload(program: Command, run: RunCommand): void {
 export function commanderExitCode(error: CommanderError): number {
   const isFine = error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
   return isFine ? EXIT.ok : EXIT.usage
+}
+
+/** What commander threw about a wrong command line, as a failure. */
+export function commanderFailure(error: CommanderError): CliFailure {
+  // It has shown its help and has nothing to say besides.
+  if (error.code === 'commander.help') return usageFailure('no command was given')
+  return usageFailure(error.message.replace(/^error: /, ''))
 }

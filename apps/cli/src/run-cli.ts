@@ -7,7 +7,13 @@ import { CliFailure, describeThrown, EXIT } from './failure.ts'
 import { PlatformClient } from './http/platform-client.ts'
 import { interruptedFailure } from './http/transport-failure.ts'
 import { Credentials } from './platform/credentials.ts'
-import { commanderExitCode, createProgram, type GlobalOptions } from './program.ts'
+import {
+  commanderExitCode,
+  commanderFailure,
+  createProgram,
+  type GlobalOptions,
+} from './program.ts'
+import { OutputWatch } from './terminal/output-watch.ts'
 import { printableLine } from './terminal/printable.ts'
 import { type OutputStream, Terminal } from './terminal/terminal.ts'
 
@@ -31,21 +37,36 @@ export type CliWorld = {
 }
 
 /** Runs the command and returns its exit code; everything that went wrong has been said by then. */
-export async function runCli(world: CliWorld): Promise<number> {
+export async function runCli(given: CliWorld): Promise<number> {
+  const output = new OutputWatch(given.stdout)
+  const world = { ...given, signal: AbortSignal.any([given.signal, output.signal]) }
+  const isJson = wantsJson(world.args)
   const program = createProgram((options, command) => inContext(world, options, command), {
     writeOut: (text) => world.stdout.write(text),
-    writeErr: (text) => world.stderr.write(text),
+    // What commander says about a wrong command line comes as a failure like any other then.
+    writeErr: (text) => isJson || world.stderr.write(text),
   })
+  let failure: CliFailure | undefined
   try {
     await program.parseAsync([...world.args], { from: 'user' })
-    return EXIT.ok
   } catch (thrown) {
-    // Commander has printed its own message by now.
-    if (thrown instanceof CommanderError) return commanderExitCode(thrown)
-    const failure = asFailure(thrown, world.signal)
-    world.stderr.write(renderFailure(failure, world.args.includes('--json')))
-    return failure.exitCode
+    if (thrown instanceof CommanderError) {
+      const exitCode = commanderExitCode(thrown)
+      if (exitCode === EXIT.ok || !isJson) return exitCode
+      failure = commanderFailure(thrown)
+    } else failure = asFailure(thrown, given.signal)
   }
+  await output.flush()
+  failure = output.failure ?? failure
+  if (failure === undefined) return EXIT.ok
+  if (failure.message !== '') world.stderr.write(renderFailure(failure, isJson))
+  return failure.exitCode
+}
+
+/** Asked of the arguments themselves: a command line that cannot be parsed has to be answered too. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return args.slice(0, end < 0 ? args.length : end).includes('--json')
 }
 
 async function inContext(

@@ -4,6 +4,8 @@ import { truncate, writeFile } from 'node:fs/promises'
 import { delimiter, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
+import { runProcess } from '../../support/run-process.ts'
 import {
   type StandInExchange,
   type StandInPlatform,
@@ -72,7 +74,7 @@ describe('bin/atrium.mjs', () => {
     const failing = start(['nonsense'], olderNode())
     expect(await failing.exited).toBe(2)
     const waiting = start(['workspaces', 'ls'], olderNode())
-    await expect.poll(() => platform?.seen.length, { timeout: 10_000 }).toBe(1)
+    await eventually(() => platform?.seen.length === 1)
     waiting.child.kill('SIGINT')
     expect(await waiting.exited).toBe(130)
   })
@@ -87,12 +89,65 @@ describe('bin/atrium.mjs', () => {
       request.resume()
     })
     const waiting = start(['workspaces', 'ls'])
-    await expect.poll(() => platform?.seen.length, { timeout: 10_000 }).toBe(1)
+    await eventually(() => platform?.seen.length === 1)
     waiting.child.kill('SIGINT')
     expect(await waiting.exited).toBe(130)
     const piped = start(['download', WORKSPACE_ID, '/workspace/big', '-o', '-'])
     piped.child.stdout.once('data', () => piped.child.stdout.destroy())
     expect(await piped.exited).toBe(141)
+  })
+
+  it('says that the disk is full, and ends with 2 and not by asking once more', async () => {
+    await serve(({ request, response }) => {
+      request.resume()
+      response.writeHead(200, { 'content-length': 4 * MEBIBYTE, etag: '"1"' })
+      response.end(Buffer.alloc(4 * MEBIBYTE))
+    })
+    // A shell cannot fill a disk for us, but it can limit the size of what we write.
+    const limited = ['-c', 'trap "" XFSZ; ulimit -f 1024; exec "$@"', 'bash', process.execPath, BIN]
+    const args = [...limited, 'download', WORKSPACE_ID, '/workspace/big', '-o', 'big']
+    const { exitCode, stderr } = await runProcess('bash', args, {
+      cwd: folder.path,
+      env: { ATRIUM_URL: platform?.url ?? '', ATRIUM_TOKEN: 'token-of-the-bin-test' },
+    })
+    expect([exitCode, stderr]).toEqual([
+      2,
+      `atrium: cannot write ${join(folder.path, 'big.part')}: EFBIG\n`,
+    ])
+    expect(platform?.seen).toHaveLength(1)
+  })
+
+  it.each([
+    ['a download', ['download', WORKSPACE_ID, '/workspace/big', '-o', '-']],
+    ['a list', ['workspaces', 'ls', '--json']],
+  ])('says that the output of %s cannot be written', async (_what, args) => {
+    await serve(({ request, response, line }) => {
+      request.resume()
+      response.end(line.endsWith('/download') ? Buffer.alloc(MEBIBYTE) : '[]')
+    })
+    const toFullDisk = ['-c', 'exec "$@" > /dev/full', 'bash', process.execPath, BIN, ...args]
+    const env = { ATRIUM_URL: platform?.url ?? '', ATRIUM_TOKEN: 'token-of-the-bin-test' }
+    const { exitCode, stderr } = await runProcess('bash', toFullDisk, { env })
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('cannot write the output: no space left on the device')
+  })
+
+  it('leaves a terminal as it found it when the reader of the output goes away', async () => {
+    await serve(({ request, response }) => {
+      request.resume()
+      response.writeHead(200, { 'content-length': 64 * MEBIBYTE })
+      for (let sent = 0; sent < 64; sent += 1) response.write(Buffer.alloc(MEBIBYTE))
+    })
+    const words = [process.execPath, BIN, 'download', WORKSPACE_ID, '/workspace/big', '-o', '-']
+    const { stdout } = await runProcess(
+      'script',
+      ['--quiet', '--command', `${words.join(' ')} | head -c 1 > /dev/null`, '/dev/null'],
+      { env: { ATRIUM_URL: platform?.url ?? '', ATRIUM_TOKEN: 'token-of-the-bin-test' } },
+    )
+    // DECTCEM and DECAWM: the cursor is hidden and lines are cut while the bar is drawn.
+    expect(stdout).toContain('\u001b[?25l')
+    expect(stdout.lastIndexOf('\u001b[?25h')).toBeGreaterThan(stdout.lastIndexOf('\u001b[?25l'))
+    expect(stdout.lastIndexOf('\u001b[?7h')).toBeGreaterThan(stdout.lastIndexOf('\u001b[?7l'))
   })
 
   it('keeps tokens out of its arguments and its output', async () => {

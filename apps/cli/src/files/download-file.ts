@@ -11,7 +11,7 @@ import { transportFailure } from '../http/transport-failure.ts'
 import type { Credentials } from '../platform/credentials.ts'
 import { type Progress, startProgress } from '../terminal/progress.ts'
 import type { Terminal } from '../terminal/terminal.ts'
-import { FileSink } from './file-sink.ts'
+import { FileSink, writeFailure } from './file-sink.ts'
 import { openPartialDownload, type PartialDownload, type PartSource } from './partial-download.ts'
 import { type PublishMode, publishDownload } from './publish-download.ts'
 
@@ -214,13 +214,15 @@ async function receive(
   const progress = startProgress(context.terminal, label, totalBytes ?? 0)
   const meter = new Meter(progress, hash, startBytes)
   try {
-    const sink = new FileSink(part.handle, startBytes)
+    const sink = new FileSink({ handle: part.handle, path: part.partPath }, startBytes)
     await pump(context, { body: answer.body, meter, sink, endsSink: true })
   } finally {
     progress.stop()
   }
   assertComplete(meter.bytes, totalBytes)
-  await part.handle.sync()
+  await part.handle.sync().catch((thrown: unknown) => {
+    throw writeFailure(part.partPath, thrown)
+  })
   return { size: meter.bytes, sha256: meter.hash.digest('hex'), startBytes }
 }
 

@@ -1,6 +1,7 @@
 /** @module Writes a stream into an open file at a position; the file stays open afterwards. */
 import type { FileHandle } from 'node:fs/promises'
 import { Writable } from 'node:stream'
+import { type CliFailure, reasonOf, usageFailure } from '../failure.ts'
 
 const BATCH_BYTES = 1024 * 1024
 
@@ -10,23 +11,32 @@ const BATCH_BYTES = 1024 * 1024
  */
 export class FileSink extends Writable {
   readonly #handle: FileHandle
+  readonly #path: string
   #position: number
 
-  constructor(handle: FileHandle, startBytes: number) {
+  /** `path` is what a failure calls the file. */
+  constructor(file: { readonly handle: FileHandle; readonly path: string }, startBytes: number) {
     super({ highWaterMark: BATCH_BYTES })
-    this.#handle = handle
+    this.#handle = file.handle
+    this.#path = file.path
     this.#position = startBytes
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#append([chunk]).then(() => done(), done)
+    this.#append([chunk]).then(
+      () => done(),
+      (thrown) => done(writeFailure(this.#path, thrown)),
+    )
   }
 
   override _writev(
     chunks: readonly { readonly chunk: Buffer }[],
     done: (error?: Error | null) => void,
   ): void {
-    this.#append(chunks.map(({ chunk }) => chunk)).then(() => done(), done)
+    this.#append(chunks.map(({ chunk }) => chunk)).then(
+      () => done(),
+      (thrown) => done(writeFailure(this.#path, thrown)),
+    )
   }
 
   async #append(given: Buffer[]): Promise<void> {
@@ -37,6 +47,11 @@ export class FileSink extends Writable {
       rest = withoutFirst(rest, bytesWritten)
     }
   }
+}
+
+/** A local file that takes no more (exit 2): asking the platform once more would not help. */
+export function writeFailure(path: string, thrown: unknown): CliFailure {
+  return usageFailure(`cannot write ${path}: ${reasonOf(thrown)}`)
 }
 
 /** What remains of `buffers` after their first `count` bytes: a full disk writes less than asked. */

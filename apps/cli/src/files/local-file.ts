@@ -2,7 +2,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { describeThrown, usageFailure } from '../failure.ts'
+import { reasonOf, usageFailure } from '../failure.ts'
 import { printableLine } from '../terminal/printable.ts'
 
 export type LocalFile = {
@@ -40,7 +40,7 @@ async function openLocalFile(absolute: string, shown: string): Promise<LocalFile
     // Without O_NONBLOCK the open of a FIFO waits for a writer (design/path-safety 1).
     handle = await open(absolute, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (thrown) {
-    throw usageFailure(`cannot read ${label}: ${reason(thrown)}`)
+    throw usageFailure(`cannot read ${label}: ${reasonOf(thrown)}`)
   }
   const before = await handle.stat({ bigint: true })
   if (!before.isFile()) {
@@ -58,14 +58,4 @@ async function openLocalFile(absolute: string, shown: string): Promise<LocalFile
       }
     },
   }
-}
-
-function reason(thrown: unknown): string {
-  if (thrown instanceof Error && 'code' in thrown) {
-    if (thrown.code === 'ENOENT') return 'no such file'
-    if (thrown.code === 'EACCES') return 'permission denied'
-    if (thrown.code === 'EISDIR') return 'it is a directory'
-    if (typeof thrown.code === 'string') return thrown.code
-  }
-  return describeThrown(thrown)
 }

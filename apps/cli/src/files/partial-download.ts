@@ -5,7 +5,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { describeThrown, usageFailure } from '../failure.ts'
+import { describeThrown, reasonOf, usageFailure } from '../failure.ts'
 
 const partRecord = z.object({
   workspace_id: z.string(),
@@ -118,7 +118,11 @@ export async function openPartialDownload(
         etag: current === undefined || current.startsWith('W/') ? null : current,
         pid: options.pid,
       }
-      await writeFile(recordPath(targetPath), `${JSON.stringify(next)}\n`)
+      try {
+        await writeFile(recordPath(targetPath), `${JSON.stringify(next)}\n`)
+      } catch (thrown) {
+        throw usageFailure(`cannot write ${recordPath(targetPath)}: ${reasonOf(thrown)}`)
+      }
     },
     discard: async () => {
       await rm(partPath, { force: true })
