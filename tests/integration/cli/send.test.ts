@@ -134,6 +134,36 @@ describe('atrium send', () => {
     expect(await readFile(join(folder.path, 'escape.txt'), 'utf8')).toBe('precious')
   })
 
+  it('keeps the answer and the other files when one of them is not there', async () => {
+    await serve(async ({ request, response, line, url }) => {
+      const body = String(await readBody(request))
+      if (line === DOWNLOAD) {
+        if (url.searchParams.get('path') === '/workspace/present.txt') response.end('here')
+        else sendJson(response, { error: 'file not found', code: 'file_not_found' }, 404)
+        return
+      }
+      const names = ['absent.txt', 'present.txt']
+      const files = names.map((name) => file(name, `workspace:/workspace/${name}`))
+      const result = reply([text('long work'), ...files])
+      return sendJson(response, { jsonrpc: '2.0', id: JSON.parse(body).id, result })
+    })
+    const forPeople = await send(['go', '--out', 'answer'])
+    expect(forPeople.exitCode).toBe(3)
+    expect(forPeople.stdout).toContain('long work\n')
+    expect(forPeople.stdout).toContain('file absent.txt  could not be saved: file not found\n')
+    expect(await readFile(join(folder.path, 'answer', 'present.txt'), 'utf8')).toBe('here')
+    const run = await send(['go', '--out', 'again', '--json'])
+    expect(run.exitCode).toBe(3)
+    expect(JSON.parse(run.stderr)).toMatchObject({ code: 'file_not_found', exit_code: 3 })
+    expect(JSON.parse(run.stdout)).toMatchObject({
+      text: 'long work',
+      files: [
+        { name: 'absent.txt', saved_as: null, error: 'file not found' },
+        { name: 'present.txt', size: 4, error: null },
+      ],
+    })
+  })
+
   it('lists files with the exact command when no folder was given', async () => {
     await serveAgent(({ response }, given) => {
       const parts = [file('a b.txt', "workspace:/workspace/it's here.txt")]

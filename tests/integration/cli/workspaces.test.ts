@@ -167,6 +167,18 @@ describe('atrium workspaces rm', () => {
     expect(run.stderr).toContain('--cascade')
   })
 
+  it('says as JSON what was removed before the one that failed', async () => {
+    await serve(({ response, line }) => {
+      if (line === 'GET /workspaces') return sendJson(response, [ROW])
+      return sendJson(response, { status: 'purged', cascade_deleted: 0 })
+    })
+    const run = await atrium(['workspaces', 'rm', 'hello', 'nobody', '--json'])
+    expect(run.exitCode).toBe(3)
+    expect(JSON.parse(run.stdout)).toEqual([
+      { id: WORKSPACE_ID, status: 'purged', cascade_deleted: 0 },
+    ])
+  })
+
   it('ends with 3 for a workspace that is not there', async () => {
     await serve(({ response }) => sendJson(response, [ROW]))
     expect((await atrium(['workspaces', 'rm', 'nobody'])).exitCode).toBe(3)
@@ -197,6 +209,38 @@ describe('atrium workspaces logs', () => {
     })
     expect(run.exitCode).toBe(130)
     expect(run.stdout).toBe('a\nb\nc\nd\n')
+  })
+})
+
+describe('a wrong command line', () => {
+  it.each([
+    ['an unknown command', ['workspaces', 'nonsense'], "unknown command 'nonsense'"],
+    ['an unknown option', ['workspaces', 'ls', '--al'], "unknown option '--al'"],
+    ['a missing argument', ['upload'], "missing required argument 'workspace'"],
+    ['a wrong number', ['workspaces', 'ls', '--timeout', '0'], '--timeout wants a positive'],
+    ['no command', [], 'no command was given'],
+  ])('ends with 2 and is JSON with --json: %s', async (_what, args, text) => {
+    const run = await atrium([...args, '--json'])
+    expect([run.exitCode, run.stdout]).toEqual([2, ''])
+    const [line, ...rest] = run.stderr.split('\n')
+    expect(rest).toEqual([''])
+    expect(JSON.parse(line ?? '')).toEqual({
+      error: expect.stringContaining(text),
+      exit_code: 2,
+    })
+  })
+
+  it('is explained to people', async () => {
+    const run = await atrium(['workspaces', 'nonsense'])
+    expect([run.exitCode, run.stderr]).toEqual([2, "error: unknown command 'nonsense'\n"])
+    expect((await atrium([])).stderr).toContain('Usage: atrium')
+  })
+})
+
+describe('atrium --version', () => {
+  it('prints the version and nothing else', async () => {
+    const run = await atrium(['--version'])
+    expect([run.exitCode, run.stdout]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\n$/)])
   })
 })
 

@@ -6,7 +6,8 @@ import { type FileReference, nameInPath, workspacePathOf } from '../a2a/file-par
 import type { Reply } from '../a2a/reply.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CliFailure, describeThrown, EXIT, usageFailure } from '../failure.ts'
-import { type DownloadedFile, downloadToFile } from '../files/download-file.ts'
+import { type DownloadedFile, type DownloadTarget, downloadToFile } from '../files/download-file.ts'
+import type { PartSource } from '../files/partial-download.ts'
 import { type UploadedFile, uploadFiles } from '../files/upload-files.ts'
 import { resolveWorkspaceId } from '../platform/resolve-workspace.ts'
 import { printableLine } from '../terminal/printable.ts'
@@ -22,7 +23,12 @@ export type SendOptions = {
   readonly context?: string
 }
 
-type SavedFile = { readonly reference: FileReference; readonly saved: DownloadedFile | undefined }
+type SavedFile = {
+  readonly reference: FileReference
+  readonly saved: DownloadedFile | undefined
+  /** Why it could not be saved, when that was asked for. */
+  readonly failure?: CliFailure
+}
 
 /** Uploads, sends, prints the answer, and saves or lists the files that came with it. */
 export async function sendCommand(
@@ -52,6 +58,7 @@ export async function sendCommand(
       hint: `atrium workspaces logs ${workspaceId}`,
     })
   }
+  for (const { failure } of files) if (failure !== undefined) throw failure
 }
 
 /** Before anything is sent: an answer that cannot be saved would be work done for nothing. */
@@ -99,14 +106,25 @@ async function collectFiles(context: CommandContext, wanted: Collect): Promise<S
     }
     // Both names are the workspace's words: a path, a device name or an option in there is inert.
     const name = safeFileName(reference.name === '' ? nameInPath(path) : reference.name)
-    const saved = await downloadToFile(
-      context,
-      { workspaceId: wanted.workspaceId, path },
-      { path: join(wanted.outDir, name), mode: 'number', label: name },
-    )
-    files.push({ reference, saved })
+    const source = { workspaceId: wanted.workspaceId, path }
+    const target = { path: join(wanted.outDir, name), mode: 'number', label: name } as const
+    files.push({ reference, ...(await saveFile(context, source, target)) })
   }
   return files
+}
+
+/** An agent may name a file that is not there: its words and its other files are kept all the same. */
+async function saveFile(
+  context: CommandContext,
+  source: PartSource,
+  target: DownloadTarget,
+): Promise<Omit<SavedFile, 'reference'>> {
+  try {
+    return { saved: await downloadToFile(context, source, target) }
+  } catch (thrown) {
+    if (context.signal.aborted || !(thrown instanceof CliFailure)) throw thrown
+    return { saved: undefined, failure: thrown }
+  }
 }
 
 type SendReport = {
@@ -125,11 +143,12 @@ function report(context: CommandContext, { reply, ...result }: SendReport): void
     task_id: reply.taskId ?? null,
     context_id: reply.contextId ?? null,
     uploaded: result.uploaded.map(uploadedJson),
-    files: result.files.map(({ reference, saved }) => ({
+    files: result.files.map(({ reference, saved, failure }) => ({
       ...reference,
       saved_as: saved?.path ?? null,
       size: saved?.size ?? null,
       sha256: saved?.sha256 ?? null,
+      error: failure?.message ?? null,
     })),
   }
   if (result.isStreaming) context.terminal.jsonLine({ type: 'result', ...document })
@@ -141,12 +160,13 @@ function report(context: CommandContext, { reply, ...result }: SendReport): void
   }
 }
 
-function fileLine(workspaceId: string, { reference, saved }: SavedFile): string {
+function fileLine(workspaceId: string, { reference, saved, failure }: SavedFile): string {
   if (saved !== undefined) {
     return `saved ${saved.path}  ${formatBytes(saved.size)}, sha256 ${saved.sha256}`
   }
   const name = printableLine(reference.name)
   const uri = printableLine(reference.uri)
   if (workspacePathOf(reference.uri) === undefined) return `link ${name}  ${uri}`
+  if (failure !== undefined) return `file ${name}  could not be saved: ${failure.message}`
   return `file ${name}  get it with: atrium download ${workspaceId} ${shellWord(uri)}`
 }

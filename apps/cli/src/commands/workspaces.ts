@@ -63,22 +63,25 @@ export async function createCommand(
 
 export type RemoveCommandOptions = { readonly cascade: boolean; readonly purge: boolean }
 
-/** Removes workspaces one after the other; the first failure stops. */
+/** Removes workspaces one after the other; the first failure stops, and what was done is said. */
 export async function removeCommand(
   context: CommandContext,
   references: readonly string[],
   options: RemoveCommandOptions,
 ): Promise<void> {
   const results: unknown[] = []
-  for (const reference of references) {
-    const id = await resolveWorkspaceId(context, reference)
-    const removed = await removeOne(context, id, options)
-    results.push({ id, status: removed.status, cascade_deleted: removed.cascade_deleted })
-    const children = removed.cascade_deleted
-    const also = children === 0 ? '' : ` and ${children} below it`
-    context.terminal.line(`${printableLine(removed.status)} ${id}${also}`)
+  try {
+    for (const reference of references) {
+      const id = await resolveWorkspaceId(context, reference)
+      const removed = await removeOne(context, id, options)
+      results.push({ id, status: removed.status, cascade_deleted: removed.cascade_deleted })
+      const children = removed.cascade_deleted
+      const also = children === 0 ? '' : ` and ${children} below it`
+      context.terminal.line(`${printableLine(removed.status)} ${id}${also}`)
+    }
+  } finally {
+    context.terminal.json(results)
   }
-  context.terminal.json(results)
 }
 
 async function removeOne(context: CommandContext, id: string, options: RemoveCommandOptions) {
