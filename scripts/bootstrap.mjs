@@ -2,6 +2,7 @@
 // It installs what is missing and hands over to Node 24 (docs/adr/0008-node-from-npm.md).
 //   node scripts/bootstrap.mjs start|dev|test|bench|atrium [arguments]
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
@@ -35,16 +36,24 @@ const COMMANDS = {
   atrium: { script: 'apps/cli/src/main.ts', needsLinux: false, isService: false },
 }
 
-main()
+/** Read before anything that takes time: who started us may end while we install. */
+const PARENT = process.ppid
 
-function main() {
+/** What runs at the moment, and whether the terminal signals it without us. */
+let current = { child: undefined, isInTerminalGroup: false }
+
+await main()
+
+async function main() {
   const [name = '', ...args] = process.argv.slice(2)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command === undefined) {
     fail(2, `usage: node scripts/bootstrap.mjs ${Object.keys(COMMANDS).join('|')} [arguments]`)
   }
   checkMachine(command)
-  installWhatIsMissing()
+  forwardSignals()
+  if (command.isService && process.env.npm_lifecycle_event !== undefined) endWithParent()
+  await installWhatIsMissing()
   const { script, nodeOptions = [] } = command
   run([nodeToUse(), ...nodeOptions, join(ROOT, script), ...args], command)
 }
@@ -58,7 +67,7 @@ function checkMachine({ needsLinux }) {
   }
 }
 
-function installWhatIsMissing() {
+async function installWhatIsMissing() {
   const reason = whyInstall()
   if (reason === undefined) return
   note(`installing dependencies (${reason}) ...`)
@@ -70,8 +79,11 @@ function installWhatIsMissing() {
       : ['npm', []]
   // Tools and the server's binaries are optional or for development in npm's eyes, not in ours.
   const args = [...first, 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund']
-  const { status, error } = spawnSync(file, args, { cwd: ROOT, stdio: ['ignore', 2, 2] })
-  if (error !== undefined) fail(1, `cannot run npm: ${error.message}`)
+  const child = spawn(file, args, { cwd: ROOT, stdio: ['ignore', 2, 2] })
+  current = { child, isInTerminalGroup: false }
+  child.on('error', (error) => fail(1, `cannot run npm: ${error.message}`))
+  const [status, signal] = await once(child, 'exit')
+  if (signal !== null) fail(exitCodeOf(signal), `npm ci was ended by ${signal}`)
   if (status !== 0) fail(1, `npm ci ended with ${status}; its messages are above`)
   note('installed')
 }
@@ -125,20 +137,26 @@ function run(commandLine, { isService, env = {} }) {
     detached: isService,
     env: { ...env, ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` },
   })
-  forwardSignals(child, isService)
-  if (isService && process.env.npm_lifecycle_event !== undefined) endWithParent(child)
+  // Without a session of its own it has the terminal's Ctrl-C already.
+  current = { child, isInTerminalGroup: !isService }
   child.on('error', (error) => fail(1, `cannot start ${file}: ${error.message}`))
   child.on('exit', (code, signal) => {
-    process.exitCode = code ?? 128 + (constants.signals[signal ?? 'SIGTERM'] ?? 15)
+    process.exitCode = code ?? exitCodeOf(signal)
   })
 }
 
-function forwardSignals(child, isService) {
+/** What a shell reports for a process that a signal has ended. */
+function exitCodeOf(signal) {
+  return 128 + (constants.signals[signal ?? 'SIGTERM'] ?? 15)
+}
+
+function forwardSignals() {
   let lastAt = Number.NEGATIVE_INFINITY
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
-      // Without a session of its own the child has had the terminal's signal already.
-      if (!isService && signal === 'SIGINT') return
+      const { child, isInTerminalGroup } = current
+      if (child === undefined) process.exit(exitCodeOf(signal))
+      if (isInTerminalGroup && signal === 'SIGINT') return
       const now = performance.now()
       if (now - lastAt < SAME_SIGNAL_MS) return
       lastAt = now
@@ -149,12 +167,11 @@ function forwardSignals(child, isService) {
 }
 
 /** npm passes a signal to the shell between us, and that shell dies of it without telling us. */
-function endWithParent(child) {
-  const parent = process.ppid
+function endWithParent() {
   const timer = setInterval(() => {
-    if (process.ppid === parent) return
+    if (process.ppid === PARENT) return
     clearInterval(timer)
-    child.kill('SIGTERM')
+    current.child?.kill('SIGTERM')
   }, PARENT_CHECK_MS)
   timer.unref()
 }
