@@ -83,11 +83,12 @@ async function runStage(stage: Stage, counts: Counts): Promise<Outcome> {
 /** What it prints goes to the terminal and, for the audit, into the logs of the run. */
 async function runCommand(stage: Stage, more: readonly string[]): Promise<number> {
   const [file = '', ...args] = [...stage.command, ...more]
-  const isTerminal = process.stdout.isTTY === true
+  // Both variables at once make every Node below warn about them.
+  const isColourful = process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === ''
   const child = spawn(join(ROOT, 'node_modules', '.bin', file), args, {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...(isTerminal ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }) },
+    env: { ...process.env, ...(isColourful ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }) },
   })
   running = child
   const log = createWriteStream(runLogPath(`stage-${stage.name}`))
