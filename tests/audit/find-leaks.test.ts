@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { findLeaks } from '../support/find-leaks.ts'
+import { findBearerValues, findLeaks } from '../support/find-leaks.ts'
 
 const secret = 'correct+horse/battery'
 
@@ -16,5 +17,26 @@ describe('findLeaks', () => {
 
   it('finds nothing where nothing is', () => {
     expect(findLeaks([secret], [{ name: 'a.log', text: 'correct horse battery' }])).toEqual([])
+  })
+})
+
+describe('findBearerValues', () => {
+  const minted = randomBytes(32).toString('base64url')
+
+  it.each([
+    ['in a header', `authorization: Bearer ${minted}`],
+    ['in JSON', JSON.stringify({ auth_token: minted })],
+    ['in a URL', `GET /x?token=${minted}&y=1`],
+  ])('sees one that nobody wrote down: %s', (_where, line) => {
+    const leaks = findBearerValues([{ name: 'a.log', text: `x\n${line}\n` }])
+    expect(leaks).toEqual(['a bearer value in a.log, line 2'])
+  })
+
+  it.each([
+    ['a digest', 'f'.repeat(64)],
+    ['the name of a stored file', `${'0f'.repeat(16)}-ten-chars_.txt`],
+    ['a workspace id', '3f2a0000-0000-4000-8000-000000000001'],
+  ])('does not take %s for one', (_what, text) => {
+    expect(findBearerValues([{ name: 'a.log', text }])).toEqual([])
   })
 })

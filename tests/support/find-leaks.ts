@@ -19,6 +19,21 @@ export function findLeaks(secrets: readonly string[], logs: readonly LogText[]):
   })
 }
 
+/**
+ * Where something stands that looks like a minted bearer value (32 bytes in base64url), whether or
+ * not anybody has written it down: processes that a test starts mint for themselves.
+ */
+export function findBearerValues(logs: readonly LogText[]): string[] {
+  return logs.flatMap(({ name, text }) =>
+    [...text.matchAll(BEARER_VALUE)].map(
+      ({ index }) => `a bearer value in ${name}, line ${text.slice(0, index).split('\n').length}`,
+    ),
+  )
+}
+
+/** Not the names under which uploads are stored: 32 hex digits, a dash, and a name. */
+const BEARER_VALUE = /(?<![\w-])(?![0-9a-f]{32}-)[\w-]{43}(?![\w-])/g
+
 /** As it is, as part of a URL, and as the bytes of a bearer header in base64 or hex. */
 function spellingsOf(secret: string): string[] {
   const bytes = Buffer.from(secret)
