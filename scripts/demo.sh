@@ -19,8 +19,15 @@ workspace=''
 cleanup() {
   status=$?
   trap - EXIT
+  # By its name: a creation that was interrupted, or never came online, has told us no id.
   if [ -n "$workspace" ]; then
-    atrium workspaces rm "$workspace" --quiet >/dev/null || status=1
+    atrium workspaces rm "$workspace" --quiet >/dev/null 2>"$work/error" || case $? in
+    3 | 5) ;; # there is none; nobody answers, which has been said
+    *)
+      cat "$work/error" >&2
+      if [ "$status" -eq 0 ]; then status=1; fi
+      ;;
+    esac
   fi
   rm -rf "$work"
   exit "$status"
@@ -72,9 +79,9 @@ compare() {
 echo '1. A workspace around a command-line tool'
 tool=(--command "$(node -p process.execPath)" --arg "$root/examples/csv-report/report.mjs")
 printf '\n$ atrium workspaces create %s --runtime exec --command node --arg examples/csv-report/report.mjs\n' "$name"
+workspace="$name"
 atrium workspaces create "$name" --runtime exec "${tool[@]}" --json > "$work/created.json"
-workspace="$(json "$work/created.json" it.id)"
-printf '%s  online after %s s\n' "$workspace" "$(json "$work/created.json" 'it.elapsed_seconds.toFixed(1)')"
+printf '%s  online after %s s\n' "$(json "$work/created.json" it.id)" "$(json "$work/created.json" 'it.elapsed_seconds.toFixed(1)')"
 run atrium workspaces ls
 
 printf '\n2. A message with a real CSV file and a real image\n'
@@ -101,7 +108,7 @@ compare 'landscape.png, returned by the tool' "$data/landscape.png" "$work/files
 compare 'landscape.png, downloaded into a pipe' "$data/landscape.png" "$work/piped.png"
 
 printf '\n$ atrium workspaces rm %s\n' "$name"
-atrium workspaces rm "$workspace"
+atrium workspaces rm "$name"
 workspace=''
 
 if [ "$failures" -gt 0 ]; then

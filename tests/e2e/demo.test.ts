@@ -1,10 +1,15 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type PlatformProcess, PROJECT_ROOT, startPlatform } from '../support/platform-process.ts'
 import { runProcess } from '../support/run-process.ts'
+import { sendSignal } from '../support/send-signal.ts'
+import { readBody, sendJson, startStandInPlatform } from '../support/stand-in-platform.ts'
 
+const ID = '3f2a0000-0000-4000-8000-000000000001'
 const DEMO = join(PROJECT_ROOT, 'scripts/demo.sh')
 
 describe('scripts/demo.sh', () => {
@@ -32,5 +37,38 @@ describe('scripts/demo.sh', () => {
   it('fails when nobody answers', async () => {
     const run = await runProcess('bash', [DEMO], { env: { BASE: 'http://127.0.0.1:9' } })
     expect(run.exitCode).toBe(5)
+  })
+
+  it('removes a workspace that it was interrupted in making', async () => {
+    const isOver = Promise.withResolvers<void>()
+    let name = ''
+    const removed: string[] = []
+    const server = await startStandInPlatform(async ({ request, response, line }) => {
+      const body = String(await readBody(request))
+      if (line === 'POST /workspaces') {
+        name = JSON.parse(body).name
+        sendJson(response, { id: ID, status: 'provisioning' }, 201)
+      } else if (line === `GET /workspaces/${ID}`) {
+        sendJson(response, { id: ID, name, status: 'provisioning' })
+        isOver.resolve()
+      } else if (line === 'GET /workspaces') {
+        sendJson(response, [{ id: ID, name, status: 'provisioning' }])
+      } else {
+        removed.push(line)
+        sendJson(response, { status: 'purged', cascade_deleted: 0 })
+      }
+    })
+    try {
+      // A group of its own, so that Ctrl-C reaches all of it as in a terminal.
+      const env = { PATH: process.env['PATH'] ?? '', BASE: server.url }
+      const child = spawn('bash', [DEMO], { detached: true, stdio: 'ignore', env })
+      const ended = once(child, 'exit')
+      await isOver.promise
+      sendSignal(-(child.pid ?? 0), 'SIGINT')
+      expect((await ended)[0]).toBe(130)
+      expect(removed).toEqual([`DELETE /workspaces/${ID}`])
+    } finally {
+      await server.close()
+    }
   })
 })
