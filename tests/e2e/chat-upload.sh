@@ -3,7 +3,7 @@
 # until it is online, upload a file, read it back byte for byte, and see that nobody gets in without
 # a token. Needs bash, curl and node (any version, to read JSON).
 #
-#   BASE               the platform                                (http://127.0.0.1:8080)
+#   BASE               the platform                                (http://localhost:8080)
 #   WORKSPACE_RUNTIME  the runtime kind to create                  (claude-code)
 #   WORKSPACE_MODEL    its model                                   (sonnet)
 #   ADMIN_TOKEN        sent to the admin routes when it is set
@@ -13,7 +13,7 @@
 # 3 what was read back differs.
 set -uo pipefail
 
-base="${BASE:-http://127.0.0.1:8080}"
+base="${BASE:-http://localhost:8080}"
 base="${base%/}"
 poll_seconds="${POLL_SECONDS:-5}"
 workspace=''
