@@ -67,6 +67,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
+command -v curl > /dev/null || fail 1 'curl is missing'
+
 # 1. Create. Tier 2, because tier 1 has no /workspace to write to.
 body="$(node -e '
   const [name, runtime, model] = process.argv.slice(1)

@@ -1,3 +1,5 @@
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type PlatformProcess, PROJECT_ROOT, startPlatform } from '../support/platform-process.ts'
@@ -89,6 +91,20 @@ describe('chat-upload.sh against what is wrong', () => {
       expect((await runScript({ BASE: server.url })).exitCode).toBe(exitCode)
     } finally {
       await server.close()
+    }
+  })
+
+  it('ends with 1 and says so when curl is missing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'atrium-no-curl-'))
+    try {
+      for (const tool of ['node', 'mktemp', 'rm']) {
+        const { stdout } = await runProcess('sh', ['-c', `command -v ${tool}`])
+        await symlink(stdout.trim(), join(folder, tool))
+      }
+      const run = await runProcess('/bin/bash', [SCRIPT], { env: { PATH: folder } })
+      expect([run.exitCode, run.stderr]).toEqual([1, 'FAIL  curl is missing\n'])
+    } finally {
+      await rm(folder, { recursive: true })
     }
   })
 
