@@ -21,8 +21,10 @@ export function openTestRun(): string {
   for (const name of readdirSync(tmpdir())) {
     if (!name.startsWith(PREFIX)) continue
     const old = join(tmpdir(), name)
-    const age = Date.now() - (statSync(old, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
-    if (age > KEEP_MS) rmSync(old, { recursive: true, force: true })
+    const stat = statSync(old, { throwIfNoEntry: false })
+    // Those of other users of this machine are theirs to remove, and we could not.
+    if (stat === undefined || stat.uid !== process.getuid?.()) continue
+    if (Date.now() - stat.mtimeMs > KEEP_MS) rmSync(old, { recursive: true, force: true })
   }
   const dir = mkdtempSync(join(tmpdir(), PREFIX))
   mkdirSync(join(dir, 'logs'))
