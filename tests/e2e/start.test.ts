@@ -20,16 +20,23 @@ const DIRECTLY = [process.execPath, BOOTSTRAP, 'start'] as const
 
 let dataDir: string
 let seen: KnownProcess[]
+let launched: ChildProcess[]
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'atrium-start-'))
   seen = []
+  launched = []
 })
 afterEach(async () => {
+  // What a failed test has not looked at runs all the same.
+  for (const { pid, exitCode, signalCode } of launched) {
+    if (pid !== undefined && exitCode === null && signalCode === null)
+      seen.push(...processTree(pid))
+  }
   for (const { pid } of stillRunning(seen)) sendSignal(pid, 'SIGKILL')
   await eventually(() => stillRunning(seen).length === 0)
   await keepForAudit(dataDir)
-  await rm(dataDir, { recursive: true })
+  await rm(dataDir, { recursive: true, maxRetries: 10 })
 })
 
 type Started = {
@@ -58,6 +65,7 @@ function launch(command: readonly string[]): Omit<Started, 'url'> {
     },
   })
   closeSync(log)
+  launched.push(child)
   return {
     child,
     output: () => readFileSync(logPath, 'utf8'),

@@ -86,13 +86,10 @@ export async function startPlatform(
         stopped ??= endAndClean()
         return stopped
       },
-      async kill() {
-        child.kill('SIGKILL')
-        await eventually(() => child.signalCode !== null)
-      },
+      kill: () => killed(child),
     }
   } catch (cause) {
-    child.kill('SIGKILL')
+    await killed(child)
     if (options.after === undefined) await clean()
     const tail = readFileSync(logPath, 'utf8').slice(-2000)
     throw new Error(`the platform did not start:\n${tail}`, { cause })
@@ -117,8 +114,14 @@ async function end(child: ChildProcess): Promise<number | null> {
   try {
     await eventually(() => child.exitCode !== null || child.signalCode !== null, STOP_WITHIN_MS)
   } catch (cause) {
-    child.kill('SIGKILL')
+    await killed(child)
     throw new Error('the platform did not stop', { cause })
   }
   return child.exitCode
+}
+
+/** Resolves when it is gone: until then it may write into the folder that is about to be removed. */
+async function killed(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL')
+  await eventually(() => child.exitCode !== null || child.signalCode !== null)
 }
