@@ -211,6 +211,7 @@ describe('isHiddenUploadTemporary', () => {
     '/workspace/.molecule/chat-uploads/.up-0123456789abcdef01234567.part',
     '/home/.up-0123456789abcdef01234567.part',
     '/workspace/.UP-0123456789ABCDEF01234567.part',
+    '/workspace/.molecule/chat-uploads/.up-0123456789abcdef01234567.list',
   ])('hides %j', (text) => {
     expect(isHiddenUploadTemporary(parsed(text))).toBe(true)
   })

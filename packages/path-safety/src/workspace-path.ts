@@ -95,6 +95,9 @@ const SECRET_NAMES = [AUTH_TOKEN_FILE, '.auth-token', INBOUND_SECRET_FILE] as co
 /** An upload that is not finished: never listed, never readable, swept when stale. */
 export const UPLOAD_TEMPORARY_NAME = /^\.up-[0-9a-f]{24}\.part$/
 
+/** What a request with several files is about to publish: hidden likewise, undone when left behind. */
+export const UPLOAD_RECORD_NAME = /^\.up-[0-9a-f]{24}\.list$/
+
 /**
  * The name under which a case-folding or normalising file system might find a file: compatibility
  * form, lower case, ignorable characters dropped (ext4 casefold and HFS+ ignore them when looking
@@ -118,7 +121,9 @@ export function isSecretFile(path: WorkspacePath): boolean {
   return SECRET_NAMES.some((secret) => name.startsWith(secret))
 }
 
-/** Whether the path names an upload that is not finished: `.up-<24 hex>.part`, in any folder. */
+/** Whether the path names a part of an upload that is not finished, in any folder. */
 export function isHiddenUploadTemporary(path: WorkspacePath): boolean {
-  return path.segments.some((segment) => UPLOAD_TEMPORARY_NAME.test(foldName(segment)))
+  return path.segments
+    .map(foldName)
+    .some((name) => UPLOAD_TEMPORARY_NAME.test(name) || UPLOAD_RECORD_NAME.test(name))
 }

@@ -371,8 +371,8 @@ describe('GET /internal/file/read: what lies there', () => {
     }
   })
 
-  it('does not show an upload that is not finished', async () => {
-    const name = `.up-${'0'.repeat(24)}.part`
+  it.each(['part', 'list'])('does not show an upload that is not finished: .%s', async (kind) => {
+    const name = `.up-${'0'.repeat(24)}.${kind}`
     runtime.place(`/workspace/.molecule/chat-uploads/${name}`)
     const answer = await runtime.read(`/workspace/.molecule/chat-uploads/${name}`)
     expectRefusal(answer, 404, TEXTS.notFound, 'file_not_found')

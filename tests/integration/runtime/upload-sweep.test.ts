@@ -1,9 +1,26 @@
+import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, symlinkSync, utimesSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '@atrium/http-kit/clock'
 import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  type BatchPlace,
+  publishBatch,
+} from '../../../apps/workspace-runtime/src/files/publish-batch.ts'
+import { TemporaryFile } from '../../../apps/workspace-runtime/src/files/temporary-file.ts'
 import { eventually } from '../../support/eventually.ts'
 import { multipartForm } from '../../support/multipart-form.ts'
 import { begin, readAnswer } from '../../support/raw-client.ts'
@@ -16,6 +33,9 @@ import {
 
 const HOUR_MS = 3_600_000
 const temporary = (digit: string) => `.up-${digit.repeat(24)}.part`
+const record = (digit: string) => `.up-${digit.repeat(24)}.list`
+const stored = (digit: string, name: string) => `${digit.repeat(32)}-${name}`
+const isShown = (name: string) => !name.startsWith('.up-')
 
 let runtime: RuntimeHarness
 let openBefore: number
@@ -110,5 +130,146 @@ describe('the sweep of the upload folder', () => {
     await eventually(() => runtime.stored().length === 0)
     await runtime.files.sweep.stop()
     await runtime.files.sweep.stop()
+  })
+})
+
+describe('a request with several files', () => {
+  let directory: number
+  let files: TemporaryFile[]
+
+  beforeEach(async () => {
+    mkdirSync(runtime.local(UPLOADS_DIR), { recursive: true })
+    directory = openSync(runtime.local(UPLOADS_DIR), 'r')
+    files = []
+    for (const digit of ['a', 'b', 'c']) {
+      files.push(await TemporaryFile.create(directory, temporary(digit)))
+    }
+  })
+  afterEach(async () => {
+    for (const file of files) await file.dispose()
+    closeSync(directory)
+  })
+
+  function publish(count: number, place: Partial<BatchPlace> = {}): Promise<readonly string[]> {
+    return publishBatch(
+      {
+        directory,
+        isInPlace: () => true,
+        isFsyncOn: false,
+        recordName: record('f'),
+        onLeftover: (error) => {
+          throw error
+        },
+        ...place,
+      },
+      files.slice(0, count).map((file, index) => ({
+        fd: file.fd,
+        temporaryName: file.name,
+        newName: () => stored(`${index}`, 'x.txt'),
+      })),
+    )
+  }
+
+  it('says what it is about to publish until all of it counts', async () => {
+    const seen: string[][] = []
+    const isInPlace = () => seen.push([...runtime.stored()]) > 0
+    const names = await publish(3, { isInPlace })
+    expect(seen[0]).toEqual(expect.arrayContaining([...names, record('f')]))
+    expect(runtime.stored().filter(isShown).toSorted()).toEqual(names)
+    expect(runtime.stored()).not.toContain(record('f'))
+  })
+
+  it('needs no record for a single name', async () => {
+    const seen: string[][] = []
+    await publish(1, { isInPlace: () => seen.push([...runtime.stored()]) > 0 })
+    expect(seen[0]).not.toContain(record('f'))
+  })
+
+  it('publishes nothing when somebody took its names back meanwhile', async () => {
+    const isInPlace = () => {
+      rmSync(join(runtime.local(UPLOADS_DIR), record('f')))
+      return true
+    }
+    await expect(publish(3, { isInPlace })).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(runtime.stored().filter(isShown)).toEqual([])
+  })
+
+  it('leaves neither names nor record behind when one name is taken for good', async () => {
+    runtime.place(`${UPLOADS_DIR}/${stored('2', 'x.txt')}`, 'older')
+    await expect(publish(3)).rejects.toMatchObject({ code: 'upload_collision' })
+    expect(runtime.stored().filter(isShown)).toEqual([stored('2', 'x.txt')])
+    expect(runtime.stored()).not.toContain(record('f'))
+  })
+
+  it.each(['0', '1'])(
+    'is gone as a whole after a kill between its names (sync %s)',
+    async (sync) => {
+      const child = fork(
+        new URL('../../support/killed-batch.ts', import.meta.url),
+        [runtime.local(UPLOADS_DIR), sync],
+        { stdio: 'inherit' },
+      )
+      const [, signal] = await once(child, 'exit')
+      expect(signal).toBe('SIGKILL')
+      expect(runtime.stored().filter(isShown)).toHaveLength(3)
+      expect(await runtime.files.sweep.run()).toEqual({ removed: 3 })
+      expect(runtime.stored().filter(isShown)).toEqual([])
+      expect(runtime.stored().filter((name) => name.endsWith('.list'))).toEqual([])
+    },
+  )
+})
+
+describe('a record of names that nobody settled', () => {
+  const uploads = (name: string) => join(runtime.local(UPLOADS_DIR), name)
+
+  function placeRecord(digit: string, ...names: string[]): void {
+    const lines = names.map((name) => `${statSync(uploads(name)).ino} ${name}\n`)
+    runtime.place(`${UPLOADS_DIR}/${record(digit)}`, lines.join(''))
+  }
+
+  it('does not touch what has such a name and is another file', async () => {
+    const name = stored('1', 'report.txt')
+    runtime.place(`${UPLOADS_DIR}/${name}`, 'of the request')
+    placeRecord('a', name)
+    renameSync(uploads(name), uploads(stored('2', 'kept.txt')))
+    runtime.place(`${UPLOADS_DIR}/${name}`, 'of somebody else')
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(runtime.stored().toSorted()).toEqual([name, stored('2', 'kept.txt')])
+  })
+
+  it('reaches nothing outside of the folder', async () => {
+    const outside = runtime.place('/workspace/outside.txt')
+    const { ino } = statSync(outside)
+    mkdirSync(join(runtime.local(UPLOADS_DIR), `${'0'.repeat(32)}-`), { recursive: true })
+    const escapes = ['../../outside.txt', `${'0'.repeat(32)}-/../../../outside.txt`, outside]
+    runtime.place(
+      `${UPLOADS_DIR}/${record('a')}`,
+      escapes.map((path) => `${ino} ${path}\n`).join(''),
+    )
+    await runtime.files.sweep.run()
+    expect(existsSync(outside)).toBe(true)
+  })
+
+  it('counts for nothing where it was cut off', async () => {
+    const name = stored('1', 'report.txt')
+    runtime.place(`${UPLOADS_DIR}/${name}`)
+    writeFileSync(uploads(record('a')), `${statSync(uploads(name)).ino} ${name}`)
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(runtime.stored()).toEqual([name])
+  })
+
+  it('is no link, folder or FIFO of that name, and none of them holds the others up', async () => {
+    const name = stored('1', 'report.txt')
+    runtime.place(`${UPLOADS_DIR}/${name}`)
+    placeRecord('d', name)
+    const elsewhere = runtime.place('/workspace/elsewhere.list', '')
+    renameSync(uploads(record('d')), elsewhere)
+    symlinkSync(elsewhere, uploads(record('a')))
+    mkdirSync(uploads(record('b')))
+    execFileSync('mkfifo', [uploads(record('c'))])
+    placeOld(temporary('e'))
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 1 })
+    expect(runtime.stored()).toContain(name)
+    expect(runtime.stored()).not.toContain(temporary('e'))
   })
 })

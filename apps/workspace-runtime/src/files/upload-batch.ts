@@ -1,7 +1,5 @@
 /** @module Files that become visible together or not at all (design/path-safety 1b). */
-import { closeSync, fsync, unlink } from 'node:fs'
-import { promisify } from 'node:util'
-import { AppError } from '@atrium/http-kit/app-error'
+import { closeSync } from 'node:fs'
 import type { Ids } from '@atrium/http-kit/clock'
 import { passiveTypeFor } from '@atrium/http-kit/file-response'
 import { safeFileName, storedName } from '@atrium/path-safety/file-name'
@@ -10,18 +8,12 @@ import {
   UPLOADS_DIR,
   WORKSPACE_URI_SCHEME,
 } from '@atrium/runtime-contract/file-transfer'
-import { procPath } from './descriptor.ts'
-import { publishName } from './publish-name.ts'
+import { type FinishedFile, publishBatch } from './publish-batch.ts'
 import { storageFailure } from './storage-failure.ts'
 import { TemporaryFile } from './temporary-file.ts'
 
-const syncFile = promisify(fsync)
-const removeName = promisify(unlink)
-
 const TEMPORARY_ID_BYTES = 12
 const STORED_ID_BYTES = 16
-/** With 128 random bits the first is enough; a second look costs nothing. */
-const MAX_NAMES = 3
 
 export type FileDescription = {
   /** As somebody else called it; stored and shown under its safe form. */
@@ -76,24 +68,24 @@ export class UploadBatch {
    * `upload_write_failed` or `upload_collision`; then none of them is there.
    */
   async commit(): Promise<StoredFile[]> {
-    const published: string[] = []
+    const { ids, live } = this.#deps
+    const entries = this.#entries()
+    const recordName = `.up-${ids.hex(TEMPORARY_ID_BYTES)}.list`
+    live.add(recordName)
     try {
       const digests: string[] = []
-      const entries = this.#entries()
       for (const { file } of entries) digests.push(await file.finish(this.#deps))
-      const stored: StoredFile[] = []
-      for (const [index, entry] of entries.entries()) {
-        const name = await this.#publish(entry)
-        published.push(name)
-        stored.push(storedFile(entry, name, digests[index] ?? ''))
-      }
-      // A folder that is held goes on taking files wherever it is moved to; the answer names a path.
-      if (!this.#deps.isInPlace()) throw new Error('the upload folder was moved away')
-      if (this.#deps.isFsyncOn) await syncFile(this.#deps.directory)
-      return stored
+      const names = await publishBatch(
+        { ...this.#deps, recordName },
+        entries.map((entry) => this.#finished(entry)),
+      )
+      return entries.map((entry, index) =>
+        storedFile(entry, names[index] ?? '', digests[index] ?? ''),
+      )
     } catch (error) {
-      await this.#withdraw(published)
       throw storageFailure(error)
+    } finally {
+      live.delete(recordName)
     }
   }
 
@@ -119,25 +111,10 @@ export class UploadBatch {
     )
   }
 
-  async #publish({ description, file }: Entry): Promise<string> {
-    const { directory, ids } = this.#deps
+  #finished({ description, file }: Entry): FinishedFile {
     const safeName = safeFileName(description.name)
-    for (let attempt = 0; attempt < MAX_NAMES; attempt += 1) {
-      const finalName = storedName(ids.hex(STORED_ID_BYTES), safeName)
-      const publication = { directory, temporaryName: file.name, fd: file.fd, finalName }
-      if (await publishName(publication)) return finalName
-    }
-    throw new AppError('upload_collision')
-  }
-
-  async #withdraw(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      try {
-        await removeName(procPath(this.#deps.directory, name))
-      } catch (error) {
-        this.#deps.onLeftover(error)
-      }
-    }
+    const newName = (): string => storedName(this.#deps.ids.hex(STORED_ID_BYTES), safeName)
+    return { fd: file.fd, temporaryName: file.name, newName }
   }
 }
 

@@ -1,11 +1,12 @@
-/** @module Removes what a killed process left half received (design/path-safety 1b). */
+/** @module Removes what a killed process left half received or half published (design/path-safety 1b). */
 import { closeSync, lstatSync, unlink } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { geteuid } from 'node:process'
 import { promisify } from 'node:util'
 import type { Clock } from '@atrium/http-kit/clock'
-import { UPLOAD_TEMPORARY_NAME } from '@atrium/path-safety/workspace-path'
+import { UPLOAD_RECORD_NAME, UPLOAD_TEMPORARY_NAME } from '@atrium/path-safety/workspace-path'
 import type { Logger } from 'pino'
+import { undoBatch } from './batch-record.ts'
 import { errorCode, procPath } from './descriptor.ts'
 import type { UploadFolder } from './upload-folder.ts'
 
@@ -51,7 +52,7 @@ export class UploadSweep {
     try {
       for (const name of await readdir(procPath(directory))) {
         if (signal.aborted) break
-        if (this.#isLeftover(directory, name) && (await remove(directory, name))) removed += 1
+        removed += await this.#removeLeftover(directory, name)
       }
     } finally {
       closeSync(directory)
@@ -80,9 +81,23 @@ export class UploadSweep {
     }
   }
 
-  /** Ours by name, kind, owner and age, and not being written by this very process. */
-  #isLeftover(directory: number, name: string): boolean {
-    if (!UPLOAD_TEMPORARY_NAME.test(name) || this.#deps.uploads.isLive(name)) return false
+  /** How many files went; one that cannot be removed is logged and does not keep the others. */
+  async #removeLeftover(directory: number, name: string): Promise<number> {
+    if (this.#deps.uploads.isLive(name)) return 0
+    try {
+      // However young: a process that still publishes notices that its record is gone.
+      if (UPLOAD_RECORD_NAME.test(name)) return await undoBatch(directory, name)
+      if (!this.#isStale(directory, name)) return 0
+      return (await remove(directory, name)) ? 1 : 0
+    } catch (error) {
+      this.#deps.log.warn({ err: error, name }, 'upload.leftover_stays')
+      return 0
+    }
+  }
+
+  /** Ours by name, kind, owner and age. */
+  #isStale(directory: number, name: string): boolean {
+    if (!UPLOAD_TEMPORARY_NAME.test(name)) return false
     const stat = lstatSync(procPath(directory, name), { throwIfNoEntry: false })
     if (stat === undefined || !stat.isFile() || stat.uid !== geteuid?.()) return false
     return this.#deps.clock.now().getTime() - stat.mtimeMs > STALE_AFTER_MS
