@@ -263,6 +263,16 @@ describe('atrium send', () => {
     expect(run.stderr).toContain('failed')
   })
 
+  it('fails when the answer begins as a failure does', async () => {
+    await serveAgent(({ response }, given) => {
+      const parts = [text('Agent error: exit code 3')]
+      sendJson(response, { jsonrpc: '2.0', id: given.id, result: { kind: 'message', parts } })
+    })
+    const run = await send(['go'])
+    expect(run.exitCode).toBe(1)
+    expect(run.stdout).toContain('exit code 3')
+  })
+
   it('reads the failure contract out of a JSON-RPC error', async () => {
     await serveAgent(({ response }, given) => {
       const data = { code: 'agent_not_configured', hop: 'workspace', retryable: false }

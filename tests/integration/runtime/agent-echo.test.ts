@@ -81,9 +81,10 @@ describe('the echo agent and a raw 0.3 client', () => {
       'message/send',
       userMessage('x', [{ uri, name: 'n.txt' }]),
     )
-    expect(result).toMatchObject({ kind: 'task', status: { state: 'failed' } })
-    const text = JSON.stringify(result?.['status'])
-    expect(text).toContain(`Agent error: attachment \\"n.txt\\": ${reason}`)
+    expect(result).toMatchObject({ kind: 'message', role: 'agent' })
+    expect(JSON.stringify(result?.['parts'])).toContain(
+      `Agent error: attachment \\"n.txt\\": ${reason}`,
+    )
   })
 
   it('streams a task: submitted, working, artifact, completed', async () => {

@@ -56,11 +56,11 @@ async function ask(text: string, files: readonly object[] = []): Promise<Parts> 
   return partsOf(result)
 }
 
+/** A failure is a message like any other to who waits in 0.3 (contract/runtime 8.2). */
 async function failureOf(text = 'x'): Promise<string> {
-  const { result } = await runtime.call('message/send', userMessage(text))
-  const { status } = result as { status: { state: string; message: { parts: { text: string }[] } } }
-  expect(status.state).toBe('failed')
-  return status.message.parts[0]?.text ?? ''
+  const [first] = await ask(text)
+  expect(first?.text).toMatch(/^Agent error: /)
+  return first?.text ?? ''
 }
 
 /** JavaScript that does `then` once the test has let it. */
@@ -196,9 +196,11 @@ describe('a command as an agent', () => {
   it('says which file could not be stored, and keeps the text', async () => {
     await withScript(`require('node:fs').writeFileSync('output/a.txt', 'a'); console.log('done')`)
     put('.molecule', 'in the way of the uploads')
-    const { result } = await runtime.call('message/send', userMessage('x'))
-    expect(result).toMatchObject({ kind: 'task', artifacts: [{ parts: [{ text: 'done' }] }] })
-    expect(JSON.stringify(result?.['status'])).toContain('Agent error: output/a.txt: ')
+    const parts = await ask('x')
+    expect(parts).toMatchObject([
+      { text: expect.stringContaining('Agent error: output/a.txt: ') },
+      { text: 'done' },
+    ])
   })
 
   it('sends at most 64 files, and says that there were more', async () => {
@@ -366,8 +368,15 @@ describe('a command that fails', () => {
 
   it('keeps what it said before it failed', async () => {
     await withScript(`console.log('half'); process.exitCode = 1`)
-    const { result } = await runtime.call('message/send', userMessage('x'))
-    expect(result).toMatchObject({ kind: 'task', artifacts: [{ parts: [{ text: 'half' }] }] })
+    expect(await ask('x')).toMatchObject([
+      { text: 'Agent error: the command ended with exit code 1' },
+      { text: 'half' },
+    ])
+    const message = { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'x' }] }
+    const { result } = await runtime.call('SendMessage', { message })
+    expect(result).toMatchObject({
+      task: { status: { state: 'TASK_STATE_FAILED' }, artifacts: [{ parts: [{ text: 'half' }] }] },
+    })
   })
 
   it('does not fill the log with what it writes to stderr', async () => {
@@ -389,7 +398,7 @@ describe('a command that fails', () => {
     await withScript('')
     const { message } = userMessage('x', [], { messageId: 'm'.repeat(200_000) })
     const { result } = await runtime.call('message/send', { message })
-    expect(JSON.stringify(result?.['status'])).toContain('could not be started (E2BIG)')
+    expect(partsOf(result)[0]?.text).toContain('could not be started (E2BIG)')
     expect(runtime.jobFolders()).toEqual([])
   })
 

@@ -181,7 +181,9 @@ describe('the runtime process', () => {
     const answer = send(url, 'go')
     const pid = await commandPid()
     child?.kill('SIGTERM')
-    expect(await (await answer).json()).toMatchObject({ result: { status: { state: 'failed' } } })
+    expect(await (await answer).json()).toMatchObject({
+      result: { parts: [{ text: 'Agent error: the workspace is shutting down' }] },
+    })
     const { code, ms } = await ended()
     expect(code).toBe(0)
     // The answer is out: nothing is waited for any more, a kept-alive connection neither.

@@ -293,7 +293,7 @@ describe('POST /', () => {
     const bytes = Buffer.alloc(11 * 1024 * 1024, 7).toString('base64')
     const { result } = await runtime.call('message/send', userMessage('', [{ bytes, name: 'a' }]))
     // The echo agent has it, and has no uri to give it back by.
-    expect(JSON.stringify(result?.['status'])).toContain('upload it and refer to it by its uri')
+    expect(JSON.stringify(result?.['parts'])).toContain('upload it and refer to it by its uri')
   })
 
   it('takes a long message that is within the limit', async () => {

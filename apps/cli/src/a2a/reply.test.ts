@@ -26,6 +26,24 @@ describe('Reply', () => {
     ])
   })
 
+  it('knows a message that says it failed, and keeps what came with it', () => {
+    const reply = new Reply()
+    const parts = [
+      file('workspace:/workspace/a.csv'),
+      text('Agent error: exit code 3'),
+      text('half'),
+    ]
+    reply.take({ kind: 'message', parts })
+    expect([reply.state, reply.isFailure, reply.files.length]).toEqual(['failed', true, 1])
+    expect(reply.text).toBe('Agent error: exit code 3\nhalf')
+  })
+
+  it('does not take a word about an error for one', () => {
+    const reply = new Reply()
+    reply.take({ kind: 'message', parts: [text('No Agent error: all is well')] })
+    expect(reply.isFailure).toBe(false)
+  })
+
   it('finds files in artifacts and in the status message of a task, each once', () => {
     const reply = new Reply()
     reply.take({

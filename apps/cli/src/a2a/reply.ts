@@ -3,6 +3,7 @@
  * status and artifacts, at once or as a stream of events. Foreign protocol: unknown keys are
  * ignored, and a part that is not understood is skipped rather than refused.
  */
+import { AGENT_ERROR_PREFIX } from '@atrium/runtime-contract/agent-reply'
 import { z } from 'zod'
 import type { FileReference } from './file-part.ts'
 
@@ -61,7 +62,10 @@ export type ReplyText = { readonly text: string; readonly isContinuation: boolea
 
 /** Collects an answer, whole or event by event. */
 export class Reply {
-  /** `completed` for a plain message; otherwise the state of the task as last heard. */
+  /**
+   * `completed` for a plain message, `failed` for one that says so (contract/runtime 8.2); otherwise
+   * the state of the task as last heard.
+   */
   state = 'unknown'
   taskId: string | undefined
   contextId: string | undefined
@@ -99,7 +103,7 @@ export class Reply {
     switch (event.kind) {
       case 'message':
         this.taskId = event.taskId ?? this.taskId
-        this.state = 'completed'
+        this.state = saysFailure(event.parts) ? 'failed' : 'completed'
         return this.#takeParts(event.parts, false)
       case 'task': {
         this.taskId = event.id
@@ -150,4 +154,9 @@ export class Reply {
     if (this.files.some((known) => known.uri === file.uri)) return
     this.files.push({ uri: file.uri, name: file.name ?? '', mimeType: file.mimeType ?? '' })
   }
+}
+
+function saysFailure(given: readonly unknown[]): boolean {
+  const [first] = given.map((part) => textPart.safeParse(part)).filter(({ success }) => success)
+  return first?.data?.text.startsWith(AGENT_ERROR_PREFIX) === true
 }

@@ -1,7 +1,8 @@
 /**
  * @module The two forms of an answer (contract/runtime 8.3, contract/a2a 1.5). A caller that waits
  * gets one message, text first and files after it; one that streams, or wants to ask later, gets a
- * task whose artifact `reply` grows. A failure is a failed task in both forms.
+ * task whose artifact `reply` grows. A failure is a failed task, but to a waiting caller of 0.3 it is
+ * a message as well (contract/runtime 8.2): those clients read `result.parts` and nothing else.
  */
 import { type Artifact, type Part, type Task, TaskState } from '@a2a-js/sdk'
 import { AgentEvent, type ExecutionEventBus } from '@a2a-js/sdk/server'
@@ -43,11 +44,11 @@ export type WriterInput = {
 
 /** For a caller that waits: nothing until the end, then one message. */
 export class MessageReplyWriter implements ReplyWriter {
-  readonly #input: WriterInput
+  readonly #input: WriterInput & { readonly failsWith: 'message' | 'task' }
   readonly #files: Part[] = []
   #text = ''
 
-  constructor(input: WriterInput) {
+  constructor(input: WriterInput & { readonly failsWith: 'message' | 'task' }) {
     this.#input = input
   }
 
@@ -68,18 +69,26 @@ export class MessageReplyWriter implements ReplyWriter {
   }
 
   complete(): void {
-    const { deps, bus, ids } = this.#input
     const parts = this.#parts()
-    if (parts.length === 0) parts.push(textPart(NO_RESPONSE))
-    bus.publish(AgentEvent.message(agentMessage(deps, { contextId: ids.contextId }, parts)))
+    this.#publish(parts.length === 0 ? [textPart(NO_RESPONSE)] : parts)
   }
 
   abandon(state: EndState, text: string): void {
+    if (this.#input.failsWith === 'message') {
+      // First of all: the oldest clients show the first part only.
+      this.#publish([textPart(text), ...this.#parts()])
+      return
+    }
     const task = newTask(this.#input, TaskState.TASK_STATE_WORKING)
     const parts = this.#parts()
     if (parts.length > 0) task.artifacts.push(replyArtifact(parts))
     this.#input.bus.publish(AgentEvent.task(task))
     publishEnd(this.#input, state, text)
+  }
+
+  #publish(parts: Part[]): void {
+    const { deps, bus, ids } = this.#input
+    bus.publish(AgentEvent.message(agentMessage(deps, { contextId: ids.contextId }, parts)))
   }
 
   #parts(): Part[] {

@@ -2,6 +2,7 @@
 import { type Part, TaskState } from '@a2a-js/sdk'
 import type { AgentExecutor, ExecutionEventBus, RequestContext } from '@a2a-js/sdk/server'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
+import { AGENT_ERROR_PREFIX } from '@atrium/runtime-contract/agent-reply'
 import type { Logger } from 'pino'
 import { textOf } from './a2a-objects.ts'
 import { type AgentAdapter, AgentFailure } from './agent-adapter.ts'
@@ -19,8 +20,6 @@ import type { WorkQueue } from './work-queue.ts'
 /** Set in the call's state when its answer is a stream. */
 export const STREAMING_STATE_KEY = 'atrium.streaming'
 
-/** Contract/runtime 8.2: how a failure is recognised by clients that read text only. */
-const FAILURE_PREFIX = 'Agent error: '
 const EMPTY_INPUT = 'Error: message contained no text content.'
 
 export type TurnExecutorDeps = {
@@ -96,7 +95,9 @@ export class TurnExecutor implements AgentExecutor {
       context.task !== undefined ||
       context.context.state.get(STREAMING_STATE_KEY) === true ||
       context.request.configuration?.returnImmediately === true
-    return wantsTask ? new TaskReplyWriter(input) : new MessageReplyWriter(input)
+    if (wantsTask) return new TaskReplyWriter(input)
+    const isLegacy = context.context.requestedVersion !== '1.0'
+    return new MessageReplyWriter({ ...input, failsWith: isLegacy ? 'message' : 'task' })
   }
 
   async #runTurn(context: RequestContext, writer: ReplyWriter, signal: AbortSignal): Promise<void> {
@@ -108,7 +109,7 @@ export class TurnExecutor implements AgentExecutor {
       const state = this.#deps.host.state
       if (state.kind !== 'ready') throw new AgentFailure('the agent is not available')
       if (this.#deps.queue.isFull) {
-        writer.abandon(TaskState.TASK_STATE_REJECTED, `${FAILURE_PREFIX}the agent is busy`)
+        writer.abandon(TaskState.TASK_STATE_REJECTED, `${AGENT_ERROR_PREFIX} the agent is busy`)
         return
       }
       const input = { context, parts, writer, signal }
@@ -160,14 +161,14 @@ export class TurnExecutor implements AgentExecutor {
         ? { state: TaskState.TASK_STATE_CANCELED, text: 'canceled' }
         : {
             state: TaskState.TASK_STATE_FAILED,
-            text: `${FAILURE_PREFIX}the workspace is shutting down`,
+            text: `${AGENT_ERROR_PREFIX} the workspace is shutting down`,
           }
     }
     if (error instanceof AgentFailure) {
       this.#deps.log.warn({ task_id: at.taskId, err: error.cause }, 'agent.turn_failed')
-      return { state: TaskState.TASK_STATE_FAILED, text: FAILURE_PREFIX + error.message }
+      return { state: TaskState.TASK_STATE_FAILED, text: `${AGENT_ERROR_PREFIX} ${error.message}` }
     }
     this.#deps.log.error({ task_id: at.taskId, err: error }, 'agent.turn_broke')
-    return { state: TaskState.TASK_STATE_FAILED, text: `${FAILURE_PREFIX}internal error` }
+    return { state: TaskState.TASK_STATE_FAILED, text: `${AGENT_ERROR_PREFIX} internal error` }
   }
 }
