@@ -9,6 +9,11 @@ export const HEARTBEAT_INTERVAL_MS = 30_000
 /** PostgreSQL stores neither U+0000 nor lone surrogates; a report is not refused because of them. */
 const storableText = z.string().transform((text) => text.replaceAll('\u0000', '').toWellFormed())
 
+/** A member that may be absent; `null` says the same, as it does in the platform of the contract. */
+function absentAs<T extends z.ZodType, D>(schema: T, fallback: D) {
+  return schema.nullish().transform((value) => value ?? fallback)
+}
+
 /** Whether PostgreSQL stores a whole document as it is: it is refused or left out, never changed. */
 export function isStorableJson(value: unknown): boolean {
   try {
@@ -28,10 +33,13 @@ export const registerRequest = z.object({
     .json()
     .refine((card) => card !== null, 'agent_card is required')
     .refine(isStorableJson, 'agent_card contains characters that cannot be stored'),
-  url: z.string().optional(),
-  delivery_mode: z.string().optional(),
+  url: absentAs(z.string(), undefined),
+  delivery_mode: absentAs(z.string(), undefined),
 })
-export type RegisterRequest = z.infer<typeof registerRequest>
+/** As a runtime sends it. */
+export type RegisterRequest = z.input<typeof registerRequest>
+/** As the platform reads it. */
+export type ReceivedRegistration = z.output<typeof registerRequest>
 
 export const registerResponse = z.looseObject({
   status: z.literal('registered'),
@@ -44,16 +52,16 @@ export type RegisterResponse = z.infer<typeof registerResponse>
 /** POST /registry/heartbeat. Everything but the id may be absent: older runtimes send less. */
 export const heartbeatRequest = z.object({
   workspace_id: z.string().min(1),
-  error_rate: z.number().default(0),
-  sample_error: storableText.default(''),
-  active_tasks: z.int().default(0),
-  uptime_seconds: z.int().default(0),
-  current_task: storableText.default(''),
-  monthly_spend: z.number().default(0),
-  runtime_state: z.string().default(''),
-  runtime_metadata: z.looseObject({}).optional(),
+  error_rate: absentAs(z.number(), 0),
+  sample_error: absentAs(storableText, ''),
+  active_tasks: absentAs(z.int(), 0),
+  uptime_seconds: absentAs(z.int(), 0),
+  current_task: absentAs(storableText, ''),
+  monthly_spend: absentAs(z.number(), 0),
+  runtime_state: absentAs(z.string(), ''),
+  runtime_metadata: absentAs(z.looseObject({}), undefined),
   /** Ours: which inbound secret the workspace holds (`inboundSecretId`); absent in older runtimes. */
-  inbound_secret_id: z.string().optional(),
+  inbound_secret_id: absentAs(z.string(), undefined),
 })
 export type HeartbeatRequest = z.input<typeof heartbeatRequest>
 

@@ -296,6 +296,18 @@ describe('POST /registry/heartbeat', () => {
     expect(answer.status).toBe(200)
   })
 
+  it('takes null for absent, as it does in a registration', async () => {
+    const { id, authToken } = await platform.onlineWorkspace(BOX)
+    const fields = ['error_rate', 'sample_error', 'active_tasks', 'uptime_seconds', 'current_task']
+    const more = ['monthly_spend', 'runtime_state', 'runtime_metadata', 'inbound_secret_id']
+    const nothing = Object.fromEntries([...fields, ...more].map((field) => [field, null]))
+    expect((await beat(id, authToken, nothing)).status).toBe(200)
+    const external = await externalWorkspace()
+    const body = { id: external.id, agent_card: CARD, url: null, delivery_mode: null }
+    const answer = await platform.json('/registry/register', body, external.authToken)
+    expect(await answer.json()).toMatchObject({ status: 'registered', delivery_mode: 'poll' })
+  })
+
   it('clamps a monthly spend and writes none that is not positive', async () => {
     const { id, authToken } = await platform.onlineWorkspace(BOX)
     const spend = async () => {

@@ -1,7 +1,7 @@
 /** @module An agent announces itself (contract/platform 2.1, 2.6). */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Secret } from '@atrium/http-kit/secret'
-import type { DeliveryMode, RegisterRequest } from '@atrium/runtime-contract/registration'
+import type { DeliveryMode, ReceivedRegistration } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
 import { loggableDatabaseError } from '../db/db-error.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
@@ -50,7 +50,7 @@ export type Registration = {
 export async function registerAgent(
   deps: RegisterDeps,
   input: {
-    readonly request: RegisterRequest
+    readonly request: ReceivedRegistration
     readonly caller: Caller
     readonly hasBearer: boolean
   },
@@ -107,7 +107,7 @@ export async function admitRegistryCall(
 async function acceptedUrl(
   deps: RegisterDeps,
   input: {
-    readonly request: RegisterRequest
+    readonly request: ReceivedRegistration
     readonly row: WorkspaceRow | undefined
     readonly deliveryMode: DeliveryMode
   },
@@ -129,7 +129,7 @@ async function store(
   deps: RegisterDeps,
   input: {
     readonly id: WorkspaceId
-    readonly request: RegisterRequest
+    readonly request: ReceivedRegistration
     readonly caller: Caller
     readonly hasBearer: boolean
     readonly deliveryMode: DeliveryMode
