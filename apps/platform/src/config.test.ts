@@ -33,6 +33,15 @@ describe('parseConfig', () => {
     expect(config.identity.adminToken?.reveal()).toBe('admin-secret')
   })
 
+  it.each(['two words', ' padded', 'line\n', 'schlüssel'])(
+    'refuses the admin token %j, which no header could carry as it is',
+    (token) => {
+      expect(problemsOf({ ...PRODUCTION, ADMIN_TOKEN: token })).toEqual([
+        'ADMIN_TOKEN: must be printable ASCII without spaces or line breaks',
+      ])
+    },
+  )
+
   it('does not repeat a wrong value, which may be a secret', () => {
     const problems = problemsOf({ ...PRODUCTION, DATABASE_URL: 'mysql://u:pw@h/x', PORT: '99999' })
     expect(problems.join()).toMatch(/DATABASE_URL.*PORT|PORT.*DATABASE_URL/)

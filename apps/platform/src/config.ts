@@ -33,7 +33,11 @@ const environment = z.object({
     .optional(),
   DATABASE_MAX_CONNECTIONS: count(20),
   MIGRATE_ON_START: flag.optional(),
-  ADMIN_TOKEN: z.string().min(1).optional(),
+  // A bearer carries nothing else, so another one would let nobody in (RFC 6750 s2.1).
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks')
+    .optional(),
   ATRIUM_ENCRYPTION_KEY: z.string().min(1).optional(),
   ATRIUM_ENABLE_TEST_TOKENS: flag.optional(),
   ATRIUM_OPEN_WORKSPACE_SCOPE: flag.default(false),
