@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -163,6 +163,19 @@ describe('npm start', () => {
     await eventually(() => stillRunning(seen).length === 0, 30_000)
     expect(await readdir(dataDir)).not.toContain('platform.json')
     expect(await readdir(join(dataDir, 'postgres'))).not.toContain('lock')
+  })
+
+  it('ends cleanly when it is asked to before it is up, and starts afterwards', async () => {
+    const early = launch(DIRECTLY)
+    await eventually(() => existsSync(join(dataDir, 'postgres/server.log')), 60_000)
+    early.tree()
+    signal(early.child.pid, 'SIGINT')
+    expect(await early.ended()).toBe(0)
+    expect(early.output()).not.toContain('could not start')
+    await eventually(() => stillRunning(seen).length === 0, 30_000)
+    const { url, tree } = await start()
+    tree()
+    expect((await fetch(`${url}/ready`)).status).toBe(200)
   })
 
   it('finds the data of the start before', async () => {

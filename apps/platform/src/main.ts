@@ -1,6 +1,6 @@
 /** @module The process: environment, signals, exit (H3). Everything else is wired in `deps.ts`. */
 
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
@@ -42,7 +42,7 @@ type Start = {
 
 async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-  const databaseUrl = await databaseUrlOf(config, { log, undo, onDatabaseLost })
+  const databaseUrl = await databaseUrlOf(config, { log, undo, shutdown, onDatabaseLost })
   const database = openDatabase({
     url: databaseUrl,
     maxConnections: config.database.maxConnections,
@@ -91,12 +91,13 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
 
 async function databaseUrlOf(
   config: Config,
-  { log, undo, onDatabaseLost }: Pick<Start, 'log' | 'undo' | 'onDatabaseLost'>,
+  { log, undo, shutdown, onDatabaseLost }: Omit<Start, 'config'>,
 ): Promise<string> {
   if (config.database.url !== undefined) return config.database.url.reveal()
   const embedded = await startEmbeddedPostgres({
     dataDir: join(config.dataDir, 'postgres'),
     log,
+    signal: shutdown,
     onLost: onDatabaseLost,
   })
   undo.push({ phase: 'stop the embedded database', run: () => embedded.stop() })
@@ -187,20 +188,34 @@ async function main(): Promise<void> {
   }
   try {
     const { url } = await start({ config, log, undo, shutdown: shutdown.signal, onDatabaseLost })
-    const state = { url, pid: process.pid }
-    await writeFile(stateFile, `${JSON.stringify(state)}\n`, { mode: 0o600 })
     undo.push({ phase: 'remove the state file', run: () => rm(stateFile, { force: true }) })
+    await writeState(stateFile, { url, pid: process.pid })
     log.info({ url }, 'platform.listening')
     process.stdout.write(describeStart(config, { url, logFile: logFileOf(config) }))
     await asked
     if (config.isDevelopment) process.stdout.write('\nstopping workspaces and database ...\n')
   } catch (error) {
-    exitCode = 1
-    log.fatal({ err: error }, 'platform.start_failed')
-    process.stderr.write(`atrium could not start: ${messageOf(error)}\n`)
+    // Who called the start off, or said why the database is lost, need not be told again.
+    if (shutdown.signal.aborted) {
+      log.info({ err: error }, 'platform.start_called_off')
+    } else {
+      exitCode = 1
+      log.fatal({ err: error }, 'platform.start_failed')
+      process.stderr.write(`atrium could not start: ${messageOf(error)}\n`)
+    }
   }
   if (!(await undoAll(undo, log))) exitCode = 1
   process.exit(exitCode)
+}
+
+/** Where the command line finds the platform; nobody may read half of it. */
+async function writeState(
+  stateFile: string,
+  state: { readonly url: string; readonly pid: number },
+): Promise<void> {
+  const temporary = `${stateFile}.${state.pid}.tmp`
+  await writeFile(temporary, `${JSON.stringify(state)}\n`, { mode: 0o600 })
+  await rename(temporary, stateFile)
 }
 
 function messageOf(error: unknown): string {
