@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import { deepFreeze } from '@atrium/http-kit/deep-freeze'
+import { presentVariables } from '@atrium/http-kit/present-variables'
 import { Secret } from '@atrium/http-kit/secret'
 import {
   DEFAULT_MAX_FILE_BYTES,
@@ -123,12 +124,8 @@ type Values = z.output<typeof environment>
 
 /** Parses an environment. Throws `ConfigError` naming every variable that is wrong. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const parsed = environment.safeParse(withAliases(env))
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
-    )
-  }
+  const parsed = environment.safeParse(withContractNames(presentVariables(env)))
+  if (!parsed.success) throw ConfigError.ofIssues(parsed.error.issues)
   const values = parsed.data
   const isDevelopment = values.ATRIUM_MODE === 'development'
   const host = values.HOST ?? (isDevelopment ? '127.0.0.1' : '0.0.0.0')
@@ -208,24 +205,22 @@ function unsafeInDevelopment(values: Values, host: string): string[] {
 
 const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
-/** An empty variable is an unset one; the contract's names fill in where ours are unset. */
-function withAliases(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const merged: Record<string, string> = {}
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && value !== '') merged[name] = value
-  }
+/** The contract's names fill in where ours are unset. */
+function withContractNames(env: Readonly<Record<string, string>>): Record<string, string> {
+  const filled: Record<string, string> = { ...modeByContract(env), ...env }
   for (const [name, alias] of Object.entries(ALIASES)) {
-    const value = merged[alias]
-    if (merged[name] === undefined && value !== undefined) merged[name] = value
+    const value = env[alias]
+    if (value !== undefined) filled[name] ??= value
   }
-  const contractMode = merged['MOLECULE_ENV']?.toLowerCase()
-  if (merged['ATRIUM_MODE'] === undefined && contractMode !== undefined) {
-    const isContractDevelopment = contractMode === 'development' || contractMode === 'dev'
-    merged['ATRIUM_MODE'] = isContractDevelopment ? 'development' : 'production'
-    // Who asks for the contract's development mode by its own name gets all of it (3.6).
-    if (isContractDevelopment) merged['ATRIUM_OPEN_WORKSPACE_SCOPE'] ??= '1'
-  }
-  return merged
+  return filled
+}
+
+function modeByContract(env: Readonly<Record<string, string>>): Record<string, string> {
+  const mode = env['MOLECULE_ENV']?.toLowerCase()
+  if (mode === undefined || env['ATRIUM_MODE'] !== undefined) return {}
+  if (mode !== 'development' && mode !== 'dev') return { ATRIUM_MODE: 'production' }
+  // Who asks for the contract's development mode by its own name gets all of it (3.6).
+  return { ATRIUM_MODE: 'development', ATRIUM_OPEN_WORKSPACE_SCOPE: '1' }
 }
 
 function missingInProduction(values: Values): string[] {

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import { deepFreeze } from '@atrium/http-kit/deep-freeze'
+import { presentVariables } from '@atrium/http-kit/present-variables'
 import { DEFAULT_RUNTIME_PORT, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import {
   DEFAULT_MAX_FILE_BYTES,
@@ -78,12 +79,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** Parses an environment and the config file it points to. Throws `ConfigError`. */
 export function parseConfig(env: Environment): Config {
-  const parsed = environment.safeParse(withoutEmpty(env))
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
-    )
-  }
+  const parsed = environment.safeParse(withContractNames(presentVariables(env)))
+  if (!parsed.success) throw ConfigError.ofIssues(parsed.error.issues)
   const values = parsed.data
   const roots = rootsOf(values[RUNTIME_ENV.rootsDir], env)
   const configsDir = resolve(values[RUNTIME_ENV.configsDir] ?? roots.configs)
@@ -116,15 +113,10 @@ export function parseConfig(env: Environment): Config {
   })
 }
 
-/** An empty variable is an unset one; the platform's URL has two names (contract/runtime 6.6). */
-function withoutEmpty(env: Environment): Record<string, string> {
-  const present: Record<string, string> = {}
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && value !== '') present[name] = value
-  }
-  const alias = present[RUNTIME_ENV.platformUrlAlias]
-  if (alias !== undefined) present[RUNTIME_ENV.platformUrl] ??= alias
-  return present
+/** The platform's URL has two names (contract/runtime 6.6). */
+function withContractNames(env: Readonly<Record<string, string>>): Record<string, string> {
+  const alias = env[RUNTIME_ENV.platformUrlAlias]
+  return alias === undefined ? env : { [RUNTIME_ENV.platformUrl]: alias, ...env }
 }
 
 function rootsOf(rootsDir: string | undefined, env: Environment): Config['roots'] {

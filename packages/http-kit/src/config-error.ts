@@ -9,4 +9,13 @@ export class ConfigError extends Error {
     this.name = 'ConfigError'
     this.problems = problems
   }
+
+  /** What a schema found, each with the name of its variable. */
+  static ofIssues(
+    issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
+  ): ConfigError {
+    return new ConfigError(
+      issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`),
+    )
+  }
 }
