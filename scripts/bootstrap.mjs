@@ -97,13 +97,18 @@ function whyInstall() {
   if (present === undefined) return 'none yet'
   for (const [path, entry] of Object.entries(wanted.packages)) {
     if (!path.includes('node_modules/') || entry.link === true) continue
-    const found = present.packages[path]
-    // Optional packages are for other platforms.
-    if (found === undefined && entry.optional !== true) return `${nameOf(path)} is missing`
-    if (found !== undefined && found.version !== entry.version) return `${nameOf(path)} changed`
-    if (entry.optional !== true && !existsSync(join(ROOT, path))) return `${nameOf(path)} is gone`
+    const flaw = flawOf(path, entry, present.packages[path])
+    if (flaw !== undefined) return `${nameOf(path)} ${flaw}`
   }
   return undefined
+}
+
+function flawOf(path, wanted, found) {
+  if (found !== undefined && found.version !== wanted.version) return 'changed'
+  // Optional packages are for other platforms.
+  if (wanted.optional === true) return undefined
+  if (found === undefined) return 'is missing'
+  return existsSync(join(ROOT, path)) ? undefined : 'is gone'
 }
 
 function nameOf(path) {
@@ -152,18 +157,17 @@ function exitCodeOf(signal) {
 
 function forwardSignals() {
   let lastAt = Number.NEGATIVE_INFINITY
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => {
-      const { child, isInTerminalGroup } = current
-      if (child === undefined) process.exit(exitCodeOf(signal))
-      if (isInTerminalGroup && signal === 'SIGINT') return
-      const now = performance.now()
-      if (now - lastAt < SAME_SIGNAL_MS) return
-      lastAt = now
-      // A terminal that was closed is a request to stop like any other.
-      child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal)
-    })
+  const onSignal = (signal) => {
+    const { child, isInTerminalGroup } = current
+    if (child === undefined) process.exit(exitCodeOf(signal))
+    if (isInTerminalGroup && signal === 'SIGINT') return
+    const now = performance.now()
+    if (now - lastAt < SAME_SIGNAL_MS) return
+    lastAt = now
+    // A terminal that was closed is a request to stop like any other.
+    child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal)
   }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal)
 }
 
 /** npm passes a signal to the shell between us, and that shell dies of it without telling us. */

@@ -53,15 +53,16 @@ function predictor(filter, [left, up, upLeft]) {
 /** Reverses the line filters (section 9.2). */
 function unfilter(raw, { rowBytes, height, step }) {
   const out = Buffer.alloc(rowBytes * height)
+  let above = Buffer.alloc(rowBytes)
   for (let y = 0; y < height; y += 1) {
-    const filter = raw[y * (rowBytes + 1)]
+    const filtered = raw.subarray(y * (rowBytes + 1), (y + 1) * (rowBytes + 1))
+    const line = out.subarray(y * rowBytes, (y + 1) * rowBytes)
     for (let x = 0; x < rowBytes; x += 1) {
-      const at = y * rowBytes + x
-      const left = x >= step ? out[at - step] : 0
-      const up = y > 0 ? out[at - rowBytes] : 0
-      const upLeft = x >= step && y > 0 ? out[at - rowBytes - step] : 0
-      out[at] = raw[y * (rowBytes + 1) + 1 + x] + predictor(filter, [left, up, upLeft])
+      // What would stand left of the first pixel counts as zero.
+      const neighbours = [line[x - step] ?? 0, above[x], above[x - step] ?? 0]
+      line[x] = filtered[x + 1] + predictor(filtered[0], neighbours)
     }
+    above = line
   }
   return out
 }

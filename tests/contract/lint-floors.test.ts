@@ -78,16 +78,21 @@ async function expectedFindings(): Promise<Finding[]> {
     const path = relative(FIXTURES, file)
     const lines = (await readFile(file, 'utf8')).split('\n')
     for (const [index, line] of lines.entries()) {
-      for (const rule of FILE_MARK.exec(line)?.groups?.['rules']?.split(' ') ?? []) {
-        findings.push(`${path} ${rule}`)
-      }
-      const mark = MARK.exec(line)?.groups
-      for (const rule of mark?.['rules']?.split(' ') ?? []) {
-        findings.push(`${path}:${mark?.['kind'] === '^' ? index : index + 1} ${rule}`)
-      }
+      findings.push(...marksIn(line, index + 1).map((mark) => `${path}${mark}`))
     }
   }
   return findings
+}
+
+/** What a line says must be reported: `:line rule`, or ` rule` of its file. */
+function marksIn(line: string, number: number): string[] {
+  const ofFile = FILE_MARK.exec(line)?.groups?.['rules']?.split(' ') ?? []
+  const { kind, rules } = MARK.exec(line)?.groups ?? {}
+  const reportedLine = kind === '^' ? number - 1 : number
+  return [
+    ...ofFile.map((rule) => ` ${rule}`),
+    ...(rules?.split(' ') ?? []).map((rule) => `:${reportedLine} ${rule}`),
+  ]
 }
 
 /** The fixtures as they would be written by somebody who keeps the rules. */

@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type PlatformProcess, PROJECT_ROOT, startPlatform } from '../support/platform-process.ts'
 import { type ProcessResult, runProcess } from '../support/run-process.ts'
-import { readBody, sendJson, startStandInPlatform } from '../support/stand-in-platform.ts'
+import {
+  readBody,
+  type StandInExchange,
+  sendJson,
+  startStandInPlatform,
+} from '../support/stand-in-platform.ts'
 
 const SCRIPT = join(PROJECT_ROOT, 'tests/e2e/chat-upload.sh')
 
@@ -60,23 +65,30 @@ function firstPart(body: Buffer): Buffer {
 /** A platform that is right in everything but in one thing. */
 function startAlmostRight(fault: Fault) {
   let stored: Buffer = Buffer.alloc(0)
-  return startStandInPlatform(async ({ request, response, line }) => {
-    const body = await readBody(request)
-    if (line.endsWith('/test-token')) {
-      return sendJson(response, { auth_token: 'token-of-the-almost-right' })
-    }
-    if (line.endsWith('/chat/download')) {
-      response.end(fault === 'bytes' ? stored.toReversed() : stored)
-      return
-    }
-    if (!line.endsWith('/chat/uploads')) return sendJson(response, { id: 'w1', status: 'online' })
+  const upload = ({ request, response }: StandInExchange, body: Buffer): void => {
     if (request.headers.authorization === undefined && fault !== 'open') {
-      return sendJson(response, {}, 401)
+      sendJson(response, {}, 401)
+      return
     }
     stored = firstPart(body)
     const size = fault === 'upload' ? stored.length + 1 : stored.length
     const file = { uri: 'workspace:/workspace/g', name: 'greeting.txt', size }
-    return sendJson(response, { files: [file] })
+    sendJson(response, { files: [file] })
+  }
+  return startStandInPlatform(async (exchange) => {
+    const { request, response, line } = exchange
+    const body = await readBody(request)
+    switch (line.split('/').at(-1)) {
+      case 'test-token':
+        return sendJson(response, { auth_token: 'token-of-the-almost-right' })
+      case 'download':
+        response.end(fault === 'bytes' ? stored.toReversed() : stored)
+        return
+      case 'uploads':
+        return upload(exchange, body)
+      default:
+        return sendJson(response, { id: 'w1', status: 'online' })
+    }
   })
 }
 

@@ -163,15 +163,8 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
       if (type !== 'text/event-stream' || response.body === null) {
         throw new Error(`not a stream: ${await response.text()}`)
       }
-      let text = ''
-      for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
-        text += piece
-        const frames = text.split('\n\n')
-        text = frames.pop() ?? ''
-        for (const frame of frames) {
-          if (frame.startsWith('data: '))
-            yield JSON.parse(frame.slice(6)) as Record<string, unknown>
-        }
+      for await (const frame of framesOf(response.body)) {
+        if (frame.startsWith('data: ')) yield JSON.parse(frame.slice('data: '.length))
       }
     },
     jobFolders() {
@@ -190,6 +183,16 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
       files.close()
       rmSync(folders.base, { recursive: true, force: true })
     },
+  }
+}
+
+/** What stands between blank lines, each as soon as it is whole. */
+async function* framesOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = ''
+  for await (const piece of body.pipeThrough(new TextDecoderStream())) {
+    const frames = (rest + piece).split('\n\n')
+    rest = frames.pop() ?? ''
+    yield* frames
   }
 }
 

@@ -64,40 +64,14 @@ export type RuntimeOptions = {
 
 export async function startRuntimeHarness(options: RuntimeOptions = {}): Promise<RuntimeHarness> {
   const base = options.base ?? mkdtempSync(join(tmpdir(), 'atrium-runtime-'))
-  const directories = {
-    configs: join(base, 'configs'),
-    workspace: join(base, 'workspace'),
-    home: join(base, 'home'),
-    plugins: join(base, 'plugins'),
-  }
-  for (const [root, directory] of Object.entries(directories)) {
-    if (!options.absentRoots?.some((absent) => absent === root)) {
-      mkdirSync(directory, { recursive: true })
-    }
-  }
+  const directories = makeRoots(base, options.absentRoots)
   const secret = `inbound-${randomBytes(24).toString('hex')}`
   recordSecret(secret)
   const logFile = pino.destination({ dest: runLogPath('runtime'), mkdir: true, sync: true })
   const log = pino({ level: 'debug' }, logFile)
   const ids = options.ids ?? systemIds
   const clock = options.clock ?? systemClock
-  const files = openFilePlane({
-    directories,
-    ...(options.credentialsDirectory === undefined
-      ? {}
-      : { credentialsDirectory: options.credentialsDirectory }),
-    limits: {
-      maxFileBytes: DEFAULT_MAX_FILE_BYTES,
-      maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
-      maxFiles: DEFAULT_MAX_FILES,
-      ...options.limits,
-    },
-    isFsyncOn: options.isFsyncOn ?? true,
-    idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
-    log,
-    clock,
-    ids,
-  })
+  const files = openFilePlane({ ...filePlaneOptions(options), directories, log, clock, ids })
   const held = options.secretFile === null ? undefined : (options.secretFile ?? secret)
   if (held !== undefined && existsSync(directories.configs)) {
     writeFileSync(join(directories.configs, INBOUND_SECRET_FILE), held, { mode: 0o600 })
@@ -149,6 +123,35 @@ export async function startRuntimeHarness(options: RuntimeOptions = {}): Promise
       logFile.end()
       if (options.base === undefined) rmSync(base, { recursive: true, force: true })
     },
+  }
+}
+
+function makeRoots(base: string, absent: RuntimeOptions['absentRoots'] = []) {
+  const directories = {
+    configs: join(base, 'configs'),
+    workspace: join(base, 'workspace'),
+    home: join(base, 'home'),
+    plugins: join(base, 'plugins'),
+  }
+  for (const root of ['configs', 'workspace', 'home', 'plugins'] as const) {
+    if (!absent.includes(root)) mkdirSync(directories[root], { recursive: true })
+  }
+  return directories
+}
+
+/** What a test may say about the file plane, and what holds where it says nothing. */
+function filePlaneOptions(options: RuntimeOptions) {
+  const { credentialsDirectory } = options
+  return {
+    ...(credentialsDirectory === undefined ? {} : { credentialsDirectory }),
+    limits: {
+      maxFileBytes: DEFAULT_MAX_FILE_BYTES,
+      maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
+      maxFiles: DEFAULT_MAX_FILES,
+      ...options.limits,
+    },
+    isFsyncOn: options.isFsyncOn ?? true,
+    idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
   }
 }
 

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  type Artifact,
   type Message,
   Role,
   type SendMessageRequest,
@@ -105,9 +106,15 @@ function request(
 
 const isTask = (answer: Message | Task): answer is Task => 'status' in answer
 
-function textOf(task: Task): string {
-  const parts = task.artifacts.flatMap((artifact) => artifact.parts)
+function textOf(artifacts: readonly Artifact[]): string {
+  const parts = artifacts.flatMap((artifact) => artifact.parts)
   return parts.map(({ content }) => (content?.$case === 'text' ? content.value : '')).join('')
+}
+
+/** The artifact that an event brings, or brings more of. */
+function artifactsIn({ payload }: StreamResponse): Artifact[] {
+  const artifact = payload?.$case === 'artifactUpdate' ? payload.value.artifact : undefined
+  return artifact === undefined ? [] : [artifact]
 }
 
 /** What an event says, as far as it does not depend on how output is cut into pieces. */
@@ -130,7 +137,7 @@ describe.each(['1.0', '0.3'] as const)('the official client that speaks %s', (ve
   async function startTask(): Promise<string> {
     const answer = await client.sendMessage(request('wait', { isLater: true }))
     if (!isTask(answer)) throw new Error('not a task')
-    await eventually(async () => textOf(await get(answer.id)) === 'wait')
+    await eventually(async () => textOf((await get(answer.id)).artifacts) === 'wait')
     return answer.id
   }
 
@@ -179,10 +186,7 @@ describe.each(['1.0', '0.3'] as const)('the official client that speaks %s', (ve
     let text = ''
     for await (const event of client.sendMessageStream(request('streamed'))) {
       kinds.push(kindOf(event))
-      if (event.payload?.$case !== 'artifactUpdate') continue
-      for (const { content } of event.payload.value.artifact?.parts ?? []) {
-        text += content?.$case === 'text' ? content.value : ''
-      }
+      text += textOf(artifactsIn(event))
     }
     expect([kinds[0], kinds[1], kinds.at(-1), text]).toEqual([
       'task',
@@ -197,7 +201,7 @@ describe.each(['1.0', '0.3'] as const)('the official client that speaks %s', (ve
     expect((await get(id)).status?.state).toBe(TaskState.TASK_STATE_WORKING)
     release()
     await eventually(async () => (await get(id)).status?.state === TaskState.TASK_STATE_COMPLETED)
-    expect(textOf(await get(id))).toBe('wait\ndone')
+    expect(textOf((await get(id)).artifacts)).toBe('wait\ndone')
   })
 
   it('follows a task that somebody else started', async () => {

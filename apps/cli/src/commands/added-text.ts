@@ -16,20 +16,29 @@ export function addedText(
 
 /** Length of the longest suffix of `before` that is a prefix of `next` (Knuth, Morris, Pratt). */
 function longestOverlap(before: string, next: string): number {
-  // border[i]: length of the longest proper border of next[0..i].
-  const border = new Uint32Array(next.length)
-  for (let index = 1, length = 0; index < next.length; index += 1) {
-    while (length > 0 && next[index] !== next[length]) length = border[length - 1] ?? 0
-    if (next[index] === next[length]) length += 1
-    border[index] = length
-  }
-  let matched = 0
+  const pattern = { text: next, border: bordersOf(next) }
   // By UTF-16 unit on both sides: iterating a string would step by code point.
-  for (const unit of before.split('')) {
-    while (matched > 0 && (matched === next.length || unit !== next[matched])) {
-      matched = border[matched - 1] ?? 0
-    }
-    if (unit === next[matched]) matched += 1
+  return before.split('').reduce((matched, unit) => extend(pattern, matched, unit), 0)
+}
+
+type Pattern = {
+  readonly text: string
+  /** border[i]: length of the longest proper border of text[0..i]. */
+  readonly border: Uint32Array
+}
+
+function bordersOf(text: string): Uint32Array {
+  const border = new Uint32Array(text.length)
+  const pattern = { text, border }
+  for (let index = 1; index < text.length; index += 1) {
+    border[index] = extend(pattern, border[index - 1] ?? 0, text[index] ?? '')
   }
-  return matched
+  return border
+}
+
+/** How much of the pattern is matched when `unit` follows where `matched` of it were. */
+function extend({ text, border }: Pattern, matched: number, unit: string): number {
+  let length = matched
+  while (length > 0 && text[length] !== unit) length = border[length - 1] ?? 0
+  return text[length] === unit ? length + 1 : 0
 }

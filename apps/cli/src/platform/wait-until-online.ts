@@ -27,23 +27,27 @@ export async function waitUntilOnline(context: WaitContext, id: string): Promise
   for (;;) {
     const row = await getWorkspace(context, id)
     const elapsedMs = context.clock.now().getTime() - startedMs
-    if (row.status !== shownStatus) {
-      const after = elapsedMs < 100 ? '' : ` after ${formatSeconds(elapsedMs / 1000)}`
-      context.terminal.notice(`${row.name}: ${row.status}${after}`)
-      shownStatus = row.status
-    }
+    if (row.status !== shownStatus) context.terminal.notice(statusLine(row, elapsedMs))
+    shownStatus = row.status
     if (row.status === 'online' || row.status === 'awaiting_agent') return row
     if (row.status === 'failed' || row.status === 'removed') throw await failedToStart(context, row)
-    if (elapsedMs > context.budgetMs) {
-      const waited = formatSeconds(context.budgetMs / 1000)
-      throw new CliFailure(EXIT.unreachable, `still ${row.status} after ${waited}`, {
-        retryable: true,
-        hint: `atrium workspaces logs ${row.id}`,
-      })
-    }
+    if (elapsedMs > context.budgetMs) throw stillStarting(row, context.budgetMs)
     await context.clock.sleep(pollMs, context.signal)
     pollMs = Math.min(pollMs * 1.5, SLOWEST_POLL_MS)
   }
+}
+
+function statusLine(row: WorkspaceRow, elapsedMs: number): string {
+  const after = elapsedMs < 100 ? '' : ` after ${formatSeconds(elapsedMs / 1000)}`
+  return `${row.name}: ${row.status}${after}`
+}
+
+function stillStarting(row: WorkspaceRow, budgetMs: number): CliFailure {
+  const waited = formatSeconds(budgetMs / 1000)
+  return new CliFailure(EXIT.unreachable, `still ${row.status} after ${waited}`, {
+    retryable: true,
+    hint: `atrium workspaces logs ${row.id}`,
+  })
 }
 
 /** The reason stands only in the admin's list: the open single read strips it. */

@@ -67,15 +67,7 @@ export async function validateAgentUrl(
   text: string,
   options: { readonly policy: AddressPolicy; readonly resolve: Resolve },
 ): Promise<URL> {
-  const url = URL.parse(text)
-  if (url === null) throw refused('url is not valid: cannot be parsed')
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw refused(`url scheme must be http or https, got "${url.protocol.slice(0, -1)}"`)
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw refused('url is not valid: it must not contain credentials')
-  }
-  if (url.port === '0' || url.hostname === '') throw refused('url is not valid: no reachable port')
+  const url = parseAgentUrl(text)
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const addresses = ipaddr.isValid(host) ? [host] : await resolveAll(host, options.resolve)
   for (const address of addresses) {
@@ -87,6 +79,20 @@ export async function validateAgentUrl(
         : `hostname "${host}" resolves to forbidden address: ${reason}`,
     )
   }
+  return url
+}
+
+/** What can be said before a name is looked up. */
+function parseAgentUrl(text: string): URL {
+  const url = URL.parse(text)
+  if (url === null) throw refused('url is not valid: cannot be parsed')
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw refused(`url scheme must be http or https, got "${url.protocol.slice(0, -1)}"`)
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw refused('url is not valid: it must not contain credentials')
+  }
+  if (url.port === '0' || url.hostname === '') throw refused('url is not valid: no reachable port')
   return url
 }
 

@@ -74,19 +74,26 @@ export class A2aEndpoint {
       const { data } = normalised.error
       return jsonAnswer(isFault(data) ? invalidParams(facts, data) : rpcError(normalised.error))
     }
-    if (traits.carriesMessage) {
-      const fault = findMessageFault(normalised.request.params, traits.dialect)
-      if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
-      const occupied = this.#refuseOccupied(facts, normalised.request.params)
-      if (occupied !== undefined) return jsonAnswer(occupied)
-      await this.#whenStarted()
-      const unavailable = this.#unavailable(facts, input.requestId)
-      if (unavailable !== undefined) return jsonAnswer(unavailable)
-    } else {
-      const fault = findTaskFault(normalised.request.params)
-      if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
-    }
+    const { params } = normalised.request
+    const refused = traits.carriesMessage
+      ? await this.#refuseMessage(facts, params, input.requestId)
+      : refuseTask(facts, params)
+    if (refused !== undefined) return jsonAnswer(refused)
     return this.#dispatch(normalised.request, traits, input.requestId)
+  }
+
+  /** Resolves when the agent may have the message, or with why it does not get it. */
+  async #refuseMessage(
+    facts: RequestFacts,
+    params: RpcRequest['params'],
+    requestId: string,
+  ): Promise<string | undefined> {
+    const fault = findMessageFault(params, facts.dialect)
+    if (fault !== undefined) return invalidParams(facts, fault)
+    const occupied = this.#refuseOccupied(facts, params)
+    if (occupied !== undefined) return occupied
+    await this.#whenStarted()
+    return this.#unavailable(facts, requestId)
   }
 
   /**
@@ -194,6 +201,11 @@ function refuseEnvelope(
     return rpcError({ id: request.id, code: METHOD_NOT_FOUND, message: 'method not found' })
   }
   return undefined
+}
+
+function refuseTask(facts: RequestFacts, params: RpcRequest['params']): string | undefined {
+  const fault = findTaskFault(params)
+  return fault === undefined ? undefined : invalidParams(facts, fault)
 }
 
 function isJsonType(header: string | undefined): boolean {

@@ -4,11 +4,9 @@ export function tangled(a: number, b: number): number { // ! lint/complexity/noE
     for (let j = 0; j < b; j += 1) {
       if (i > j) {
         if (i === 3) sum += 1
-        else if (i === 4 || j === 4) sum += 2
       } else if (i === j) {
-        sum += 3
+        sum += 2
       }
-      if (j > 7) sum += 4
     }
   }
   return sum
