@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { HELP } from './command-help.mjs'
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const BIN = join(ROOT, 'node_modules', '.bin')
@@ -26,6 +27,7 @@ const PLATFORM = {
   script: 'apps/platform/src/main.ts',
   needsLinux: true,
   isService: true,
+  isWithoutArguments: true,
   env: { ATRIUM_MODE: 'development' },
 }
 const COMMANDS = {
@@ -49,6 +51,13 @@ async function main() {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command === undefined) {
     fail(2, `usage: node scripts/bootstrap.mjs ${Object.keys(COMMANDS).join('|')} [arguments]`)
+  }
+  if (args.includes('--help') && HELP[name] !== undefined) {
+    process.stdout.write(HELP[name])
+    return
+  }
+  if (command.isWithoutArguments && args.length > 0) {
+    fail(2, `unknown argument of ${name}: ${args[0]} (settings are variables: see --help)`)
   }
   checkMachine(command)
   forwardSignals()

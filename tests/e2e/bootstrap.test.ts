@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { PROJECT_ROOT } from '../support/platform-process.ts'
 import { isRunning } from '../support/process-probe.ts'
+import { runProcess } from '../support/run-process.ts'
 import { sendSignal } from '../support/send-signal.ts'
 
 /** A project that lacks one package, with a space in its path. */
@@ -19,10 +20,11 @@ beforeEach(async () => {
   for (const folder of ['scripts', 'apps/platform/src', 'npm']) {
     mkdirSync(join(project, folder), { recursive: true })
   }
-  copyFileSync(
-    join(PROJECT_ROOT, 'scripts/bootstrap.mjs'),
-    join(project, 'scripts', 'bootstrap.mjs'),
-  )
+  for (const path of ['scripts/bootstrap.mjs', 'scripts/command-help.mjs']) {
+    copyFileSync(join(PROJECT_ROOT, path), join(project, path))
+  }
+  const { scripts } = JSON.parse(readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8'))
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ scripts }))
   const packages = { 'node_modules/missing': { version: '1.0.0' } }
   writeFileSync(join(project, 'package-lock.json'), JSON.stringify({ packages }))
   writeFileSync(
@@ -96,6 +98,54 @@ describe('bootstrap.mjs, when something has to be installed', () => {
     sendSignal(bootstrap, signal)
     expect((await ended)[0]).toBe(exitCode)
     expect(isRunning(npm)).toBe(false)
+    expect(existsSync(join(project, 'started'))).toBe(false)
+  })
+})
+
+describe('bootstrap.mjs, before anything is installed', () => {
+  // An installation, should one begin, fails at once.
+  const inProject = () => ({ cwd: project, env: { npm_config_offline: 'true' } })
+
+  it.each([
+    [['start'], ['PORT', 'DATABASE_URL', 'ATRIUM_DATA_DIR', 'ADMIN_TOKEN', 'ATRIUM_MODE']],
+    [
+      ['run', 'dev'],
+      ['PORT', 'DATABASE_URL', 'ATRIUM_DATA_DIR', 'ADMIN_TOKEN', 'ATRIUM_MODE'],
+    ],
+    [['test'], ['DATABASE_URL']],
+  ])('explains npm %j with its variables, and starts nothing', async (command, variables) => {
+    const run = await runProcess('npm', ['--silent', ...command, '--', '--help'], inProject())
+    expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(run.stdout).toContain(`Usage: npm ${command.join(' ')}`)
+    const listed = [...run.stdout.matchAll(/^ {2}([A-Z_]+) /gm)].map(([, name]) => name)
+    expect(listed).toEqual(variables)
+    const documented = readFileSync(join(PROJECT_ROOT, 'docs/configuration.md'), 'utf8')
+    for (const name of variables) expect(documented).toContain(`\`${name}\``)
+    expect(run.stdout).toContain('docs/configuration.md')
+    expect(existsSync(join(project, 'node_modules'))).toBe(false)
+    expect(existsSync(join(project, 'started'))).toBe(false)
+  })
+
+  it('knows every stage of the tests', async () => {
+    const [help, refused] = await Promise.all(
+      ['--help', 'no-such-stage'].map((argument) =>
+        runProcess(process.execPath, [
+          join(PROJECT_ROOT, 'scripts/bootstrap.mjs'),
+          'test',
+          argument,
+        ]),
+      ),
+    )
+    expect(refused?.exitCode).toBe(2)
+    const stages = /there are: (.*)/.exec(refused?.stderr ?? '')?.[1] ?? 'none'
+    expect(help?.stdout).toContain(`Stages: ${stages}\n`)
+  })
+
+  it.each(['start', 'dev'])('refuses an argument of %s that it does not know', async (command) => {
+    const args = ['scripts/bootstrap.mjs', command, '--port=1']
+    const run = await runProcess(process.execPath, args, inProject())
+    expect(run).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(run.stderr).toContain(`unknown argument of ${command}: --port=1`)
     expect(existsSync(join(project, 'started'))).toBe(false)
   })
 })

@@ -1,0 +1,38 @@
+// What `--help` prints, by the name of the command. Plain JavaScript for Node >= 20, no
+// dependencies: it is there before anything is installed.
+
+const PLATFORM_SETTINGS = `
+Settings are environment variables, for example: PORT=9000 npm start
+  PORT             where it listens (8080); 0 takes a free port
+  DATABASE_URL     a PostgreSQL of yours, postgres://... (an embedded one)
+  ATRIUM_DATA_DIR  embedded database, workspaces, logs, generated key (.atrium)
+  ADMIN_TOKEN      closes the admin scope (open, on loopback only); required in production
+  ATRIUM_MODE      development or production (development); production requires DATABASE_URL,
+                   ADMIN_TOKEN and ATRIUM_ENCRYPTION_KEY
+All of them: docs/configuration.md
+`
+
+export const HELP = {
+  start: `Usage: npm start
+
+Starts the platform on http://127.0.0.1:8080, with an embedded PostgreSQL and with workspaces as
+processes of this machine. Installs what is missing first. Ctrl-C stops everything it started.
+${PLATFORM_SETTINGS}`,
+
+  dev: `Usage: npm run dev
+
+Does what npm start does, and starts the platform again whenever one of its sources changes.
+${PLATFORM_SETTINGS}`,
+
+  test: `Usage: npm test [-- STAGE...]
+
+Runs the named stages, or all of them, even when one fails; the last line counts the tests. Installs
+what is missing first.
+Stages: format, lint, types, unit, integration, contract, e2e, audit
+
+One setting, an environment variable:
+  DATABASE_URL     a PostgreSQL on which databases may be created (an embedded one)
+Single files, and everything else about tests: CONTRIBUTING.md. What the platform reads from its
+environment: docs/configuration.md
+`,
+}
