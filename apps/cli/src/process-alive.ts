@@ -1,5 +1,6 @@
 /** @module Whether a process still runs: the record it left behind is believed only then. */
 import { readFileSync } from 'node:fs'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 /**
  * Whether a process with this id exists and is more than an entry that nobody has collected yet (a
@@ -10,7 +11,7 @@ export function isProcessAlive(pid: number): boolean {
     process.kill(pid, 0)
   } catch (thrown) {
     // EPERM: it exists and belongs to somebody else. ESRCH: it does not exist.
-    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM'
+    return hasErrorCode(thrown, 'EPERM')
   }
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { ENCRYPTION_KEY_BYTES } from './domain/secret-envelope.ts'
 
 const FILE_NAME = 'encryption.key'
@@ -38,7 +39,7 @@ async function publishIfAbsent(path: string, text: string): Promise<boolean> {
     await link(draft, path)
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    if (hasErrorCode(error, 'EEXIST')) return false
     throw error
   } finally {
     await rm(draft)

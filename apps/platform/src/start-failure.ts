@@ -1,4 +1,5 @@
 /** @module Why the platform could not start, in words that say what to change. */
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { MigrationError } from './db/migrate.ts'
 
 /** Runs what the start needs of the database; says which one it was when that fails. */
@@ -32,7 +33,7 @@ export async function withAddress<T>(
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
+    if (!hasErrorCode(error, 'EADDRINUSE')) throw error
     throw new Error(
       `${address.host}, port ${address.port} is taken: end what listens there, or set PORT`,
       { cause: error },

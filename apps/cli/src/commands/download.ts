@@ -1,12 +1,12 @@
 /** @module `atrium download`. */
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { safeFileName } from '@atrium/path-safety/file-name'
 import { nameInPath, workspacePathOf } from '../a2a/file-part.ts'
 import type { CommandContext } from '../command-context.ts'
 import { usageFailure } from '../failure.ts'
 import { type DownloadTarget, downloadToFile, downloadToStream } from '../files/download-file.ts'
-import { isCode } from '../files/partial-download.ts'
 import { existsFailure } from '../files/publish-download.ts'
 import { resolveWorkspaceId } from '../platform/resolve-workspace.ts'
 import { formatBytes } from '../terminal/table.ts'
@@ -21,7 +21,7 @@ async function kindOf(path: string): Promise<'directory' | 'other' | 'absent'> {
   try {
     return (await stat(path)).isDirectory() ? 'directory' : 'other'
   } catch (thrown) {
-    if (isCode(thrown, 'ENOENT')) return 'absent'
+    if (hasErrorCode(thrown, 'ENOENT')) return 'absent'
     throw usageFailure(`cannot use ${path} as the output`)
   }
 }

@@ -3,14 +3,12 @@ import { createHash, type Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { type Readable, Transform, type TransformCallback, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Clock } from '@atrium/http-kit/clock'
 import { CliFailure, EXIT } from '../failure.ts'
 import { headerValue, type PlatformAnswer, type PlatformClient } from '../http/platform-client.ts'
-import { withRetries } from '../http/retry.ts'
+import { type RetryContext, withRetries } from '../http/retry.ts'
 import { transportFailure } from '../http/transport-failure.ts'
 import type { Credentials } from '../platform/credentials.ts'
 import { type Progress, startProgress } from '../terminal/progress.ts'
-import type { Terminal } from '../terminal/terminal.ts'
 import { FileSink, writeFailure } from './file-sink.ts'
 import { openPartialDownload, type PartialDownload, type PartSource } from './partial-download.ts'
 import { type PublishMode, publishDownload } from './publish-download.ts'
@@ -18,13 +16,9 @@ import { type PublishMode, publishDownload } from './publish-download.ts'
 const HASH_BUFFER_BYTES = 1024 * 1024
 const PAUSE_BEFORE_RESUME_MS = 1_000
 
-export type DownloadContext = {
+export type DownloadContext = RetryContext & {
   readonly client: PlatformClient
   readonly credentials: Credentials
-  readonly terminal: Terminal
-  readonly clock: Clock
-  readonly signal: AbortSignal
-  readonly budgetMs: number
   readonly pid: number
   readonly isAlive: (pid: number) => boolean
 }

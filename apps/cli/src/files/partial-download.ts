@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { z } from 'zod'
 import { describeThrown, reasonOf, usageFailure } from '../failure.ts'
 
@@ -47,7 +48,7 @@ async function readRecord(targetPath: string): Promise<PartRecord | undefined> {
   try {
     text = await readFile(recordPath(targetPath), 'utf8')
   } catch (thrown) {
-    if (isCode(thrown, 'ENOENT')) return undefined
+    if (hasErrorCode(thrown, 'ENOENT')) return undefined
     throw usageFailure(`cannot read ${recordPath(targetPath)}: ${describeThrown(thrown)}`)
   }
   try {
@@ -58,11 +59,6 @@ async function readRecord(targetPath: string): Promise<PartRecord | undefined> {
   }
 }
 
-/** Whether a thrown value carries this system error code. */
-export function isCode(thrown: unknown, code: string): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === code
-}
-
 async function openPart(partPath: string, mayExist: boolean): Promise<FileHandle> {
   const exclusive = mayExist ? 0 : constants.O_EXCL
   try {
@@ -71,7 +67,7 @@ async function openPart(partPath: string, mayExist: boolean): Promise<FileHandle
       constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | exclusive,
     )
   } catch (thrown) {
-    if (isCode(thrown, 'EEXIST')) {
+    if (hasErrorCode(thrown, 'EEXIST')) {
       throw usageFailure(
         `${partPath} exists and is not an unfinished download`,
         'move it away, or use --force to overwrite it',

@@ -1,7 +1,7 @@
 /** @module Gives a finished download its name without ever overwriting something by accident. */
 import { link, open, rename } from 'node:fs/promises'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { usageFailure } from '../failure.ts'
-import { isCode } from './partial-download.ts'
 
 const MOST_NUMBERED_NAMES = 999
 
@@ -22,16 +22,16 @@ async function linkExclusively(partPath: string, target: string): Promise<boolea
     await link(partPath, target)
     return true
   } catch (thrown) {
-    if (isCode(thrown, 'EEXIST')) return false
+    if (hasErrorCode(thrown, 'EEXIST')) return false
     // vfat, some FUSE and network mounts have no hard links: an exclusive placeholder instead.
-    if (!['EPERM', 'ENOTSUP', 'EXDEV', 'EOPNOTSUPP', 'EMLINK'].some((c) => isCode(thrown, c))) {
+    if (!hasErrorCode(thrown, 'EPERM', 'ENOTSUP', 'EXDEV', 'EOPNOTSUPP', 'EMLINK')) {
       throw thrown
     }
   }
   try {
     await (await open(target, 'wx')).close()
   } catch (thrown) {
-    if (isCode(thrown, 'EEXIST')) return false
+    if (hasErrorCode(thrown, 'EEXIST')) return false
     throw thrown
   }
   await rename(partPath, target)

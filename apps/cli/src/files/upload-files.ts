@@ -1,13 +1,12 @@
 /** @module Uploads local files into a workspace and proves that what was stored is what was sent. */
-import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { Ids } from '@atrium/http-kit/clock'
 import { z } from 'zod'
 import { CliFailure, EXIT } from '../failure.ts'
 import type { PlatformClient } from '../http/platform-client.ts'
-import { withRetries } from '../http/retry.ts'
+import { type RetryContext, withRetries } from '../http/retry.ts'
 import type { Credentials } from '../platform/credentials.ts'
 import { printableLine } from '../terminal/printable.ts'
 import { startProgress } from '../terminal/progress.ts'
-import type { Terminal } from '../terminal/terminal.ts'
 import { closeAll, type LocalFile, openLocalFiles } from './local-file.ts'
 import { multipartBody } from './multipart-body.ts'
 
@@ -35,14 +34,10 @@ export type UploadedFile = {
   readonly isVerified: boolean
 }
 
-export type UploadContext = {
+export type UploadContext = RetryContext & {
   readonly client: PlatformClient
   readonly credentials: Credentials
-  readonly terminal: Terminal
-  readonly clock: Clock
   readonly ids: Ids
-  readonly signal: AbortSignal
-  readonly budgetMs: number
   readonly cwd: string
 }
 

@@ -1,4 +1,5 @@
 /** @module Standard output that cannot be written any more ends the command, the usual way out. */
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { CliFailure, EXIT, reasonOf } from '../failure.ts'
 import type { OutputStream } from './terminal.ts'
 
@@ -33,7 +34,7 @@ export class OutputWatch {
 
 /** `atrium ... | head`: nobody is left to read the rest, which is not an error and needs no words. */
 function outputFailure(error: Error): CliFailure {
-  if ('code' in error && error.code === 'EPIPE') return new CliFailure(EXIT.outputClosed, '')
+  if (hasErrorCode(error, 'EPIPE')) return new CliFailure(EXIT.outputClosed, '')
   const facts = { cause: error }
   return new CliFailure(EXIT.failed, `cannot write the output: ${reasonOf(error)}`, facts)
 }

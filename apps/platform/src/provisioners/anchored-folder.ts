@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { removeTree } from './remove-tree.ts'
 
 const FOLDER_MODE = 0o700
@@ -29,7 +30,7 @@ export class AnchoredFolder implements AsyncDisposable {
     try {
       await mkdir(this.#at(name), { mode: FOLDER_MODE })
     } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error
+      if (!hasErrorCode(error, 'EEXIST')) throw error
     }
     const handle = await open(this.#at(name), OPEN_FOLDER)
     await handle.chmod(FOLDER_MODE)
@@ -82,8 +83,4 @@ export class AnchoredFolder implements AsyncDisposable {
     }
     return `/proc/self/fd/${this.#handle.fd}/${name}`
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

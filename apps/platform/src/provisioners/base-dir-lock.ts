@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 export type BaseDirLock = { release(): Promise<void> }
 
@@ -16,7 +17,7 @@ export async function lockBaseDir(baseDir: string): Promise<BaseDirLock> {
   const server = createServer((socket) => socket.destroy())
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', (error) => {
-    const isTaken = 'code' in error && error.code === 'EADDRINUSE'
+    const isTaken = hasErrorCode(error, 'EADDRINUSE')
     reject(isTaken ? new Error(`another platform uses ${baseDir}`) : error)
   })
   server.listen({ path: `\0atrium-boxes-${name}` }, resolve)

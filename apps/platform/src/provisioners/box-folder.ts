@@ -1,6 +1,7 @@
 /** @module The folder of one workspace on this machine: what lies where, and what is written there. */
 import { join } from 'node:path'
 import type { Ids } from '@atrium/http-kit/clock'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import type { Secret } from '@atrium/http-kit/secret'
 import {
   AUTH_TOKEN_FILE,
@@ -80,7 +81,7 @@ export async function replaceInboundSecret(
     })
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    if (hasErrorCode(error, 'ENOENT')) return false
     throw error
   }
 }

@@ -10,6 +10,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { consoleFileNames, readConsoleTail } from './console-tail.ts'
 
 const APPEND =
@@ -137,6 +138,6 @@ async function renameIfPresent(from: string, to: string): Promise<void> {
   try {
     await rename(from, to)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    if (!hasErrorCode(error, 'ENOENT')) throw error
   }
 }

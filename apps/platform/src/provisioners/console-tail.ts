@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 /** Newest first. */
 export const consoleFileNames = [
@@ -46,11 +47,8 @@ async function readEnd(path: string, maxBytes: number): Promise<Buffer> {
   try {
     file = await open(path, READ)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
     // Not there yet, or the workspace put a link or a socket in its place.
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO' || code === 'ENOTDIR') {
-      return Buffer.alloc(0)
-    }
+    if (hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO', 'ENOTDIR')) return Buffer.alloc(0)
     throw error
   }
   try {

@@ -1,6 +1,7 @@
 /** @module Ends a set of processes for good: asked first, then killed, then looked for again. */
 import process from 'node:process'
 import type { Clock } from '@atrium/http-kit/clock'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { isAlive, type ProcessInfo } from './process-table.ts'
 
 export type EndOptions = {
@@ -76,6 +77,6 @@ function send(target: number, signal: 'SIGTERM' | 'SIGKILL'): void {
     process.kill(target, signal)
   } catch (error) {
     // ESRCH: it ended first, which is what was wanted.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+    if (!hasErrorCode(error, 'ESRCH')) throw error
   }
 }

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { z } from 'zod'
 import { AnchoredFolder } from './anchored-folder.ts'
 
@@ -67,6 +68,5 @@ async function readBounded(path: string): Promise<string | undefined> {
 
 /** Missing, or something else lies in its place: a link (ELOOP), a socket (ENXIO), not a folder. */
 function isAbsent(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO' || code === 'ENOTDIR'
+  return hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO', 'ENOTDIR')
 }

@@ -1,6 +1,7 @@
 /** @module What Linux knows about running processes, read from `/proc` (proc(5)). */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 /** One process. `pid` alone names nobody for long: with `startTicks` it is an identity. */
 export type ProcessInfo = {
@@ -101,6 +102,5 @@ function readProcFile(pid: number, name: 'stat' | 'environ'): string | undefined
 
 /** ESRCH: ended between open and read. EACCES, EPERM: another user's, so not one of our boxes. */
 function isGoneOrForeign(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM'
+  return hasErrorCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')
 }

@@ -1,6 +1,7 @@
 /** @module Removes a folder with everything in it, whatever a workspace left there. */
 import { chmod, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 /**
  * Removes `path`. A symbolic link is removed itself, never followed; nothing there is success.
@@ -11,8 +12,7 @@ export async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code !== 'EACCES' && code !== 'EPERM') throw error
+    if (!hasErrorCode(error, 'EACCES', 'EPERM')) throw error
     await openUp(path)
     await rm(path, { recursive: true, force: true })
   }

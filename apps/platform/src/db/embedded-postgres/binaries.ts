@@ -3,8 +3,8 @@ import { readFile, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import process from 'node:process'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { z } from 'zod'
-import { hasErrorCode } from './error-code.ts'
 
 export type PostgresBinaries = { readonly initdb: string; readonly postgres: string }
 

@@ -1,13 +1,14 @@
 /** @module The data folder: made once, whole or not at all. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { lchown, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
+import { lchown, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { Secret } from '@atrium/http-kit/secret'
 import type { PostgresBinaries } from './binaries.ts'
-import { hasErrorCode } from './error-code.ts'
 import { type Launcher, SERVER_ENVIRONMENT } from './launcher.ts'
+import { readIfThere } from './read-if-there.ts'
 
 /** Superuser and database of the embedded server. */
 export const CLUSTER_USER = 'atrium'
@@ -140,15 +141,6 @@ async function syncFolder(path: string): Promise<void> {
     await folder.sync()
   } finally {
     await folder.close()
-  }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) return undefined
-    throw error
   }
 }
 

@@ -2,8 +2,9 @@
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
-import { hasErrorCode } from './error-code.ts'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { processStartTicks } from './process-table.ts'
+import { readIfThere } from './read-if-there.ts'
 
 export type FolderLock = { release(): Promise<void> }
 
@@ -73,13 +74,4 @@ function heldBy(pid: number, path: string): Error {
 async function describeHolder(pid: number): Promise<string> {
   const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
   return `${pid} ${(await processStartTicks(pid)) ?? 'gone'} ${bootId.trim()}\n`
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT')) return undefined
-    throw error
-  }
 }

@@ -1,6 +1,6 @@
 /** @module What /proc says about processes: the only witness that survives a crash of ours. */
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { hasErrorCode } from './error-code.ts'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 /** Fields of /proc/PID/stat after the command name, counted from `state` (proc_pid_stat(5)). */
 const START_TIME_FIELD = 19
@@ -38,9 +38,7 @@ async function readProc<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read()
   } catch (error) {
-    for (const code of ['ENOENT', 'ESRCH', 'EACCES', 'EPERM']) {
-      if (hasErrorCode(error, code)) return undefined
-    }
+    if (hasErrorCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined
     throw error
   }
 }
