@@ -7,7 +7,8 @@
 import { closeSync, constants, fsync, lstatSync, read, unlink, write } from 'node:fs'
 import { geteuid } from 'node:process'
 import { promisify } from 'node:util'
-import { createAt, errorCode, openAt, procPath, statOf } from './descriptor.ts'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
+import { createAt, openAt, procPath, removeIfThere, statOf } from './descriptor.ts'
 
 const readFrom = promisify(read)
 const writeTo = promisify(write)
@@ -118,18 +119,7 @@ async function openIfFile(directory: number, name: string): Promise<number | und
     return await openAt(directory, name, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     // Gone meanwhile, a link, or nothing that can be opened: none of it is a record of ours.
-    if (['ENOENT', 'ELOOP', 'ENXIO', 'EACCES'].includes(errorCode(error))) return undefined
-    throw error
-  }
-}
-
-async function removeIfThere(directory: number, name: string): Promise<boolean> {
-  try {
-    await removeName(procPath(directory, name))
-    return true
-  } catch (error) {
-    // Somebody else removed it at the same time.
-    if (errorCode(error) === 'ENOENT') return false
+    if (hasErrorCode(error, 'ENOENT', 'ELOOP', 'ENXIO', 'EACCES')) return undefined
     throw error
   }
 }

@@ -1,6 +1,7 @@
 /** @module The four directories of the wire, held open from start to stop (design/path-safety 1). */
 import { type BigIntStats, closeSync, constants, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import {
   ALLOWED_ROOTS,
   type AllowedRoot,
@@ -8,7 +9,7 @@ import {
   INBOUND_SECRET_FILE,
   type WorkspacePath,
 } from '@atrium/path-safety/workspace-path'
-import { currentPathOf, errorCode, O_PATH } from './descriptor.ts'
+import { currentPathOf, O_PATH } from './descriptor.ts'
 import { type OpenedFile, openContainedFile } from './open-contained-file.ts'
 
 /** Absolute paths on this machine, by root. */
@@ -94,7 +95,7 @@ function pinDirectory(directory: string): PinnedRoot | undefined {
   try {
     fd = openSync(directory, O_PATH | constants.O_DIRECTORY)
   } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') return undefined
+    if (hasErrorCode(cause, 'ENOENT')) return undefined
     throw new Error(`root ${directory} cannot be opened as a directory`, { cause })
   }
   try {
@@ -113,7 +114,7 @@ function statOrUndefined(path: string): BigIntStats | undefined {
     return statSync(path, { bigint: true, throwIfNoEntry: false })
   } catch (error) {
     // A link in the secret's place that leads nowhere.
-    if (['ELOOP', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG'].includes(errorCode(error))) return undefined
+    if (hasErrorCode(error, 'ELOOP', 'ENOTDIR', 'EACCES', 'ENAMETOOLONG')) return undefined
     throw error
   }
 }

@@ -4,13 +4,15 @@
  * name (design/path-safety 1). Numbers and not FileHandles: a handle that is collected closes a
  * number that by then may be somebody else's.
  */
-import { type BigIntStats, constants, fstatSync, open, readlinkSync } from 'node:fs'
+import { type BigIntStats, constants, fstatSync, open, readlinkSync, unlink } from 'node:fs'
 import { promisify } from 'node:util'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 /** Missing from `fs.constants`. Names an inode without opening it: no driver, no FIFO is touched. */
 export const O_PATH = 0o10000000
 
 const openPath = promisify(open)
+const removeName = promisify(unlink)
 
 /** The path under which the kernel finds what `fd` is, or `name` in the directory that it is. */
 export function procPath(fd: number, name?: string): string {
@@ -31,6 +33,17 @@ export function createAt(directory: number, name: string): Promise<number> {
   return openPath(procPath(directory, name), flags, PRIVATE_MODE)
 }
 
+/** Removes a name in a directory. Returns false when somebody else has removed it before. */
+export async function removeIfThere(directory: number, name: string): Promise<boolean> {
+  try {
+    await removeName(procPath(directory, name))
+    return true
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
 /** Opens what `fd` already names, with other access; there is no name that could be swapped. */
 export function reopen(fd: number, flags: number): Promise<number> {
   return openPath(procPath(fd), flags)
@@ -43,11 +56,4 @@ export function currentPathOf(fd: number): string {
 
 export function statOf(fd: number): BigIntStats {
   return fstatSync(fd, { bigint: true })
-}
-
-/** The errno name of a system error, `''` for anything else. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : ''
 }

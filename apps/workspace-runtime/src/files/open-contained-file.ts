@@ -5,13 +5,14 @@
  */
 import { type BigIntStats, closeSync, constants } from 'node:fs'
 import { AppError } from '@atrium/http-kit/app-error'
+import { errorCodeOf } from '@atrium/http-kit/error-code'
 import {
   isHiddenUploadTemporary,
   isSecretFile,
   type WorkspacePath,
 } from '@atrium/path-safety/workspace-path'
 import type { ContainedRoots, PinnedRoot } from './contained-roots.ts'
-import { currentPathOf, errorCode, O_PATH, openAt, reopen, statOf } from './descriptor.ts'
+import { currentPathOf, O_PATH, openAt, reopen, statOf } from './descriptor.ts'
 
 /** A regular file below a root, open for reading. */
 export type OpenedFile = {
@@ -124,7 +125,7 @@ async function openForReading(named: number, path: WorkspacePath): Promise<Opene
 /** Contract/runtime 22 #3. */
 function toAppError(error: unknown): unknown {
   if (error instanceof AppError) return error
-  switch (errorCode(error)) {
+  switch (errorCodeOf(error)) {
     case 'ENOENT':
     case 'ENOTDIR':
       return new AppError('file_not_found')

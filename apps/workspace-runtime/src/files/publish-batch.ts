@@ -1,13 +1,12 @@
 /** @module Gives the finished files of one request their names: all of them, or none. */
-import { fsync, unlink } from 'node:fs'
+import { fsync } from 'node:fs'
 import { promisify } from 'node:util'
 import { AppError } from '@atrium/http-kit/app-error'
 import { BatchRecord } from './batch-record.ts'
-import { errorCode, procPath } from './descriptor.ts'
+import { removeIfThere } from './descriptor.ts'
 import { publishName } from './publish-name.ts'
 
 const syncFile = promisify(fsync)
-const removeName = promisify(unlink)
 
 /** With 128 random bits the first is enough; a second look costs nothing. */
 const MAX_NAMES = 3
@@ -99,9 +98,8 @@ class Publication {
     let isComplete = true
     for (const name of this.#published) {
       try {
-        await removeName(procPath(this.#place.directory, name))
+        await removeIfThere(this.#place.directory, name)
       } catch (error) {
-        if (errorCode(error) === 'ENOENT') continue
         isComplete = false
         this.#place.onLeftover(error)
       }

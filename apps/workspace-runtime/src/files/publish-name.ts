@@ -1,7 +1,8 @@
 /** @module Giving a finished file its name, without ever replacing what has that name already. */
 import { closeSync, link, lstatSync, rename, unlink } from 'node:fs'
 import { promisify } from 'node:util'
-import { createAt, errorCode, procPath, statOf } from './descriptor.ts'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
+import { createAt, procPath, statOf } from './descriptor.ts'
 
 const linkName = promisify(link)
 const renameName = promisify(rename)
@@ -46,8 +47,8 @@ async function linkOrRename(publication: Publication): Promise<boolean> {
     await linkName(procPath(directory, temporaryName), procPath(directory, finalName))
     return true
   } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false
-    if (NO_LINKS.has(errorCode(error))) return publishByRename(publication)
+    if (hasErrorCode(error, 'EEXIST')) return false
+    if (hasErrorCode(error, ...NO_LINKS)) return publishByRename(publication)
     throw error
   }
 }
@@ -63,7 +64,7 @@ export async function publishByRename(publication: Omit<Publication, 'fd'>): Pro
   try {
     closeSync(await createAt(directory, finalName))
   } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false
+    if (hasErrorCode(error, 'EEXIST')) return false
     throw error
   }
   try {

@@ -1,6 +1,6 @@
 /** @module What a system error means while something is being stored. */
 import { AppError, type ErrorCode } from '@atrium/http-kit/app-error'
-import { errorCode } from './descriptor.ts'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 // No room, rather than something broken: worth another try once somebody made some.
 const STORAGE_FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
@@ -11,6 +11,6 @@ export function storageFailure(
   otherwise: ErrorCode = 'upload_write_failed',
 ): AppError {
   if (error instanceof AppError) return error
-  const code = STORAGE_FULL.has(errorCode(error)) ? 'insufficient_storage' : otherwise
+  const code = hasErrorCode(error, ...STORAGE_FULL) ? 'insufficient_storage' : otherwise
   return new AppError(code, { cause: error })
 }

@@ -1,15 +1,14 @@
 /** @module A file that is being received: hidden, private, written in batches, hashed on the way. */
 import { createHash } from 'node:crypto'
-import { closeSync, fchmod, fsync, unlink, writev } from 'node:fs'
+import { closeSync, fchmod, fsync, writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { releaseChunk } from '@atrium/http-kit/release-chunk'
-import { createAt, errorCode, procPath } from './descriptor.ts'
+import { createAt, removeIfThere } from './descriptor.ts'
 import { storageFailure } from './storage-failure.ts'
 
 const writeAll = promisify(writev)
 const syncFile = promisify(fsync)
 const changeMode = promisify(fchmod)
-const removeName = promisify(unlink)
 
 /** Smaller writes to disk cost throughput (design/performance 2). */
 const BATCH_BYTES = 512 * 1024
@@ -94,11 +93,7 @@ export class TemporaryFile {
     // that waits behind this one never begins: it would begin between here and the closing.
     await Promise.allSettled([this.#writing])
     closeSync(this.fd)
-    try {
-      await removeName(procPath(this.#directory, this.name))
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
-    }
+    await removeIfThere(this.#directory, this.name)
   }
 
   /** Only when no other write is on its way: two without a position would be in no order. */

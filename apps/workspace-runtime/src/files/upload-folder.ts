@@ -3,9 +3,10 @@ import { closeSync, constants, fsync, mkdir } from 'node:fs'
 import { promisify } from 'node:util'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Ids } from '@atrium/http-kit/clock'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
 import type { ContainedRoots } from './contained-roots.ts'
-import { currentPathOf, errorCode, openAt, procPath, reopen } from './descriptor.ts'
+import { currentPathOf, openAt, procPath, reopen } from './descriptor.ts'
 import { storageFailure } from './storage-failure.ts'
 import { UploadBatch } from './upload-batch.ts'
 
@@ -80,7 +81,7 @@ export class UploadFolder {
       held = undefined
       return directory
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined
+      if (hasErrorCode(error, 'ENOENT')) return undefined
       throw storageFailure(error, 'uploads_dir_failed')
     } finally {
       if (held !== undefined) closeSync(held)
@@ -96,7 +97,7 @@ export class UploadFolder {
     try {
       await makeDirectory(procPath(directory, segment), FOLDER_MODE)
     } catch (error) {
-      if (errorCode(error) === 'EEXIST') return
+      if (hasErrorCode(error, 'EEXIST')) return
       throw error
     }
     if (this.#deps.isFsyncOn) await syncDirectory(directory)

@@ -1,16 +1,13 @@
 /** @module Removes what a killed process left half received or half published (design/path-safety 1b). */
-import { closeSync, lstatSync, unlink } from 'node:fs'
+import { closeSync, lstatSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { geteuid } from 'node:process'
-import { promisify } from 'node:util'
 import type { Clock } from '@atrium/http-kit/clock'
 import { UPLOAD_RECORD_NAME, UPLOAD_TEMPORARY_NAME } from '@atrium/path-safety/workspace-path'
 import type { Logger } from 'pino'
 import { undoBatch } from './batch-record.ts'
-import { errorCode, procPath } from './descriptor.ts'
+import { procPath, removeIfThere } from './descriptor.ts'
 import type { UploadFolder } from './upload-folder.ts'
-
-const removeName = promisify(unlink)
 
 const HOUR_MS = 3_600_000
 /** Long after any transfer that still moves: its file is written to. */
@@ -88,7 +85,7 @@ export class UploadSweep {
       // However young: a process that still publishes notices that its record is gone.
       if (UPLOAD_RECORD_NAME.test(name)) return await undoBatch(directory, name)
       if (!this.#isStale(directory, name)) return 0
-      return (await remove(directory, name)) ? 1 : 0
+      return (await removeIfThere(directory, name)) ? 1 : 0
     } catch (error) {
       this.#deps.log.warn({ err: error, name }, 'upload.leftover_stays')
       return 0
@@ -101,16 +98,5 @@ export class UploadSweep {
     const stat = lstatSync(procPath(directory, name), { throwIfNoEntry: false })
     if (stat === undefined || !stat.isFile() || stat.uid !== geteuid?.()) return false
     return this.#deps.clock.now().getTime() - stat.mtimeMs > STALE_AFTER_MS
-  }
-}
-
-async function remove(directory: number, name: string): Promise<boolean> {
-  try {
-    await removeName(procPath(directory, name))
-    return true
-  } catch (error) {
-    // Somebody else swept at the same time.
-    if (errorCode(error) === 'ENOENT') return false
-    throw error
   }
 }

@@ -6,7 +6,8 @@
 import { closeSync, constants } from 'node:fs'
 import { copyFile, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode, O_PATH, openAt, procPath, reopen, statOf } from '../../files/descriptor.ts'
+import { errorCodeOf, hasErrorCode } from '@atrium/http-kit/error-code'
+import { O_PATH, openAt, procPath, reopen, statOf } from '../../files/descriptor.ts'
 import type { Attachment } from '../agent-adapter.ts'
 import type { PlacedAttachment } from './child-environment.ts'
 
@@ -124,7 +125,7 @@ export class JobFolder {
     try {
       return await openAt(this.#job, OUTPUT, DIRECTORY)
     } catch (error) {
-      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errorCode(error))) return undefined
+      if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined
       throw error
     }
   }
@@ -157,7 +158,7 @@ async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 })
   } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error
+    if (!hasErrorCode(error, 'EEXIST')) throw error
   }
 }
 
@@ -172,8 +173,8 @@ async function openOutputFile(directory: number, name: string): Promise<Output> 
     const fd = await reopen(named, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     return { name, fd }
   } catch (error) {
-    const code = errorCode(error)
-    if (code === '') throw error
+    const code = errorCodeOf(error)
+    if (code === undefined) throw error
     // A name that is not UTF-8 leads nowhere as well: it cannot be said in a path.
     return { name, problem: `cannot be opened (${code})` }
   } finally {
