@@ -5,7 +5,7 @@ import type { BaseEnv } from './request-context.ts'
 
 /** How long a client may go on sending a body that has been answered already. */
 const LINGER_MS = 30_000
-/** And how long it may be silent meanwhile. */
+/** And how long it may be silent meanwhile: at least so long, at most twice. */
 const SILENCE_MS = 5_000
 
 /**
@@ -28,15 +28,21 @@ export function earlyAnswer(): MiddlewareHandler<BaseEnv> {
 function dropRest(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const drop = (): void => {
     if (incoming.complete || incoming.destroyed) return
-    const cut = (): void => incoming.socket.destroySoon()
+    const { socket } = incoming
+    const cut = (): void => socket.destroySoon()
     const linger = setTimeout(cut, LINGER_MS)
-    const silence = setTimeout(cut, SILENCE_MS)
+    // Asked of the socket: of a body that nobody has begun to read, Node lets no byte through.
+    let heardBytes = socket.bytesRead
+    const silence = setInterval(() => {
+      if (socket.bytesRead === heardBytes) cut()
+      heardBytes = socket.bytesRead
+    }, SILENCE_MS)
     // Whoever read the body has stopped: it would only pause it again, or keep what comes.
-    incoming.removeAllListeners('data').on('data', () => silence.refresh())
+    incoming.removeAllListeners('data')
     for (const event of ['end', 'close']) {
       incoming.once(event, () => {
         clearTimeout(linger)
-        clearTimeout(silence)
+        clearInterval(silence)
       })
     }
     incoming.resume()
