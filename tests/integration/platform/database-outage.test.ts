@@ -1,4 +1,5 @@
 /** The database goes away while the platform runs, and comes back. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '@atrium/http-kit/clock'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type DatabaseGate, openDatabaseGate } from '../../support/database-gate.ts'
@@ -86,6 +87,26 @@ describe('a workspace that', () => {
     })
     expect(platform.provisioner.starts).toHaveLength(1)
     expect(platform.provisioner.stopped).toEqual([])
+  })
+
+  it('could not be started is said to be so once, and written down when the database is back', async () => {
+    const { promise, reject } = Promise.withResolvers<string>()
+    platform.provisioner.endpoint = () => promise
+    const created = await platform.json('/workspaces', { name: 'broken', runtime: 'echo' })
+    const { id } = (await created.json()) as { id: string }
+    await eventually(() => platform.provisioner.starts.length === 1)
+    await gate.shut()
+    reject(new Error('no such image'))
+    await eventually(() => platform.logLines().some((line) => line.includes('lifecycle.waiting')))
+    // So long that it is tried a second time.
+    await delay(1_000)
+    await gate.open()
+    await eventually(async () => {
+      const rows = await platform.database.sql`SELECT status FROM workspaces WHERE id = ${id}`
+      return rows[0]?.['status'] === 'failed'
+    })
+    const said = platform.logLines().filter((line) => line.includes('lifecycle.provision_failed'))
+    expect(said).toHaveLength(1)
   })
 
   it('is waited for does not hold up the end of the platform', async () => {

@@ -66,6 +66,10 @@ export async function provisionWorkspace(
   } catch (error) {
     // Overtaken by a removal or by the platform's own end: that is not the workspace's failure.
     if (signal.aborted) return
+    deps.log.error(
+      { err: error, workspace_id: id, generation: row.generation },
+      'lifecycle.provision_failed',
+    )
     await stored(() => markProvisionFailed(deps, target, { step, error }))
   }
 }
@@ -176,10 +180,6 @@ async function markProvisionFailed(
     known instanceof AppError && known.code === 'provisioner_unavailable'
       ? 'provisioner not available: this platform has no back-end that can start a workspace'
       : FAILURE_TEXT[failure.step]
-  deps.log.error(
-    { err: failure.error, workspace_id: target.id, generation: target.generation },
-    'lifecycle.provision_failed',
-  )
   await transitionWorkspace(deps.db, {
     ...target,
     to: 'failed',
