@@ -232,8 +232,18 @@ describe('DELETE /workspaces/:id', () => {
     expect(left).toHaveLength(0)
   })
 
+  it('does not count a child that was removed before', async () => {
+    const parent = await create({ name: 'p' })
+    const child = await create({ name: 'c', parent_id: parent.id })
+    await remove(child.id)
+    const answer = await remove(parent.id)
+    expect(await answer.json()).toEqual({ status: 'removed', cascade_deleted: 0 })
+  })
+
   it('misses no child that is being created meanwhile', async () => {
     const parent = await create({ name: 'p' })
+    // Its own start reads the table that is locked below, and is no part of this.
+    await eventually(async () => (await read(parent.id))['url'] === 'http://127.0.0.1:9')
     const { sql } = platform.database
     const lock = await sql.reserve()
     const waiters = async () => {

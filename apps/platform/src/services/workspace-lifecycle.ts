@@ -23,7 +23,6 @@ import type { UnexpectedExit } from '../provisioners/provisioner.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import { outlastOutage } from './outlast-outage.ts'
 import { type ProvisionDeps, provisionWorkspace } from './provision-workspace.ts'
-
 import { TaskTracker } from './task-tracker.ts'
 import { ensureInboundSecret } from './workspace-credentials.ts'
 
@@ -146,8 +145,7 @@ export class WorkspaceLifecycle {
     const { db } = this.#deps
     const root = await findWorkspace(db, id)
     if (root === undefined) throw new AppError('workspace_not_found')
-    const ids = await this.#markRemoved(id, options.isConfirmed)
-    const cascadeDeleted = ids.length - 1
+    const { ids, removedBelow } = await this.#markRemoved(id, options.isConfirmed)
     const failures = (await Promise.all(ids.map((each) => this.#tearDown(each)))).filter(
       (failed) => failed,
     ).length
@@ -156,27 +154,36 @@ export class WorkspaceLifecycle {
         extensions: { removed_count: ids.length, stop_failures: failures },
       })
     }
-    if (!options.isPurge) return { status: 'removed', cascadeDeleted }
+    if (!options.isPurge) return { status: 'removed', cascadeDeleted: removedBelow }
     await db.transaction((tx) => purgeRemovedWorkspaces(tx, ids))
-    return { status: 'purged', cascadeDeleted }
+    // Rows that were removed before go only now.
+    return { status: 'purged', cascadeDeleted: ids.length - 1 }
   }
 
-  /** Marks the tree from its root down and returns its ids; rolls back without a needed confirmation. */
-  async #markRemoved(root: WorkspaceId, isConfirmed: boolean): Promise<WorkspaceId[]> {
+  /**
+   * Marks the tree from its root down; returns all its ids, and how many below the root were not
+   * removed before. Rolls back without a needed confirmation.
+   */
+  async #markRemoved(
+    root: WorkspaceId,
+    isConfirmed: boolean,
+  ): Promise<{ readonly ids: readonly WorkspaceId[]; readonly removedBelow: number }> {
     const { db, clock } = this.#deps
-    const ids = await db.transaction(async (tx) => {
+    const tree = await db.transaction(async (tx) => {
       const marked = new Set([root])
+      let removedBelow = 0
       // Grows while it is walked. Children are looked for below a row that is locked already: who
       // adds one has either committed or will find no parent.
       for (const id of marked) {
         const now = clock.now()
         // Already removed by an earlier, interrupted removal: nothing moves, and the rest goes on.
-        await transitionWorkspace(tx, {
+        const moved = await transitionWorkspace(tx, {
           id,
           to: 'removed',
           now,
           set: { endpointUrl: null, agentUrl: null },
         })
+        if (id !== root && moved !== undefined) removedBelow += 1
         await revokeAllTokens(tx, { workspaceId: id, now })
         const children = await listChildren(tx, id)
         if (!isConfirmed && children.some(({ isLive }) => isLive)) {
@@ -184,10 +191,10 @@ export class WorkspaceLifecycle {
         }
         for (const child of children) marked.add(child.id)
       }
-      return [...marked]
+      return { ids: [...marked], removedBelow }
     })
-    for (const id of ids) this.#starts.get(id)?.abort(new Error('workspace removed'))
-    return ids
+    for (const id of tree.ids) this.#starts.get(id)?.abort(new Error('workspace removed'))
+    return tree
   }
 
   /** Stops the box and removes its volume; resolves true when that failed. */
