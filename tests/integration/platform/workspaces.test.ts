@@ -254,17 +254,22 @@ describe('DELETE /workspaces/:id', () => {
     }
     // Holds the creation between its look at the parent and its commit.
     await lock`BEGIN`
-    await lock`LOCK TABLE workspace_secrets`
-    const child = { name: 'c', parent_id: parent.id, secrets: { KEY: 'v' } }
-    const creation = platform.json('/workspaces', child)
-    await eventually(async () => (await waiters()) === 1)
-    let isOver = false
-    const removal = remove(parent.id, '?confirm=true').finally(() => {
-      isOver = true
-    })
-    await eventually(async () => isOver || (await waiters()) === 2)
-    await lock`COMMIT`
-    lock.release()
+    let creation: Promise<Response>
+    let removal: Promise<Response>
+    try {
+      await lock`LOCK TABLE workspace_secrets`
+      const child = { name: 'c', parent_id: parent.id, secrets: { KEY: 'v' } }
+      creation = platform.json('/workspaces', child)
+      await eventually(async () => (await waiters()) === 1)
+      let isOver = false
+      removal = remove(parent.id, '?confirm=true').finally(() => {
+        isOver = true
+      })
+      await eventually(async () => isOver || (await waiters()) === 2)
+    } finally {
+      await lock`COMMIT`
+      lock.release()
+    }
     expect((await creation).status).toBe(201)
     expect(await (await removal).json()).toMatchObject({ status: 'removed', cascade_deleted: 1 })
     const rows = await sql`SELECT status FROM workspaces WHERE parent_id = ${parent.id}`
