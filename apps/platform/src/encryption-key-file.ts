@@ -13,9 +13,14 @@ const FILE_NAME = 'encryption.key'
  */
 export async function loadOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
   const path = join(dataDir, FILE_NAME)
-  const made = randomBytes(ENCRYPTION_KEY_BYTES)
-  if (await publishIfAbsent(path, `${made.toString('base64')}\n`)) return made
-  const stored = Buffer.from((await readFile(path, 'utf8')).trim(), 'base64')
+  // Looked for first: a start that has its key needs no room on the disk.
+  let text = await readIfThere(path)
+  if (text === undefined) {
+    const made = randomBytes(ENCRYPTION_KEY_BYTES)
+    if (await publishIfAbsent(path, `${made.toString('base64')}\n`)) return made
+    text = await readFile(path, 'utf8')
+  }
+  const stored = Buffer.from(text.trim(), 'base64')
   if (stored.length !== ENCRYPTION_KEY_BYTES) {
     throw new Error(
       `${path} is not an encryption key of ${ENCRYPTION_KEY_BYTES} bytes; restore it from a backup`,
@@ -24,18 +29,27 @@ export async function loadOrCreateEncryptionKey(dataDir: string): Promise<Buffer
   return stored
 }
 
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /** A crash leaves the whole file or none: half a key would keep every later start from coming up. */
 async function publishIfAbsent(path: string, text: string): Promise<boolean> {
   // A name of its own, so that two starters at once do not take it from each other.
   const draft = `${path}.${randomBytes(6).toString('hex')}.draft`
   const file = await open(draft, 'wx', 0o600)
   try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  try {
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
     await link(draft, path)
     return true
   } catch (error) {

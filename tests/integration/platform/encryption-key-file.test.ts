@@ -15,6 +15,16 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true })
 })
 
+/** In a process that can write no byte, as on a full disk. */
+function loadOnFullDisk() {
+  const program = `import { loadOrCreateEncryptionKey } from ${JSON.stringify(MODULE)}
+    await loadOrCreateEncryptionKey(${JSON.stringify(dataDir)})`
+  return runProcess('sh', [
+    ...['-c', 'ulimit -f 0; exec "$0" --input-type=module -e "$1"'],
+    ...[process.execPath, program],
+  ])
+}
+
 describe('loadOrCreateEncryptionKey', () => {
   it('makes a key once, readable by nobody else, and finds it again', async () => {
     const made = await loadOrCreateEncryptionKey(dataDir)
@@ -25,15 +35,17 @@ describe('loadOrCreateEncryptionKey', () => {
   })
 
   it('stands in nobody’s way after a start that could not write it', async () => {
-    const program = `import { loadOrCreateEncryptionKey } from ${JSON.stringify(MODULE)}
-      await loadOrCreateEncryptionKey(${JSON.stringify(dataDir)})`
-    // No byte can be written, as on a full disk.
-    const run = await runProcess('sh', [
-      ...['-c', 'ulimit -f 0; exec "$0" --input-type=module -e "$1"'],
-      ...[process.execPath, program],
-    ])
+    const run = await loadOnFullDisk()
     expect(run.exitCode).not.toBe(0)
+    expect(await readdir(dataDir)).toEqual([])
     expect(await loadOrCreateEncryptionKey(dataDir)).toHaveLength(32)
+  })
+
+  it('finds its key on a disk that has become full', async () => {
+    await loadOrCreateEncryptionKey(dataDir)
+    const run = await loadOnFullDisk()
+    expect([run.exitCode, run.stderr]).toEqual([0, ''])
+    expect(await readdir(dataDir)).toEqual(['encryption.key'])
   })
 
   it('gives starters that come at once the same key', async () => {
