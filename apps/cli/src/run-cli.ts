@@ -52,8 +52,9 @@ export async function runCli(given: CliWorld): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
       const exitCode = commanderExitCode(thrown)
-      if (exitCode === EXIT.ok || !isJson) return exitCode
-      failure = commanderFailure(thrown)
+      // It has said to people what was wrong; help that was asked for is output like any other.
+      if (exitCode !== EXIT.ok && !isJson) return exitCode
+      if (exitCode !== EXIT.ok) failure = commanderFailure(thrown)
     } else failure = asFailure(thrown, given.signal)
   }
   await output.flush()

@@ -120,6 +120,7 @@ describe('bin/atrium.mjs', () => {
   it.each([
     ['a download', ['download', WORKSPACE_ID, '/workspace/big', '-o', '-']],
     ['a list', ['workspaces', 'ls', '--json']],
+    ['the help', ['--help']],
   ])('says that the output of %s cannot be written', async (_what, args) => {
     await serve(({ request, response, line }) => {
       request.resume()
