@@ -57,7 +57,9 @@ describe('a start that cannot succeed ends with what to change', () => {
       const run = await start({ DATABASE_URL: url.href })
       expect(run.exitCode).toBe(1)
       expect(run.stderr).toContain(`the database at ${url.host}${url.pathname} cannot be used: `)
-      expect(`${run.stdout}${run.stderr}`).not.toContain(url.password)
+      // A database of the user's may want none, and the empty one stands everywhere.
+      const password = url.password || 'pass-in-url'
+      expect(`${run.stdout}${run.stderr}`).not.toContain(password)
     }
   })
 
