@@ -66,6 +66,16 @@ describe('parseConfig', () => {
     },
   )
 
+  it.each([
+    'ATRIUM_IDLE_TIMEOUT_MS',
+    'ATRIUM_HEADERS_TIMEOUT_MS',
+    'ATRIUM_START_TIMEOUT_MS',
+    'ATRIUM_AGENT_TIMEOUT_MS',
+  ])('refuses a %s that no timer can wait for: it would go off at once', (name) => {
+    expect(problemsOf({ ...PRODUCTION, [name]: '2147483647' })).toEqual([])
+    expect(problemsOf({ ...PRODUCTION, [name]: '2147483648' })).toHaveLength(1)
+  })
+
   it('accepts the encryption key raw or in base64 and nothing else', () => {
     const raw = parseConfig({ ...PRODUCTION, ATRIUM_ENCRYPTION_KEY: 'k'.repeat(32) })
     expect(raw.encryptionKey?.toString()).toBe('k'.repeat(32))

@@ -1,6 +1,7 @@
 /** @module The environment, read once (H27): all problems are reported together. */
 
 import { resolve } from 'node:path'
+import { MAX_TIMER_MS } from '@atrium/http-kit/clock'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import { deepFreeze } from '@atrium/http-kit/deep-freeze'
 import { presentVariables } from '@atrium/http-kit/present-variables'
@@ -20,6 +21,8 @@ const ALIASES: Readonly<Record<string, string>> = Object.freeze({
 
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
 const count = (fallback: number) => z.coerce.number().int().positive().default(fallback)
+const milliseconds = (fallback: number) =>
+  z.coerce.number().int().positive().max(MAX_TIMER_MS).default(fallback)
 
 const environment = z.object({
   ATRIUM_MODE: z.enum(['production', 'development']).default('production'),
@@ -56,10 +59,10 @@ const environment = z.object({
   ATRIUM_MAX_REQUEST_BYTES: count(DEFAULT_MAX_REQUEST_BYTES),
   ATRIUM_MAX_FILES: count(DEFAULT_MAX_FILES),
   ATRIUM_UPLOAD_FSYNC: flag.default(true),
-  ATRIUM_IDLE_TIMEOUT_MS: count(60_000),
-  ATRIUM_HEADERS_TIMEOUT_MS: count(60_000),
-  ATRIUM_START_TIMEOUT_MS: count(30_000),
-  ATRIUM_AGENT_TIMEOUT_MS: count(600_000),
+  ATRIUM_IDLE_TIMEOUT_MS: milliseconds(60_000),
+  ATRIUM_HEADERS_TIMEOUT_MS: milliseconds(60_000),
+  ATRIUM_START_TIMEOUT_MS: milliseconds(30_000),
+  ATRIUM_AGENT_TIMEOUT_MS: milliseconds(600_000),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
 

@@ -1,9 +1,7 @@
 /** @module What `/configs/config.yaml` says about the agent (contract/runtime 6.2), as far as it is used. */
+import { MAX_TIMER_MS } from '@atrium/http-kit/clock'
 import { parse } from 'yaml'
 import { z } from 'zod'
-
-/** 24.8 days. A timer that is set for longer goes off at once (Node). */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 // Contract/runtime 6.2: the file is a person's; a number or a null where a text is expected is not
 // a reason to keep a workspace from starting.

@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { MAX_TIMER_MS } from '@atrium/http-kit/clock'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import { deepFreeze } from '@atrium/http-kit/deep-freeze'
 import { presentVariables } from '@atrium/http-kit/present-variables'
@@ -19,8 +20,6 @@ const CONFIG_FILE_NAME = 'config.yaml'
 
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
 const count = (fallback: number) => z.coerce.number().int().positive().default(fallback)
-/** A timer that is set for longer goes off at once (Node). */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 const environment = z.object({
   [RUNTIME_ENV.workspaceId]: z.string().min(1, 'required'),

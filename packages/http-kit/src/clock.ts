@@ -5,6 +5,9 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 
+/** 24.8 days. A timer of Node's that is set for longer goes off at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
+
 export type Clock = {
   now(): Date
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when it is aborted first. */
