@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { DatabaseClient } from './db/client.ts'
 import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
+import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
@@ -67,6 +68,7 @@ export function createDeps(resources: Resources) {
     resolve: systemResolve,
     trustedClient: new RuntimeClient(timeouts),
     guardedClient: new RuntimeClient({ ...timeouts, checkAddress: addressCheck(addressPolicy) }),
+    detached: new DetachedExchanges(),
     agentClient: new AgentClient({
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       headersTimeoutMs: config.agentTimeoutMs,

@@ -28,6 +28,7 @@ const post = () =>
     endpoint: { url: new URL('/x', evil.url), isTrusted: true },
     body: Buffer.from('{}'),
     headers: {},
+    signal: new AbortController().signal,
   })
 
 const REFUSED: readonly (readonly [EvilBehaviour, string])[] = [

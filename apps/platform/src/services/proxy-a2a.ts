@@ -23,6 +23,7 @@ import {
   agentFailure,
   discardAnswer,
 } from '../upstream/agent-client.ts'
+import type { DetachedExchanges } from './detached-exchanges.ts'
 import { getWorkspace, type Workspace } from './find-workspace.ts'
 import {
   type ForwardTarget,
@@ -34,6 +35,7 @@ import type { TaskTracker } from './task-tracker.ts'
 export type ProxyDeps = ForwardTargetDeps & {
   readonly log: Logger
   readonly agentClient: AgentClient
+  readonly detached: DetachedExchanges
   readonly tracker: TaskTracker
 }
 
@@ -49,7 +51,10 @@ export type ProxyInput = {
   readonly body: Uint8Array
   readonly headers: (name: string) => string | undefined
   readonly requestId: string
-  /** Aborted when the caller has left. That ends a stream, and no request: the agent finishes it. */
+  /**
+   * Aborted when the caller has left. That ends a stream, and no request that is not one too many:
+   * the agent finishes it.
+   */
   readonly signal: AbortSignal
 }
 
@@ -83,7 +88,9 @@ export async function proxyA2a(deps: ProxyDeps, input: ProxyInput): Promise<Prox
   try {
     const workspace = await getWorkspace(deps.db, input.workspaceId)
     const target = await messageTarget(deps, workspace)
-    const answer = await dispatch(deps, { input, target, body })
+    const answer = await deps.detached.run(input.signal, body.length, (signal) =>
+      dispatch(deps, { input, target, body, signal }),
+    )
     record(deps, { input, workspace, request, startedAt, answer })
     if (answer.kind === 'stream') endWithCaller(answer.body, input.signal)
     return answer
@@ -113,12 +120,18 @@ async function messageTarget(deps: ProxyDeps, workspace: Workspace): Promise<For
 
 async function dispatch(
   deps: ProxyDeps,
-  send: { readonly input: ProxyInput; readonly target: ForwardTarget; readonly body: Uint8Array },
+  send: {
+    readonly input: ProxyInput
+    readonly target: ForwardTarget
+    readonly body: Uint8Array
+    readonly signal: AbortSignal
+  },
 ): Promise<ProxyAnswer> {
   const { input, target } = send
   const response = await deps.agentClient.post({
     endpoint: target.endpoint,
     body: send.body,
+    signal: send.signal,
     headers: {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',

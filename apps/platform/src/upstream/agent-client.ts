@@ -15,6 +15,8 @@ export type AgentRequest = {
   readonly body: Uint8Array
   /** The complete allow-list of what goes out, the credential included. */
   readonly headers: Readonly<Record<string, string>>
+  /** Aborted when nobody is to wait for the answer any longer; that a caller has left is no reason. */
+  readonly signal: AbortSignal
 }
 
 export type AgentResponse = {
@@ -54,8 +56,8 @@ export class AgentClient {
   }
 
   /**
-   * POSTs to the endpoint verbatim (contract/platform 4.2 step 7). Nobody's leaving ends it: an
-   * agent that is hung up on may give up its task (contract/platform 4.5). Throws `agent_unreachable`,
+   * POSTs to the endpoint verbatim (contract/platform 4.2 step 7). A caller's leaving alone does not
+   * end it: an agent that is hung up on may give up its task (contract/platform 4.5). Throws `agent_unreachable`,
    * `agent_url_not_routable`, `workspace_timeout`, `workspace_redirected`,
    * `workspace_invalid_response`.
    */
@@ -67,7 +69,7 @@ export class AgentClient {
         method: 'POST',
         body: input.body,
         headers: { ...input.headers },
-        signal: flood.signal,
+        signal: AbortSignal.any([flood.signal, input.signal]),
         // Each of them starts the time until the head again, so that a flood would have no end.
         onInfo: () => {
           interim += 1
