@@ -14,8 +14,18 @@ export async function writeAnswer(
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   stallMs: number,
 ): Promise<void> {
-  const untilTaken = (event: 'drain' | 'finish'): Promise<unknown> =>
-    once(outgoing, event, { signal: AbortSignal.any([signal, AbortSignal.timeout(stallMs)]) })
+  const stalled = new AbortController()
+  const given = { signal: AbortSignal.any([signal, stalled.signal]) }
+  const untilTaken = async (event: 'drain' | 'finish'): Promise<void> => {
+    // Not `AbortSignal.timeout`, which stays until its time has come: a fast answer waits for
+    // thousands of drains a second.
+    const timer = setTimeout(() => stalled.abort(new Error('client took no bytes')), stallMs)
+    try {
+      await once(outgoing, event, given)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
   for await (const piece of pieces) {
     signal.throwIfAborted()
     if (!outgoing.write(piece)) await untilTaken('drain')
