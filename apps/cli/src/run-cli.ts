@@ -46,22 +46,32 @@ export async function runCli(given: CliWorld): Promise<number> {
     // What commander says about a wrong command line comes as a failure like any other then.
     writeErr: (text) => isJson || world.stderr.write(text),
   })
-  let failure: CliFailure | undefined
-  try {
-    await program.parseAsync([...world.args], { from: 'user' })
-  } catch (thrown) {
-    if (thrown instanceof CommanderError) {
-      const exitCode = commanderExitCode(thrown)
-      // It has said to people what was wrong; help that was asked for is output like any other.
-      if (exitCode !== EXIT.ok && !isJson) return exitCode
-      if (exitCode !== EXIT.ok) failure = commanderFailure(thrown)
-    } else failure = asFailure(thrown, given.signal)
-  }
+  const outcome = await outcomeOf(
+    () => program.parseAsync([...world.args], { from: 'user' }),
+    given.signal,
+  )
+  // It has said to people what was wrong with their command line.
+  if (outcome instanceof CommanderError && !isJson) return commanderExitCode(outcome)
   await output.flush()
-  failure = output.failure ?? failure
+  const failure =
+    output.failure ?? (outcome instanceof CommanderError ? commanderFailure(outcome) : outcome)
   if (failure === undefined) return EXIT.ok
   if (failure.message !== '') world.stderr.write(renderFailure(failure, isJson))
   return failure.exitCode
+}
+
+/** What went wrong, if anything. Help that was asked for is output like any other. */
+async function outcomeOf(
+  run: () => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<CliFailure | CommanderError | undefined> {
+  try {
+    await run()
+    return undefined
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) return asFailure(thrown, signal)
+    return commanderExitCode(thrown) === EXIT.ok ? undefined : thrown
+  }
 }
 
 /** Asked of the arguments themselves: a command line that cannot be parsed has to be answered too. */

@@ -3,6 +3,7 @@
  * `provisioners/` beside the wiring (H3): create, recovery after a death and removal go through it.
  */
 import { AppError } from '@atrium/http-kit/app-error'
+import type { Db } from '../db/client.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
 import { revokeAllTokens } from '../db/token-store.ts'
 import {
@@ -168,33 +169,32 @@ export class WorkspaceLifecycle {
     root: WorkspaceId,
     isConfirmed: boolean,
   ): Promise<{ readonly ids: readonly WorkspaceId[]; readonly removedBelow: number }> {
-    const { db, clock } = this.#deps
-    const tree = await db.transaction(async (tx) => {
+    const tree = await this.#deps.db.transaction(async (tx) => {
       const marked = new Set([root])
-      let removedBelow = 0
+      const moved: WorkspaceId[] = []
       // Grows while it is walked. Children are looked for below a row that is locked already: who
       // adds one has either committed or will find no parent.
       for (const id of marked) {
-        const now = clock.now()
-        // Already removed by an earlier, interrupted removal: nothing moves, and the rest goes on.
-        const moved = await transitionWorkspace(tx, {
-          id,
-          to: 'removed',
-          now,
-          set: { endpointUrl: null, agentUrl: null },
-        })
-        if (id !== root && moved !== undefined) removedBelow += 1
-        await revokeAllTokens(tx, { workspaceId: id, now })
+        if (await this.#markOne(tx, id)) moved.push(id)
         const children = await listChildren(tx, id)
         if (!isConfirmed && children.some(({ isLive }) => isLive)) {
           throw confirmationRequired(await listLiveDescendants(tx, root))
         }
         for (const child of children) marked.add(child.id)
       }
-      return { ids: [...marked], removedBelow }
+      return { ids: [...marked], removedBelow: moved.filter((id) => id !== root).length }
     })
     for (const id of tree.ids) this.#starts.get(id)?.abort(new Error('workspace removed'))
     return tree
+  }
+
+  /** False for one that an earlier, interrupted removal has marked. */
+  async #markOne(db: Db, id: WorkspaceId): Promise<boolean> {
+    const now = this.#deps.clock.now()
+    const set = { endpointUrl: null, agentUrl: null }
+    const moved = await transitionWorkspace(db, { id, to: 'removed', now, set })
+    await revokeAllTokens(db, { workspaceId: id, now })
+    return moved !== undefined
   }
 
   /** Stops the box and removes its volume; resolves true when that failed. */

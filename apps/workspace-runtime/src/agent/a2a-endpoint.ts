@@ -90,10 +90,8 @@ export class A2aEndpoint {
   ): Promise<string | undefined> {
     const fault = findMessageFault(params, facts.dialect)
     if (fault !== undefined) return invalidParams(facts, fault)
-    const occupied = this.#refuseOccupied(facts, params)
-    if (occupied !== undefined) return occupied
     await this.#whenStarted()
-    return this.#unavailable(facts, requestId)
+    return this.#unavailable(facts, requestId) ?? this.#refuseOccupied(facts, params)
   }
 
   /**
