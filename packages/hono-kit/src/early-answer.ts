@@ -3,10 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MiddlewareHandler } from 'hono'
 import type { BaseEnv } from './request-context.ts'
 
-/** How long a client may go on sending a body that has been answered already. */
-const LINGER_MS = 30_000
-/** And how long it may be silent meanwhile: at least so long, at most twice. */
-const SILENCE_MS = 5_000
+export type EarlyAnswerDeadlines = {
+  /** How long a client may go on sending a body that has been answered already. */
+  readonly lingerMs: number
+  /** And how long it may be silent meanwhile: at least so long, at most twice. */
+  readonly silenceMs: number
+}
+
+const DEFAULT_DEADLINES: EarlyAnswerDeadlines = { lingerMs: 30_000, silenceMs: 5_000 }
 
 /**
  * Node destroys the socket of a `Connection: close` exchange as soon as the answer is written. When
@@ -14,29 +18,35 @@ const SILENCE_MS = 5_000
  * overtake the answer: the client sees a broken connection in place of a 401 or 413 (RFC 9112 s9.6).
  * Kept alive instead, the rest is read and dropped for a bounded time; then the connection ends.
  */
-export function earlyAnswer(): MiddlewareHandler<BaseEnv> {
+export function earlyAnswer(
+  deadlines: EarlyAnswerDeadlines = DEFAULT_DEADLINES,
+): MiddlewareHandler<BaseEnv> {
   return async function earlyAnswerMiddleware(c, next) {
     await next()
     const { incoming, outgoing } = c.env
     if (incoming.complete || !('shouldKeepAlive' in outgoing) || !('complete' in incoming)) return
     if (!outgoing.headersSent) outgoing.shouldKeepAlive = true
-    dropRest(incoming, outgoing)
+    dropRest({ incoming, outgoing }, deadlines)
   }
 }
 
 /** From the end of the answer on; a body that is read by then was wanted after all. */
-function dropRest(incoming: IncomingMessage, outgoing: ServerResponse): void {
+function dropRest(
+  exchange: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse },
+  { lingerMs, silenceMs }: EarlyAnswerDeadlines,
+): void {
+  const { incoming, outgoing } = exchange
   const drop = (): void => {
     if (incoming.complete || incoming.destroyed) return
     const { socket } = incoming
     const cut = (): void => socket.destroySoon()
-    const linger = setTimeout(cut, LINGER_MS)
+    const linger = setTimeout(cut, lingerMs)
     // Asked of the socket: of a body that nobody has begun to read, Node lets no byte through.
     let heardBytes = socket.bytesRead
     const silence = setInterval(() => {
       if (socket.bytesRead === heardBytes) cut()
       heardBytes = socket.bytesRead
-    }, SILENCE_MS)
+    }, silenceMs)
     // Whoever read the body has stopped: it would only pause it again, or keep what comes.
     incoming.removeAllListeners('data')
     for (const event of ['end', 'close']) {
