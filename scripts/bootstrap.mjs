@@ -28,11 +28,13 @@ const PLATFORM = {
   needsLinux: true,
   isService: true,
   isWithoutArguments: true,
+  // Where Node's flags for it stand: docs/adr/0017-a-small-young-generation.md
+  manifest: 'apps/platform/package.json',
   env: { ATRIUM_MODE: 'development' },
 }
 const COMMANDS = {
   start: PLATFORM,
-  dev: { ...PLATFORM, nodeOptions: ['--watch', '--watch-preserve-output'] },
+  dev: { ...PLATFORM, nodeFlags: ['--watch', '--watch-preserve-output'] },
   test: { script: 'scripts/run-tests.ts', needsLinux: true, isService: true },
   bench: { script: 'scripts/bench/main.ts', needsLinux: true, isService: true },
   atrium: { script: 'apps/cli/src/main.ts', needsLinux: false, isService: false },
@@ -63,8 +65,12 @@ async function main() {
   forwardSignals()
   if (command.isService && process.env.npm_lifecycle_event !== undefined) endWithParent()
   await installWhatIsMissing()
-  const { script, nodeOptions = [] } = command
-  run([nodeToUse(), ...nodeOptions, join(ROOT, script), ...args], command)
+  run([nodeToUse(), ...nodeFlags(command), join(ROOT, command.script), ...args], command)
+}
+
+function nodeFlags({ nodeFlags: own = [], manifest }) {
+  const flags = manifest && readJson(join(ROOT, manifest))?.config?.node_flags
+  return flags === undefined ? own : [...own, ...flags.split(' ')]
 }
 
 function checkMachine({ needsLinux }) {

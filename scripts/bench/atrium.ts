@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { platformCommand } from '../platform-command.ts'
 import { Child, findDescendant } from './child.ts'
 import { type Target, type Upload, upload } from './load.ts'
 
 const PROJECT_ROOT = resolve(import.meta.dirname, '../..')
-const PLATFORM_ENTRY = join(PROJECT_ROOT, 'apps/platform/src/main.ts')
 const BOUNDARY = 'bench-boundary-7f3a'
 const GIB = 1024 ** 3
 
@@ -42,7 +42,7 @@ export class Atrium {
   static async start(folder: string, options: { readonly fsync: boolean }): Promise<Atrium> {
     mkdirSync(folder, { recursive: true })
     const adminToken = randomBytes(24).toString('hex')
-    const child = new Child(process.execPath, [PLATFORM_ENTRY], {
+    const child = new Child(process.execPath, platformCommand(), {
       cwd: PROJECT_ROOT,
       env: environment(folder, adminToken, options.fsync),
     })

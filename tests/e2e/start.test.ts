@@ -115,7 +115,9 @@ function signal(pid: number | undefined, name: NodeJS.Signals): void {
 
 /** The platform itself, below whatever started it. */
 function platformIn(tree: readonly KnownProcess[]): KnownProcess {
-  const found = tree.find(({ command }) => /^\S+ \S+\/apps\/platform\/src\/main\.ts/.test(command))
+  const found = tree.find(({ command }) =>
+    /^\S+ \S+ \S+\/apps\/platform\/src\/main\.ts/.test(command),
+  )
   if (found === undefined) throw new Error('the platform does not run')
   return found
 }

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { platformCommand } from '../../scripts/platform-command.ts'
 import { eventually } from './eventually.ts'
 import { keepForAudit } from './keep-for-audit.ts'
 import { recordSecret, runLogPath } from './secret-ledger.ts'
@@ -47,7 +48,7 @@ export async function startPlatform(
   const adminToken = options.env?.['ADMIN_TOKEN']
   if (adminToken !== undefined) recordSecret(adminToken)
   const output = openSync(logPath, 'a')
-  const child = spawn(process.execPath, [join(PROJECT_ROOT, 'apps/platform/src/main.ts')], {
+  const child = spawn(process.execPath, platformCommand(), {
     cwd: dataDir,
     stdio: ['ignore', output, output],
     env: {

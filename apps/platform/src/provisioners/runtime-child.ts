@@ -27,7 +27,7 @@ export type SpawnOptions = {
 
 /**
  * The young generation stays small: what an upload leaves behind for every piece is then collected
- * every few MiB instead of every 60; interleaved runs show no loss of speed (design/performance 4).
+ * every few MiB instead of every 60; interleaved runs show no loss of speed (ADR-0017).
  */
 const NODE_FLAGS = ['--max-semi-space-size=1'] as const
 
