@@ -4,7 +4,13 @@
  *
  * Envelope: `v1.<key id>.<base64url of nonce(12) || tag(16) || ciphertext>`.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import { sha256 } from '@atrium/http-kit/bearer'
 import { Secret } from '@atrium/http-kit/secret'
 import type { WorkspaceId } from './ids.ts'
@@ -13,10 +19,13 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 export const ENCRYPTION_KEY_BYTES = 32
 
-/** The key that encrypts, and every key that may still be needed to decrypt, by its id. */
+/**
+ * The key that encrypts, and every key that may still be needed to decrypt, by its id. Key objects:
+ * they print nothing, and raw bytes would be made into one for each secret (15 us against 3).
+ */
 export type Keyring = {
   readonly currentKeyId: string
-  readonly keys: ReadonlyMap<string, Buffer>
+  readonly keys: ReadonlyMap<string, KeyObject>
 }
 
 /** A keyring of one 32-byte key; its id is derived from it, so the same key has the same id. */
@@ -27,7 +36,7 @@ export function keyringOf(encryptionKey: Buffer): Keyring {
   const id = sha256(`atrium:encryption-key-id:${encryptionKey.toString('hex')}`)
     .toString('hex')
     .slice(0, 8)
-  return { currentKeyId: id, keys: new Map([[id, encryptionKey]]) }
+  return { currentKeyId: id, keys: new Map([[id, createSecretKey(encryptionKey)]]) }
 }
 
 /** What a secret is for; part of the associated data, so that envelopes cannot be swapped. */
