@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,6 +61,22 @@ describe('a start that cannot succeed ends with what to change', () => {
       const password = url.password || 'pass-in-url'
       expect(`${run.stdout}${run.stderr}`).not.toContain(password)
     }
+  })
+
+  it('in development, in words on the terminal and with all the rest in the log', async () => {
+    const { host, pathname } = new URL('postgres://u:p@127.0.0.1:1/x')
+    const run = await start({
+      ATRIUM_MODE: 'development',
+      DATABASE_URL: 'postgres://u:p@127.0.0.1:1/x',
+    })
+    expect(run.exitCode).toBe(1)
+    expect(run.stderr).toMatch(
+      new RegExp(
+        `^atrium could not start: the database at ${host}${pathname} cannot be used: .*\n$`,
+      ),
+    )
+    const log = await readFile(join(dataDir, 'logs/platform.log'), 'utf8')
+    expect(log).toContain('platform.start_failed')
   })
 
   it('on a port that is taken', async () => {

@@ -116,8 +116,14 @@ function ownUrl(config: Config, listening: ListeningServer | undefined): string 
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${listening.port}`
 }
 
+type Loggers = {
+  readonly log: Logger
+  /** For an end that the terminal is told of in words as well. */
+  readonly lastWords: Logger
+}
+
 /** Development keeps the terminal for people: everything goes to a file, warnings to stderr too. */
-function createLogger(config: Config): Logger {
+function createLoggers(config: Config): Loggers {
   const options: pino.LoggerOptions = {
     level: config.logLevel,
     base: { app: 'platform' },
@@ -125,15 +131,16 @@ function createLogger(config: Config): Logger {
     serializers: { err: serializeError },
   }
   // Written at once: an asynchronous one never ends when the reader of its pipe went away first.
-  if (!config.isDevelopment) return pino(options, pino.destination({ fd: 1, sync: true }))
+  if (!config.isDevelopment) {
+    const log = pino(options, pino.destination({ fd: 1, sync: true }))
+    return { log, lastWords: log }
+  }
   const file = pino.destination({ dest: logFileOf(config), mkdir: true, sync: true })
-  return pino(
-    options,
-    pino.multistream([
-      { level: 'trace', stream: file },
-      { level: 'warn', stream: process.stderr },
-    ]),
-  )
+  const streams = pino.multistream([
+    { level: 'trace', stream: file },
+    { level: 'warn', stream: process.stderr },
+  ])
+  return { log: pino(options, streams), lastWords: pino(options, file) }
 }
 
 function logFileOf(config: Config): string {
@@ -159,7 +166,7 @@ async function undoAll(undo: Undo[], log: Logger): Promise<boolean> {
 
 async function main(): Promise<void> {
   const config = parseConfig(process.env)
-  const log = createLogger(config)
+  const { log, lastWords } = createLoggers(config)
   const undo: Undo[] = []
   const shutdown = new AbortController()
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
@@ -181,7 +188,7 @@ async function main(): Promise<void> {
   let exitCode = 0
   const onDatabaseLost = (reason: string): void => {
     exitCode = 1
-    log.fatal({ reason }, 'platform.database_lost')
+    lastWords.fatal({ reason }, 'platform.database_lost')
     process.stderr.write(`atrium ends: ${reason}\n`)
     shutdown.abort(new Error('the database is lost'))
     ask()
@@ -200,7 +207,7 @@ async function main(): Promise<void> {
       log.info({ err: error }, 'platform.start_called_off')
     } else {
       exitCode = 1
-      log.fatal({ err: error }, 'platform.start_failed')
+      lastWords.fatal({ err: error }, 'platform.start_failed')
       process.stderr.write(`atrium could not start: ${messageOf(error)}\n`)
     }
   }
