@@ -1,6 +1,6 @@
 import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import { describe, expect, it } from 'vitest'
-import { childEnvironment } from './child-environment.ts'
+import { childEnvironment, IDENTITY_NAMES } from './child-environment.ts'
 
 const JOB = {
   messageId: 'm',
@@ -16,8 +16,19 @@ function environment(own: Record<string, string>, job: Partial<typeof JOB> = {})
 }
 
 describe('childEnvironment', () => {
-  it.each(Object.values(RUNTIME_ENV))('withholds %s', (name) => {
-    expect(environment({ [name]: 'value' })[name]).not.toBe('value')
+  const identity: readonly string[] = IDENTITY_NAMES
+
+  it.each(Object.values(RUNTIME_ENV).filter((name) => !identity.includes(name)))(
+    'withholds %s',
+    (name) => {
+      expect(environment({ [name]: 'value' })[name]).not.toBe('value')
+    },
+  )
+
+  it('says who the agent is, and whom it answers to where there is somebody', () => {
+    const own = { WORKSPACE_ID: 'w', PARENT_ID: 'p', TIER: '2' }
+    expect(environment(own)).toMatchObject(own)
+    expect(environment({ WORKSPACE_ID: 'w' })).not.toHaveProperty('PARENT_ID')
   })
 
   it.each([

@@ -25,6 +25,19 @@ export type EnvironmentSource = {
   readonly credentials: readonly string[]
 }
 
+/** Who the agent is and whom it answers to, under the contract's names (contract/runtime 6.6). */
+export const IDENTITY_NAMES = [
+  RUNTIME_ENV.workspaceId,
+  RUNTIME_ENV.parentId,
+  RUNTIME_ENV.tier,
+] as const
+
+const HANDED_DOWN_NAMES: ReadonlySet<string> = new Set([
+  // Without it a provisioner could not find what outlived a runtime that was killed.
+  BOX_MARKER_ENV,
+  ...IDENTITY_NAMES,
+])
+
 // The runtime's wiring, and what an operator's shell may hold when it is started by hand. The
 // workspace's own variables cannot be listed, so these are.
 const WITHHELD_NAMES: ReadonlySet<string> = new Set([
@@ -63,8 +76,7 @@ export function childEnvironment(source: EnvironmentSource, job: JobFacts): Reco
 }
 
 function mayPass(name: string, value: string, credentials: readonly string[]): boolean {
-  // Without it a provisioner could not find what outlived a runtime that was killed.
-  if (name === BOX_MARKER_ENV) return true
+  if (HANDED_DOWN_NAMES.has(name)) return true
   if (WITHHELD_NAMES.has(name)) return false
   if (WITHHELD_PREFIXES.some((prefix) => name.startsWith(prefix))) return false
   return !credentials.some((credential) => value.includes(credential))
