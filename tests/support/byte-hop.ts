@@ -1,5 +1,6 @@
 /** @module A platform reduced to its byte-moving hop: a real app on a real port before one origin. */
 
+import { earlyAnswer } from '@atrium/hono-kit/early-answer'
 import { problemHandler } from '@atrium/hono-kit/problem'
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { type BaseEnv, requestContext } from '@atrium/hono-kit/request-context'
@@ -30,7 +31,10 @@ export async function startByteHop(
     ...options,
   })
   const app = new Hono<BaseEnv>()
-  app.use(requestContext({ log: pino({ level: 'silent' }), clock: systemClock, ids: systemIds }))
+  app.use(
+    requestContext({ log: pino({ level: 'silent' }), clock: systemClock, ids: systemIds }),
+    earlyAnswer(),
+  )
   app.onError(problemHandler({ hop: 'platform' }))
   app.all('*', (c) =>
     rawExchange(c, async (exchange) => {

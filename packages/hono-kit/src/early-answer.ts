@@ -1,6 +1,7 @@
 /** @module Lets an answer arrive that is given before the request body was read. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { releaseChunk } from '@atrium/http-kit/release-chunk'
 import type { MiddlewareHandler } from 'hono'
+import { keepForRest, type RawExchange } from './raw-exchange.ts'
 import type { BaseEnv } from './request-context.ts'
 
 export type EarlyAnswerDeadlines = {
@@ -25,17 +26,16 @@ export function earlyAnswer(
     await next()
     const { incoming, outgoing } = c.env
     if (incoming.complete || !('shouldKeepAlive' in outgoing) || !('complete' in incoming)) return
-    if (!outgoing.headersSent) outgoing.shouldKeepAlive = true
+    if (!outgoing.headersSent) keepForRest({ incoming, outgoing })
     dropRest({ incoming, outgoing }, deadlines)
   }
 }
 
 /** From the end of the answer on; a body that is read by then was wanted after all. */
 function dropRest(
-  exchange: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse },
+  { incoming, outgoing }: Pick<RawExchange, 'incoming' | 'outgoing'>,
   { lingerMs, silenceMs }: EarlyAnswerDeadlines,
 ): void {
-  const { incoming, outgoing } = exchange
   const drop = (): void => {
     if (incoming.complete || incoming.destroyed) return
     const { socket } = incoming
@@ -48,7 +48,7 @@ function dropRest(
       heardBytes = socket.bytesRead
     }, silenceMs)
     // Whoever read the body has stopped: it would only pause it again, or keep what comes.
-    incoming.removeAllListeners('data')
+    incoming.removeAllListeners('data').on('data', releaseChunk)
     for (const event of ['end', 'close']) {
       incoming.once(event, () => {
         clearTimeout(linger)

@@ -53,6 +53,17 @@ export async function rawExchange<E extends BaseEnv>(
 }
 
 /**
+ * To be called before the head of an answer to a body that may not have been read: it must not
+ * announce the end of the connection, for the rest is still to be read and dropped (`earlyAnswer`).
+ */
+export function keepForRest({
+  incoming,
+  outgoing,
+}: Pick<RawExchange, 'incoming' | 'outgoing'>): void {
+  if (!incoming.complete) outgoing.shouldKeepAlive = true
+}
+
+/**
  * Cuts the client's connection, so that nobody takes what has arrived for all of it. A client of
  * HTTP/1.0 is sent no chunks and knows no other end of such a body than the connection's
  * (RFC 9112 s6.3 rule 8): it must see a reset. Others keep what is still on its way to them.

@@ -69,31 +69,6 @@ export class RequestBodyPump {
     this.#incoming.pause()
   }
 
-  /**
-   * After an early answer: throws away what the client still sends, so that one that reads only
-   * when it has written everything sees the answer and not a reset. Resolves when the message has
-   * ended, or after `lingerMs` milliseconds.
-   */
-  discardRest(lingerMs: number): Promise<void> {
-    this.stop()
-    const incoming = this.#incoming
-    if (incoming.complete || incoming.destroyed) return Promise.resolve()
-    return new Promise((resolve) => {
-      const over = (): void => {
-        clearTimeout(timer)
-        resolve()
-      }
-      const timer = setTimeout(over, lingerMs)
-      incoming.once('end', over)
-      incoming.once('close', over)
-      incoming.on('data', (chunk: Buffer) => {
-        this.#progressed()
-        releaseChunk(chunk)
-      })
-      incoming.resume()
-    })
-  }
-
   readonly #onData = (chunk: Buffer): void => {
     this.#progressed()
     this.#taken += chunk.length

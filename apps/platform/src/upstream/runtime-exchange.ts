@@ -2,7 +2,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
-import { breakOff, type RawExchange } from '@atrium/hono-kit/raw-exchange'
+import { breakOff, keepForRest, type RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError, type ErrorCode } from '@atrium/http-kit/app-error'
 import { checkedLookup, checkPeer } from './address-guard.ts'
 import { type BodyRelay, prepareConnection, relayFor } from './body-relay.ts'
@@ -17,9 +17,6 @@ import type {
   RuntimeRequest,
 } from './runtime-client.ts'
 import { isConnectionLost, runtimeFailure } from './runtime-failure.ts'
-
-/** How long a client may go on sending a body that has been answered already. */
-const LINGER_MS = 30_000
 
 /** A kept connection was closed by the runtime before it could see the request. */
 export class StaleConnectionError extends Error {}
@@ -180,12 +177,9 @@ export class RuntimeExchange {
           : new AppError('workspace_timeout', { internal: 'silent within its answer' }),
       ),
     )
+    keepForRest(this.#exchange)
     outgoing.writeHead(head.status, { ...head.headers })
     await relay.move(this.#progressed)
-    if (this.#pump !== undefined) {
-      this.#watch(this.#options.idleTimeoutMs, 'upload_stalled', 'after an early answer')
-      await this.#pump.discardRest(LINGER_MS)
-    }
     await new Promise<void>((resolve) => {
       outgoing.end(resolve)
     })
