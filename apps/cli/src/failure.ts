@@ -1,4 +1,5 @@
 /** @module What a command can end with: one exit code table and the one error that carries it. */
+import { errorCodeOf } from '@atrium/http-kit/error-code'
 
 /** Documented in docs/cli.md and in `atrium --help`; stable, because scripts branch on them. */
 export const EXIT = Object.freeze({
@@ -58,10 +59,8 @@ export function usageFailure(message: string, hint?: string): CliFailure {
 
 /** What went wrong with a local file or stream, in the words of a person where there are some. */
 export function reasonOf(thrown: unknown): string {
-  if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') {
-    return REASONS[thrown.code] ?? thrown.code
-  }
-  return describeThrown(thrown)
+  const code = errorCodeOf(thrown)
+  return code === undefined ? describeThrown(thrown) : (REASONS[code] ?? code)
 }
 
 /** The message of anything that was thrown, on one line. */

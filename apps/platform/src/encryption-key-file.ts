@@ -1,8 +1,10 @@
 /** @module The embedded default of the encryption key: made once, kept beside the data, 0600. */
 import { randomBytes } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { hasErrorCode } from '@atrium/http-kit/error-code'
+import { readIfThere } from './db/embedded-postgres/read-if-there.ts'
+import { syncFolder } from './db/embedded-postgres/sync-folder.ts'
 import { ENCRYPTION_KEY_BYTES } from './domain/secret-envelope.ts'
 
 const FILE_NAME = 'encryption.key'
@@ -29,15 +31,6 @@ export async function loadOrCreateEncryptionKey(dataDir: string): Promise<Buffer
   return stored
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
 /** A crash leaves the whole file or none: half a key would keep every later start from coming up. */
 async function publishIfAbsent(path: string, text: string): Promise<boolean> {
   // A name of its own, so that two starters at once do not take it from each other.
@@ -51,6 +44,8 @@ async function publishIfAbsent(path: string, text: string): Promise<boolean> {
       await file.close()
     }
     await link(draft, path)
+    // Secrets that it seals are durable; after a power cut nothing else could open them.
+    await syncFolder(dirname(path))
     return true
   } catch (error) {
     if (hasErrorCode(error, 'EEXIST')) return false

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { MAX_TIMER_MS } from '@atrium/http-kit/clock'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import { deepFreeze } from '@atrium/http-kit/deep-freeze'
+import { errorCodeOf } from '@atrium/http-kit/error-code'
 import { presentVariables } from '@atrium/http-kit/present-variables'
 import { DEFAULT_RUNTIME_PORT, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import {
@@ -147,8 +148,8 @@ function readAgentSettings(file: string): {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
-    warnings.push(`${CONFIG_FILE_NAME}: ${code}; using defaults`)
+    const reason = errorCodeOf(error) ?? 'unreadable'
+    warnings.push(`${CONFIG_FILE_NAME}: ${reason}; using defaults`)
   }
   const result = parseAgentSettings(text)
   if (result.ok) return { agent: result.settings, warnings }

@@ -1,4 +1,5 @@
 /** @module Turns a connection that did not work out into the failure that the user sees. */
+import { errorCodeOf } from '@atrium/http-kit/error-code'
 import { CliFailure, describeThrown, EXIT } from '../failure.ts'
 
 const NOBODY_THERE = new Set([
@@ -15,7 +16,8 @@ const SILENT = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIM
 function errorCode(thrown: unknown): string | undefined {
   let current = thrown
   for (let depth = 0; depth < 4 && current instanceof Error; depth += 1) {
-    if ('code' in current && typeof current.code === 'string') return current.code
+    const code = errorCodeOf(current)
+    if (code !== undefined) return code
     if (current instanceof AggregateError && current.errors.length > 0) {
       return errorCode(current.errors[0])
     }

@@ -1,4 +1,5 @@
 /** @module The runtime's only outbound HTTP: JSON posted to the platform's registry (H3). */
+import { errorCodeOf } from '@atrium/http-kit/error-code'
 import { Agent, request } from 'undici'
 
 /** Contract/runtime 7.1, 7.2: for a whole call, connecting and the last byte included. */
@@ -81,7 +82,5 @@ function parseJson(text: string): unknown {
 
 /** The error of a failed call in one line, without the address book of its cause. */
 export function describeCallFailure(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown error'
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
-  return code
+  return errorCodeOf(error) ?? (error instanceof Error ? error.name : 'unknown error')
 }

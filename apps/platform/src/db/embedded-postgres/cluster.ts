@@ -9,6 +9,7 @@ import { Secret } from '@atrium/http-kit/secret'
 import type { PostgresBinaries } from './binaries.ts'
 import { type Launcher, SERVER_ENVIRONMENT } from './launcher.ts'
 import { readIfThere } from './read-if-there.ts'
+import { syncFolder } from './sync-folder.ts'
 
 /** Superuser and database of the embedded server. */
 export const CLUSTER_USER = 'atrium'
@@ -133,15 +134,6 @@ async function refuseOtherVersion(
     `${pgdata} was made by PostgreSQL ${dataVersion}, this release brings ${serverVersion ?? 'another'}: ` +
       'dump it with the older release and restore the dump here, or move it away',
   )
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }
 
 function stderrOf(error: unknown): string {

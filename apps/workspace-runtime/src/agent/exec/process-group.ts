@@ -1,6 +1,7 @@
 /** @module Everything a command started, as far as it stayed in its process group. */
 import { kill } from 'node:process'
 import type { Clock } from '@atrium/http-kit/clock'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 
 const POLL_MS = 20
 /** A zombie that nobody reaps answers to signals for ever; it is not waited for. */
@@ -17,7 +18,7 @@ export function signalGroup(groupId: number, signal: NodeJS.Signals | 0): boolea
     return kill(-groupId, signal)
   } catch (error) {
     // ESRCH: gone. EPERM: what is left belongs to somebody else by now, and is not ours to end.
-    if (error instanceof Error && 'code' in error) return false
+    if (hasErrorCode(error, 'ESRCH', 'EPERM')) return false
     throw error
   }
 }

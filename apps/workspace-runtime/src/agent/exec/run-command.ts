@@ -3,6 +3,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import type { Clock } from '@atrium/http-kit/clock'
+import { errorCodeOf } from '@atrium/http-kit/error-code'
 import { AgentFailure } from '../agent-adapter.ts'
 import { endGroup, signalGroup } from './process-group.ts'
 
@@ -138,6 +139,6 @@ async function started(child: Child): Promise<number> {
 }
 
 function notStarted(cause: unknown): AgentFailure {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
+  const code = errorCodeOf(cause) ?? 'unknown error'
   return new AgentFailure(`the command could not be started (${code})`, { cause })
 }
