@@ -7,6 +7,10 @@ import {
   MAX_PATH_BYTES,
   MAX_SEGMENT_BYTES,
   parseWorkspacePath,
+  UPLOAD_RECORD_NAME,
+  UPLOAD_TEMPORARY_NAME,
+  uploadRecordName,
+  uploadTemporaryName,
   type WorkspacePath,
 } from './workspace-path.ts'
 
@@ -207,6 +211,17 @@ describe('isSecretFile', () => {
 })
 
 describe('isHiddenUploadTemporary', () => {
+  it('hides what an upload is made under, and tells its two kinds apart', () => {
+    const id = '0123456789abcdef01234567'
+    const names = [uploadTemporaryName(id), uploadRecordName(id)]
+    expect(names.map((name) => isHiddenUploadTemporary(parsed(`/home/${name}`)))).toEqual([
+      true,
+      true,
+    ])
+    expect(names.map((name) => UPLOAD_TEMPORARY_NAME.test(name))).toEqual([true, false])
+    expect(names.map((name) => UPLOAD_RECORD_NAME.test(name))).toEqual([false, true])
+  })
+
   it.each([
     '/workspace/.molecule/chat-uploads/.up-0123456789abcdef01234567.part',
     '/home/.up-0123456789abcdef01234567.part',

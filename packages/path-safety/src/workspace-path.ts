@@ -95,8 +95,17 @@ const SECRET_NAMES = [AUTH_TOKEN_FILE, '.auth-token', INBOUND_SECRET_FILE] as co
 /** An upload that is not finished: never listed, never readable, swept when stale. */
 export const UPLOAD_TEMPORARY_NAME = /^\.up-[0-9a-f]{24}\.part$/
 
+/** `id`: 24 digits of lower-case hex, as for the record. */
+export function uploadTemporaryName(id: string): string {
+  return `.up-${id}.part`
+}
+
 /** What a request with several files is about to publish: hidden likewise, undone when left behind. */
 export const UPLOAD_RECORD_NAME = /^\.up-[0-9a-f]{24}\.list$/
+
+export function uploadRecordName(id: string): string {
+  return `.up-${id}.list`
+}
 
 /**
  * The name under which a case-folding or normalising file system might find a file: compatibility

@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import type { Ids } from '@atrium/http-kit/clock'
 import { passiveTypeFor } from '@atrium/http-kit/file-response'
 import { safeFileName, storedName } from '@atrium/path-safety/file-name'
+import { uploadRecordName, uploadTemporaryName } from '@atrium/path-safety/workspace-path'
 import {
   type StoredFile,
   UPLOADS_DIR,
@@ -49,7 +50,7 @@ export class UploadBatch {
   /** A new hidden file; its place in the answer is the order of these calls. */
   async add(description: FileDescription): Promise<TemporaryFile> {
     const { directory, ids, live } = this.#deps
-    const name = `.up-${ids.hex(TEMPORARY_ID_BYTES)}.part`
+    const name = uploadTemporaryName(ids.hex(TEMPORARY_ID_BYTES))
     live.add(name)
     // Taken before anything is waited for: files of one form are made at the same time.
     const place: Place = { description }
@@ -70,7 +71,7 @@ export class UploadBatch {
   async commit(): Promise<StoredFile[]> {
     const { ids, live } = this.#deps
     const entries = this.#entries()
-    const recordName = `.up-${ids.hex(TEMPORARY_ID_BYTES)}.list`
+    const recordName = uploadRecordName(ids.hex(TEMPORARY_ID_BYTES))
     live.add(recordName)
     try {
       const digests: string[] = []
