@@ -74,7 +74,8 @@ export class MessageReplyWriter implements ReplyWriter {
   }
 
   abandon(state: EndState, text: string): void {
-    if (this.#input.failsWith === 'message') {
+    const isFailure = state !== TaskState.TASK_STATE_CANCELED
+    if (isFailure && this.#input.failsWith === 'message') {
       // First of all: the oldest clients show the first part only.
       this.#publish([textPart(text), ...this.#parts()])
       return
