@@ -1,6 +1,7 @@
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  chownSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -13,7 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { systemClock } from '@atrium/http-kit/clock'
+import { systemClock, systemIds } from '@atrium/http-kit/clock'
+import { uploadRecordName } from '@atrium/path-safety/workspace-path'
 import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -22,8 +24,9 @@ import {
 } from '../../../apps/workspace-runtime/src/files/publish-batch.ts'
 import { TemporaryFile } from '../../../apps/workspace-runtime/src/files/temporary-file.ts'
 import { eventually } from '../../support/eventually.ts'
+import { tryMount } from '../../support/mounts.ts'
 import { multipartForm } from '../../support/multipart-form.ts'
-import { begin, readAnswer } from '../../support/raw-client.ts'
+import { begin, readAnswer, send } from '../../support/raw-client.ts'
 import {
   expectOpenFiles,
   openFiles,
@@ -108,6 +111,39 @@ describe('the sweep of the upload folder', () => {
     request.end(body.subarray(300))
     const [response] = await once(request, 'response')
     expect((await readAnswer(response)).status).toBe(200)
+  })
+
+  it('leaves alone what this process is about to publish', async () => {
+    let lastTemporary = ''
+    const isLive: boolean[] = []
+    const ids = {
+      ...systemIds,
+      hex: (bytes: number) => {
+        const hex = systemIds.hex(bytes)
+        if (bytes === 12) lastTemporary = hex
+        // A stored name is made when the record has one.
+        else isLive.push(own.files.uploads.isLive(uploadRecordName(lastTemporary)))
+        return hex
+      },
+    }
+    const own = await startRuntimeHarness({ ids })
+    try {
+      const { headers, body } = multipartForm([
+        { filename: 'a.txt', content: 'a' },
+        { filename: 'b.txt', content: 'b' },
+      ])
+      const authorization = `Bearer ${own.secret}`
+      const answer = await send(own.ingestUrl(), {
+        method: 'POST',
+        headers: { authorization, ...headers },
+        body,
+      })
+      expect(answer.status).toBe(200)
+      expect(isLive).toEqual([true, true])
+      expect(own.files.uploads.isLive(uploadRecordName(lastTemporary))).toBe(false)
+    } finally {
+      await own.stop()
+    }
   })
 
   it('has nothing to do where there is no folder, and does not make one', async () => {
@@ -201,6 +237,30 @@ describe('a request with several files', () => {
     expect(runtime.stored()).not.toContain(record('f'))
   })
 
+  it('leaves its record to the sweep when a name cannot be taken back', async (context) => {
+    const leftovers: unknown[] = []
+    let unmount: (() => void) | undefined
+    // A file that something is mounted on cannot be unlinked, not even by root.
+    const isInPlace = () => {
+      const name = runtime.stored().find(isShown) ?? ''
+      const target = join(runtime.local(UPLOADS_DIR), name)
+      unmount = tryMount(['--bind'], runtime.place('/workspace/cover.txt'), target)
+      return false
+    }
+    const onLeftover = (error: unknown) => leftovers.push(error)
+    await expect(publish(3, { isInPlace, onLeftover })).rejects.toThrow('moved away')
+    if (unmount === undefined) return context.skip()
+    try {
+      expect(leftovers).toMatchObject([{ code: 'EBUSY' }])
+      expect(runtime.stored().filter(isShown)).toHaveLength(1)
+      expect(runtime.stored()).toContain(record('f'))
+    } finally {
+      unmount()
+    }
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 1 })
+    expect(runtime.stored().filter((name) => isShown(name) || name === record('f'))).toEqual([])
+  })
+
   it.each(['0', '1'])(
     'is gone as a whole after a kill between its names (sync %s)',
     async (sync) => {
@@ -248,6 +308,24 @@ describe('a record of names that nobody settled', () => {
     )
     await runtime.files.sweep.run()
     expect(existsSync(outside)).toBe(true)
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('counts for nothing when another user wrote it', async () => {
+    const name = stored('1', 'report.txt')
+    runtime.place(`${UPLOADS_DIR}/${name}`)
+    placeRecord('a', name)
+    chownSync(uploads(record('a')), 65_534, 65_534)
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(runtime.stored()).toContain(name)
+  })
+
+  it('is never as long as a file that somebody gave its name', async () => {
+    const name = stored('1', 'report.txt')
+    runtime.place(`${UPLOADS_DIR}/${name}`)
+    const line = `${statSync(uploads(name)).ino} ${name}\n`
+    writeFileSync(uploads(record('a')), line + ' '.repeat(2 * 1024 * 1024))
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(runtime.stored()).toContain(name)
   })
 
   it('counts for nothing where it was cut off', async () => {
