@@ -113,6 +113,20 @@ describe('the sweep of the upload folder', () => {
     expect((await readAnswer(response)).status).toBe(200)
   })
 
+  it('goes on when one of them cannot be removed', async (context) => {
+    const held = runtime.place(`${UPLOADS_DIR}/${temporary('a')}`)
+    runtime.place(`${UPLOADS_DIR}/${temporary('b')}`)
+    aheadMs = 2 * HOUR_MS
+    const unmount = tryMount(['--bind'], runtime.place('/workspace/cover.txt'), held)
+    if (unmount === undefined) return context.skip()
+    try {
+      expect(await runtime.files.sweep.run()).toEqual({ removed: 1 })
+      expect(runtime.stored()).toEqual([temporary('a')])
+    } finally {
+      unmount()
+    }
+  })
+
   it('leaves alone what this process is about to publish', async () => {
     let lastTemporary = ''
     const isLive: boolean[] = []
