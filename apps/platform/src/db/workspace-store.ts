@@ -39,17 +39,16 @@ export async function findLiveWorkspace(
   return rows[0]
 }
 
-/** The live row, locked until the end of the transaction `tx`; `share` lets others lock it so too. */
+/** The live row, locked until the end of the transaction `tx`. */
 export async function lockLiveWorkspace(
   tx: Db,
   id: WorkspaceId,
-  strength: 'update' | 'share' = 'update',
 ): Promise<WorkspaceRow | undefined> {
   const rows = await tx
     .select()
     .from(workspaces)
     .where(and(eq(workspaces.id, id), whereLive))
-    .for(strength)
+    .for('update')
   return rows[0]
 }
 

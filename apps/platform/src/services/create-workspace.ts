@@ -99,7 +99,7 @@ async function insertAll(
  */
 async function requireParent(tx: CreateDeps['db'], parentId: WorkspaceId | null): Promise<void> {
   if (parentId === null) return
-  if ((await lockLiveWorkspace(tx, parentId, 'share')) === undefined) {
+  if ((await lockLiveWorkspace(tx, parentId)) === undefined) {
     throw new AppError('workspace_not_found', { message: 'parent workspace not found' })
   }
 }
