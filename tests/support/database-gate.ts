@@ -9,6 +9,10 @@ export type DatabaseGate = {
   shut(): Promise<void>
   /** Lets connections through again, at the same address. Both may be repeated. */
   open(): Promise<void>
+  /** The next commit reaches the database, and its connection is cut before the answer. */
+  loseNextCommit(): void
+  /** How often the database has committed something, lost or not. */
+  commits(): number
 }
 
 /** Opens a door in front of the database at `databaseUrl`; whoever uses it shuts it at the end. */
@@ -17,6 +21,15 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
   const sockets = new Set<Socket>()
   let server: Server | undefined
   let port = 0
+  let isNextCommitLost = false
+  let commits = 0
+  /** Listens before the pipe does, which then writes to a connection that is gone. */
+  const onAnswer = (answer: Buffer, client: Socket): void => {
+    if (!answer.includes('COMMIT\0')) return
+    commits += 1
+    if (isNextCommitLost) client.destroy()
+    isNextCommitLost = false
+  }
   const track = (socket: Socket): Socket => {
     sockets.add(socket)
     // A cut connection is what this is for.
@@ -29,6 +42,7 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
         host: target.hostname,
         port: Number(target.port || 5432),
       })
+      upstream.on('data', (answer: Buffer) => onAnswer(answer, client))
       for (const [from, to] of [
         [track(client), upstream],
         [track(upstream), client],
@@ -48,6 +62,10 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
   return {
     url: url.href,
     open,
+    commits: () => commits,
+    loseNextCommit() {
+      isNextCommitLost = true
+    },
     async shut() {
       if (server === undefined) return
       const closed = once(server, 'close')

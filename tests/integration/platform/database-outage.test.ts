@@ -89,6 +89,28 @@ describe('a workspace that', () => {
     expect(platform.provisioner.stopped).toEqual([])
   })
 
+  it('was written down by a commit whose answer was lost stays where it is', async () => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    platform.provisioner.endpoint = () => promise
+    const created = await platform.json('/workspaces', { name: 'committed', runtime: 'echo' })
+    const { id } = (await created.json()) as { id: string }
+    const start = await eventually(() => platform.provisioner.starts[0])
+    const card = { id, url: BOX, agent_card: { name: 'agent' } }
+    const authToken = start.credentials.authToken.reveal()
+    expect((await platform.json('/registry/register', card, authToken)).status).toBe(200)
+    gate.loseNextCommit()
+    const before = gate.commits()
+    resolve(BOX)
+    // The one that is lost, and the second look at what became of it.
+    await eventually(() => gate.commits() === before + 2)
+    expect(platform.logLines().join()).toContain('lifecycle.waiting')
+    await delay(100)
+    const rows = await platform.database.sql`SELECT status FROM workspaces WHERE id = ${id}`
+    expect(rows[0]?.['status']).toBe('online')
+    expect(platform.provisioner.running.has(id)).toBe(true)
+    expect(platform.provisioner.stopped).toEqual([])
+  })
+
   it('could not be started is said to be so once, and written down when the database is back', async () => {
     const { promise, reject } = Promise.withResolvers<string>()
     platform.provisioner.endpoint = () => promise
