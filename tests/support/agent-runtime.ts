@@ -196,6 +196,9 @@ async function* framesOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGe
   }
 }
 
+/** Where the agent card is. */
+export const CARD = '/.well-known/agent-card.json'
+
 /** A 0.3 message of a user. */
 export function userMessage(text: string, files: readonly object[] = [], extra: object = {}) {
   const texts = text === '' ? [] : [{ kind: 'text', text }]

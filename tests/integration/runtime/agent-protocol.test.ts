@@ -1,68 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AgentRuntime, startAgentRuntime, userMessage } from '../../support/agent-runtime.ts'
-
-const CARD = '/.well-known/agent-card.json'
-
-describe('the agent card', () => {
-  let runtime: AgentRuntime
-
-  beforeAll(async () => {
-    runtime = await startAgentRuntime({
-      config: 'name: Reporter\ndescription: makes reports\nruntime: echo',
-    })
-  })
-
-  afterAll(() => runtime.close())
-
-  const card = async (version?: string, path = CARD) => {
-    const headers: Record<string, string> = version === undefined ? {} : { 'a2a-version': version }
-    return (await fetch(runtime.url + path, { headers })).json() as Promise<Record<string, unknown>>
-  }
-
-  it('is public, at both well-known places', async () => {
-    expect(await card()).toMatchObject({ name: 'Reporter', description: 'makes reports' })
-    expect(await card(undefined, '/.well-known/agent.json')).toEqual(await card())
-  })
-
-  it('is a hybrid for clients that do not say what they read', async () => {
-    expect(await card()).toMatchObject({
-      protocolVersion: '0.3.0',
-      url: runtime.url,
-      preferredTransport: 'JSONRPC',
-      capabilities: { streaming: true, pushNotifications: false },
-      supportedInterfaces: [
-        { url: runtime.url, protocolBinding: 'JSONRPC', protocolVersion: '1.0' },
-        { url: runtime.url, protocolBinding: 'JSONRPC', protocolVersion: '0.3' },
-      ],
-    })
-  })
-
-  it('is a plain 1.0 card for 1.0 clients', async () => {
-    const modern = await card('1.0')
-    expect(modern['supportedInterfaces']).toHaveLength(2)
-    expect(modern).not.toHaveProperty('url')
-    expect(modern).not.toHaveProperty('protocolVersion')
-  })
-
-  it('is a plain 0.3 card for 0.3 clients', async () => {
-    const legacy = await card('0.3')
-    expect(legacy['url']).toBe(runtime.url)
-    expect(legacy).not.toHaveProperty('supportedInterfaces')
-  })
-
-  it('is not transferred again to who has it', async () => {
-    const first = await fetch(runtime.url + CARD)
-    const etag = first.headers.get('etag') ?? ''
-    expect(first.headers.get('vary')).toBe('A2A-Version')
-    const again = await fetch(runtime.url + CARD, { headers: { 'if-none-match': etag } })
-    expect([again.status, await again.text()]).toEqual([304, ''])
-    const other = { 'if-none-match': etag, 'a2a-version': '1.0' }
-    expect((await fetch(runtime.url + CARD, { headers: other })).status).toBe(200)
-  })
-})
 
 describe('POST /', () => {
   let runtime: AgentRuntime
@@ -306,64 +245,6 @@ describe('POST /', () => {
     const headers = { authorization: `Bearer ${runtime.inboundSecret}` }
     const response = await fetch(runtime.url, { method: 'PUT', headers })
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST'])
-  })
-})
-
-describe('an agent that cannot work', () => {
-  it('says that it is not configured, and why', async () => {
-    const runtime = await startAgentRuntime({ config: 'runtime: langgraph' })
-    try {
-      const { status, error } = await runtime.call('message/send', userMessage('hi'))
-      expect(status).toBe(200)
-      expect(error).toMatchObject({
-        code: -32603,
-        message: 'agent is not configured',
-        data: { code: 'agent_not_configured', hop: 'workspace', retryable: false },
-      })
-      expect(error?.data).toMatchObject({
-        detail: expect.stringContaining('runtime_config.command is empty'),
-      })
-      const modern = { message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'hi' }] } }
-      expect((await runtime.call('SendMessage', modern)).error?.data).toMatchObject([
-        { reason: 'AGENT_NOT_CONFIGURED' },
-      ])
-      expect((await fetch(runtime.url + CARD)).status).toBe(200)
-    } finally {
-      await runtime.close()
-    }
-  })
-
-  it('names the variables that are missing', async () => {
-    const config = 'runtime_config: { command: cat, required_env: [SOME_KEY, OTHER_KEY, HAVE] }'
-    const runtime = await startAgentRuntime({ config, env: { HAVE: '1' } })
-    try {
-      const { error } = await runtime.call('message/send', userMessage('hi'))
-      expect(error?.data).toMatchObject({ detail: 'missing environment: SOME_KEY, OTHER_KEY' })
-    } finally {
-      await runtime.close()
-    }
-  })
-
-  it('lets a message wait for it to be ready', async () => {
-    const runtime = await startAgentRuntime({ hasNotStarted: true, startPatienceMs: 30_000 })
-    try {
-      const answer = runtime.call('message/send', userMessage('early'))
-      expect(await Promise.race([answer, delay(150, 'still waiting')])).toBe('still waiting')
-      await runtime.plane.host.start()
-      expect((await answer).result).toMatchObject({ parts: [{ text: 'early' }] })
-    } finally {
-      await runtime.close()
-    }
-  })
-
-  it('asks for patience while it is starting', async () => {
-    const runtime = await startAgentRuntime({ hasNotStarted: true })
-    try {
-      const { error } = await runtime.call('message/send', userMessage('hi'))
-      expect(error?.data).toMatchObject({ code: 'agent_starting', retryable: true })
-    } finally {
-      await runtime.close()
-    }
   })
 })
 
