@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest'
+import { userMessage } from '../../support/agent-runtime.ts'
+import {
+  ask,
+  closeAfterEachTest,
+  failureOf,
+  jobProcesses,
+  type Parts,
+  release,
+  runtime,
+  whenReleased,
+  withScript,
+} from '../../support/command-agent.ts'
+import { eventually } from '../../support/eventually.ts'
+
+closeAfterEachTest()
+
+describe('a task of a command', () => {
+  const slow = `
+    process.on('SIGTERM', () => {})
+    require('node:child_process').spawn('sleep', ['300'])
+    console.log('started'); setInterval(() => {}, 1000)`
+
+  /** Starts a streaming call and resolves with its task when the command has said something. */
+  async function startTask() {
+    const events = runtime.stream('message/stream', userMessage('x'))
+    let taskId = ''
+    for (;;) {
+      const { value, done } = await events.next()
+      if (done === true) throw new Error('the stream ended')
+      const result = value['result'] as { kind: string; id?: string }
+      if (result.kind === 'task') taskId = result.id ?? ''
+      if (result.kind === 'artifact-update') return { taskId, events }
+    }
+  }
+
+  const stateOf = async (id: string) => {
+    const { result } = await runtime.call('tasks/get', { id })
+    return (result as { status: { state: string } }).status.state
+  }
+
+  it('shows output while it runs, and the files at the end', async () => {
+    await withScript(`
+      console.log('one')
+      ${whenReleased(`console.log('two'); require('node:fs').writeFileSync('output/f.txt', 'f')`)}`)
+    const parts: Parts = []
+    for await (const { result } of runtime.stream('message/stream', userMessage('x'))) {
+      const { artifact } = result as { artifact?: { parts: Parts } }
+      parts.push(...(artifact?.parts ?? []))
+      if (parts.length > 0) release()
+    }
+    const texts = parts.flatMap(({ text }) => text ?? [])
+    expect(texts.length).toBeGreaterThan(1)
+    expect(texts.join('')).toBe('one\ntwo')
+    expect(parts.at(-1)).toMatchObject({ kind: 'file', file: { name: 'f.txt' } })
+  })
+
+  it('is canceled with its whole process group, even when that ignores SIGTERM', async () => {
+    await withScript(slow)
+    const { taskId, events } = await startTask()
+    expect(jobProcesses().length).toBeGreaterThanOrEqual(2)
+    const { result } = await runtime.call('tasks/cancel', { id: taskId })
+    expect(result).toMatchObject({ status: { state: 'canceled' } })
+    expect(jobProcesses()).toEqual([])
+    const states: unknown[] = []
+    for await (const { result: last } of events)
+      states.push((last as { status: { state: string } }).status.state)
+    expect(states).toEqual(['canceled'])
+    expect(runtime.jobFolders()).toEqual([])
+    expect(runtime.plane.meter.report()).toMatchObject({ errors: 0, activeTasks: 0 })
+  })
+
+  it('goes on when its client goes away, and can be asked for afterwards', async () => {
+    await withScript(`console.log('one'); ${whenReleased(`console.log('two')`)}`)
+    const { taskId, events } = await startTask()
+    await events.return(undefined)
+    expect(await stateOf(taskId)).toBe('working')
+    release()
+    await eventually(async () => (await stateOf(taskId)) === 'completed')
+    const { result } = await runtime.call('tasks/get', { id: taskId })
+    const { artifacts } = result as { artifacts: { parts: { text: string }[] }[] }
+    expect(artifacts[0]?.parts.map((part) => part.text).join('')).toBe('one\ntwo')
+  })
+
+  it('takes no second message while it is worked on, and keeps its answer', async () => {
+    await withScript(`console.log('one'); ${whenReleased(`console.log('two')`)}`)
+    const { taskId, events } = await startTask()
+    const { message } = userMessage('more', [], { taskId })
+    const modern = { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'more' }], taskId }
+    for (const refused of [
+      await runtime.call('message/send', { message, configuration: { blocking: false } }),
+      await runtime.call('message/stream', { message }),
+      await runtime.call('SendMessage', { message: modern }),
+    ]) {
+      expect(refused.error?.code).toBe(-32004)
+    }
+    expect(await stateOf(taskId)).toBe('working')
+    release()
+    for await (const _ of events) {
+      // To the end.
+    }
+    const { result } = await runtime.call('tasks/get', { id: taskId })
+    const { artifacts } = result as { artifacts: { parts: Parts }[] }
+    expect(artifacts[0]?.parts.map(({ text }) => text).join('')).toBe('one\ntwo')
+    const late = await runtime.call('message/send', { message })
+    expect(late.error?.code).toBe(-32004)
+  })
+
+  it('can be followed again by who lost the stream', async () => {
+    await withScript(`console.log('one'); ${whenReleased(`console.log('two')`)}`)
+    const { taskId, events } = await startTask()
+    await events.return(undefined)
+    const kinds: string[] = []
+    let text = ''
+    for await (const { result } of runtime.stream('tasks/resubscribe', { id: taskId })) {
+      const event = result as {
+        kind: string
+        artifact?: { parts: Parts }
+        artifacts?: { parts: Parts }[]
+      }
+      kinds.push(event.kind)
+      release()
+      const parts = event.artifact?.parts ?? event.artifacts?.[0]?.parts ?? []
+      text += parts.map((part) => part.text).join('')
+    }
+    expect([kinds[0], kinds.at(-1), text]).toEqual(['task', 'status-update', 'one\ntwo'])
+  })
+
+  it('waits for its turn, in order, and can be canceled while it waits', async () => {
+    await withScript(`
+      process.stdin.on('data', (text) => { ${whenReleased('console.log(String(text))')} })`)
+    const order: string[] = []
+    const finish = async (text: string) => {
+      await ask(text)
+      order.push(text)
+    }
+    const first = finish('first')
+    await eventually(() => runtime.jobFolders().length === 1)
+    const params = { ...userMessage('never'), configuration: { blocking: false } }
+    const waiting = await runtime.call('message/send', params)
+    const second = finish('second')
+    await eventually(() => runtime.plane.meter.report().activeTasks === 3)
+    expect(runtime.plane.meter.report().currentTask).toBe('first')
+    expect(runtime.jobFolders()).toHaveLength(1)
+    const id = waiting.result?.['id']
+    expect(await stateOf(String(id))).toBe('submitted')
+    const { result } = await runtime.call('tasks/cancel', { id })
+    expect(result).toMatchObject({ status: { state: 'canceled' } })
+    release()
+    await Promise.all([first, second])
+    expect(order).toEqual(['first', 'second'])
+  })
+
+  it('runs beside others when that is configured', async () => {
+    await withScript(whenReleased(`console.log('ok')`), { concurrency: 2 })
+    const both = [ask('a'), ask('b')]
+    await eventually(() => runtime.jobFolders().length === 2)
+    release()
+    await Promise.all(both)
+  })
+
+  it('is turned away when too many wait already', async () => {
+    await withScript('setInterval(() => {}, 1000)')
+    const states: unknown[] = []
+    for (let message = 0; message < 102; message += 1) {
+      const params = { ...userMessage('x'), configuration: { blocking: false } }
+      const { result } = await runtime.call('message/send', params)
+      states.push(await stateOf(String(result?.['id'])))
+    }
+    expect(states.slice(0, 101)).not.toContain('rejected')
+    expect(states.at(-1)).toBe('rejected')
+  })
+
+  it('is not begun any more when the runtime is stopping', async () => {
+    await withScript(slow)
+    await runtime.plane.executor.stop()
+    expect(await failureOf()).toBe('Agent error: the workspace is shutting down')
+    expect(runtime.jobFolders()).toEqual([])
+  })
+
+  it('is ended when the runtime stops, and says so', async () => {
+    await withScript(slow.replace(`process.on('SIGTERM', () => {})`, ''))
+    const { taskId } = await startTask()
+    await runtime.plane.executor.stop()
+    expect(jobProcesses()).toEqual([])
+    expect(await stateOf(taskId)).toBe('failed')
+  })
+})
