@@ -47,8 +47,8 @@ const MAX_LOG_BYTES = 10 * 1024 * 1024
 /**
  * Starts the embedded server on a free loopback port and creates what is missing. Whatever an
  * earlier crash left on the folder is stopped or removed first. Throws when another live process
- * uses the folder, when this machine cannot run the server, or when `signal` aborts. A server that dies
- * later is started again at the same address (ADR-0016).
+ * uses the folder, when this machine cannot run the server, or when `signal` aborts. A server that
+ * dies later is started again at the same address (ADR-0016).
  */
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,

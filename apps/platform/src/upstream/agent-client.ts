@@ -57,8 +57,8 @@ export class AgentClient {
 
   /**
    * POSTs to the endpoint verbatim (contract/platform 4.2 step 7). A caller's leaving alone does not
-   * end it: an agent that is hung up on may give up its task (contract/platform 4.5). Throws `agent_unreachable`,
-   * `agent_url_not_routable`, `workspace_timeout`, `workspace_redirected`,
+   * end it: an agent that is hung up on may give up its task (contract/platform 4.5). Throws
+   * `agent_unreachable`, `agent_url_not_routable`, `workspace_timeout`, `workspace_redirected`,
    * `workspace_invalid_response`.
    */
   async post(input: AgentRequest): Promise<AgentResponse> {
