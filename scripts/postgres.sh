@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A throwaway PostgreSQL from Debian's binaries, to run the tests on a server that is not the
 # embedded one:   DATABASE_URL=$(scripts/postgres.sh start) npm test; scripts/postgres.sh stop
-#   scripts/postgres.sh start|stop      folder: ATRIUM_PG_DIR (/tmp/atrium-pg), port: ATRIUM_PG_PORT (55432)
+#   scripts/postgres.sh start|stop      folder: ATRIUM_PG_DIR (/tmp/atrium-pg), port: ATRIUM_PG_PORT (55432),
+#                                      connections: ATRIUM_PG_CONNECTIONS (100)
 set -euo pipefail
 dir=${ATRIUM_PG_DIR:-/tmp/atrium-pg}
 port=${ATRIUM_PG_PORT:-55432}
@@ -33,7 +34,7 @@ start)
   fi
   if ! as_owner "$bin/pg_ctl" -D "$dir/data" status >/dev/null; then
     as_owner "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 start \
-      -o "-c listen_addresses=127.0.0.1 -p $port -k $dir -c fsync=off" >/dev/null ||
+      -o "-c listen_addresses=127.0.0.1 -p $port -k $dir -c fsync=off -c max_connections=${ATRIUM_PG_CONNECTIONS:-100}" >/dev/null ||
       { tail -n 5 "$dir/log" >&2; exit 1; }
   fi
   echo "postgres://postgres:$(cat password)@127.0.0.1:$port/postgres"
@@ -44,7 +45,7 @@ stop)
   rm -rf "$dir"
   ;;
 *)
-  sed -n '2,4s/^# //p' "$0" >&2
+  sed -n '2,5s/^# //p' "$0" >&2
   exit 2
   ;;
 esac

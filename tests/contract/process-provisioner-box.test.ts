@@ -57,7 +57,7 @@ describe('process provisioner', () => {
     it('has its folders closed again by a start, and its temporary files gone', async () => {
       const input = startInput()
       await provisioner.start(input, never())
-      await provisioner.stop(input.workspaceId)
+      await provisioner.stop(input)
       const root = join(baseDir, input.workspaceId)
       chmodSync(join(root, 'home'), 0o777)
       writeFileSync(join(root, 'tmp', 'left'), 'x')
@@ -143,16 +143,14 @@ describe('process provisioner', () => {
     it('writes no credential through a link that the workspace planted', async () => {
       const input = startInput()
       await provisioner.start(input, never())
-      await provisioner.stop(input.workspaceId)
+      await provisioner.stop(input)
       const outside = join(baseDir, 'outside')
       mkdirSync(outside)
       const configs = join(baseDir, input.workspaceId, 'configs')
       rmSync(configs, { recursive: true })
       symlinkSync(outside, configs)
       await expect(provisioner.start(input, never())).rejects.toThrow()
-      expect(
-        await refusal(provisioner.writeInboundSecret(input.workspaceId, new Secret('s'))),
-      ).toBe('ENOTDIR')
+      expect(await refusal(provisioner.writeInboundSecret(input, new Secret('s')))).toBe('ENOTDIR')
       expect(readdirSync(outside)).toEqual([])
     })
 
@@ -164,7 +162,7 @@ describe('process provisioner', () => {
       const file = join(baseDir, input.workspaceId, 'configs', '.platform_inbound_secret')
       rmSync(file)
       symlinkSync(victim, file)
-      await provisioner.writeInboundSecret(input.workspaceId, new Secret('fresh'))
+      await provisioner.writeInboundSecret(input, new Secret('fresh'))
       expect(readFileSync(victim, 'utf8')).toBe('untouched')
       expect(lstatSync(file).isFile()).toBe(true)
     })

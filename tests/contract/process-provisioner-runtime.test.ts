@@ -43,18 +43,18 @@ describe('process provisioner with the real runtime', () => {
     expect((await fetch(read)).status).toBe(401)
     const answer = await fetch(read, { headers: { authorization: 'Bearer inbound-secret-value' } })
     expect(await answer.text()).toBe('hello from the box')
-    await provisioner.writeInboundSecret(input.workspaceId, new Secret('rotated-secret-value'))
+    await provisioner.writeInboundSecret(input, new Secret('rotated-secret-value'))
     await eventually(async () => {
       const headers = { authorization: 'Bearer rotated-secret-value' }
       return (await fetch(read, { headers })).status === 200
     })
     const { pid } = recordOf(baseDir, input.workspaceId)
     const stoppedAt = performance.now()
-    await provisioner.stop(input.workspaceId)
+    await provisioner.stop(input)
     expect(performance.now() - stoppedAt).toBeLessThan(9_000)
     expect(isRunning(pid)).toBe(false)
     expect(startMs).toBeLessThan(10_000)
-    const text = await provisioner.readConsole(input.workspaceId, 1_000_000)
+    const text = await provisioner.readConsole(input, 1_000_000)
     expect(text).not.toMatch(/auth-token-value|inbound-secret-value|rotated-secret-value/)
     await provisioner.close()
   })

@@ -77,7 +77,7 @@ describe('process provisioner', () => {
       const { endpointUrl } = await provisioner.start(input, never())
       const { pids } = await stateOf(endpointUrl)
       expect(pids.map(isRunning)).toEqual([true, true])
-      await provisioner.stop(input.workspaceId)
+      await provisioner.stop(input)
       expect(pids.filter(isRunning)).toEqual([])
     })
 
@@ -86,7 +86,7 @@ describe('process provisioner', () => {
       const { endpointUrl } = await provisioner.start(input, never())
       const { pids } = await stateOf(endpointUrl)
       const startedAt = performance.now()
-      await provisioner.stop(input.workspaceId)
+      await provisioner.stop(input)
       expect(performance.now() - startedAt).toBeGreaterThan(600)
       expect(pids.filter(isRunning)).toEqual([])
     })
@@ -97,7 +97,7 @@ describe('process provisioner', () => {
       await slow.open()
       const input = startInput({ traits: 'child' })
       await slow.start(input, never())
-      await slow.stop(input.workspaceId)
+      await slow.stop(input)
       await slow.close()
       rmSync(patient, { recursive: true })
     })
@@ -109,7 +109,7 @@ describe('process provisioner', () => {
         cwd: join(baseDir, input.workspaceId, 'workspace'),
         stdio: 'ignore',
       })
-      await provisioner.stop(input.workspaceId)
+      await provisioner.stop(input)
       expect(isRunning(shell.pid ?? 0)).toBe(true)
       shell.kill('SIGKILL')
       await once(shell, 'exit')
@@ -142,7 +142,7 @@ describe('process provisioner', () => {
     )
     // Both orders are honest, silence is not: the start fails, or the exit is reported.
     if (outcome === 'started') await eventually(() => exits.length > 0)
-    await eventually(async () => !(await provisioner.isRunning(input.workspaceId)))
+    await eventually(async () => !(await provisioner.isRunning(input)))
   })
 
   it('fails the start when the runtime cannot be executed', async () => {
@@ -153,7 +153,7 @@ describe('process provisioner', () => {
     await expect(broken.start(input, never())).rejects.toMatchObject({
       internal: expect.stringContaining('ENOENT'),
     })
-    expect(await broken.isRunning(input.workspaceId)).toBe(false)
+    expect(await broken.isRunning(input)).toBe(false)
     await broken.close()
     rmSync(elsewhere, { recursive: true })
   })
@@ -162,8 +162,8 @@ describe('process provisioner', () => {
     const cycle = async (traits: string): Promise<void> => {
       const input = startInput({ traits })
       await provisioner.start(input, never()).catch(() => undefined)
-      await provisioner.stop(input.workspaceId)
-      await provisioner.removeVolume(input.workspaceId)
+      await provisioner.stop(input)
+      await provisioner.removeVolume(input)
     }
     await cycle('')
     await cycle('exits')
@@ -183,12 +183,12 @@ describe('process provisioner', () => {
       writeFileSync(join(victim, 'precious.txt'), 'x')
       const input = startInput()
       await provisioner.start(input, never())
-      await provisioner.stop(input.workspaceId)
+      await provisioner.stop(input)
       symlinkSync(victim, join(baseDir, input.workspaceId, 'workspace', 'link'))
-      await provisioner.removeVolume(input.workspaceId)
+      await provisioner.removeVolume(input)
       const linked = randomUUID()
       symlinkSync(victim, join(baseDir, linked))
-      await provisioner.removeVolume(linked)
+      await provisioner.removeVolume({ workspaceId: linked })
       expect(existsSync(join(victim, 'precious.txt'))).toBe(true)
       expect(existsSync(join(baseDir, linked))).toBe(false)
       expect(existsSync(join(baseDir, input.workspaceId))).toBe(false)
@@ -230,16 +230,16 @@ describe('process provisioner', () => {
         const { endpointUrl } = await limited.start(input, never())
         await print(endpointUrl, { text: 'x'.repeat(99).concat('\n'), times: '10000' })
         await print(endpointUrl, { text: 'the last line\n' })
-        await limited.stop(input.workspaceId)
+        await limited.stop(input)
         const logs = join(small, input.workspaceId, 'logs')
         const sizes = readdirSync(logs).map((name) => statSync(join(logs, name)).size)
         expect(sizes).toHaveLength(4)
         expect(Math.max(...sizes)).toBeLessThanOrEqual(maxLogFileBytes)
-        const text = await limited.readConsole(input.workspaceId, 80_000)
+        const text = await limited.readConsole(input, 80_000)
         expect(text).toHaveLength(80_000)
         // Whole lines all the way: nothing was lost or doubled where one file ends.
         expect(text).toMatch(/^x{0,99}\n(x{99}\n)+the last line\n$/)
-        expect(await limited.readConsole(input.workspaceId, 0)).toBe('')
+        expect(await limited.readConsole(input, 0)).toBe('')
         await limited.close()
         rmSync(small, { recursive: true })
       },
@@ -248,7 +248,7 @@ describe('process provisioner', () => {
     it('writes through no link that took the place of the log', async () => {
       const input = startInput()
       await provisioner.start(input, never())
-      await provisioner.stop(input.workspaceId)
+      await provisioner.stop(input)
       const victim = join(baseDir, 'victim')
       writeFileSync(victim, 'untouched')
       const current = join(baseDir, input.workspaceId, 'logs', 'runtime.log')
@@ -256,8 +256,8 @@ describe('process provisioner', () => {
       symlinkSync(victim, current)
       const { endpointUrl } = await provisioner.start({ ...input, generation: 2 }, never())
       await print(endpointUrl, { text: 'hostile\n' })
-      expect(await provisioner.readConsole(input.workspaceId, 4096)).not.toContain('untouched')
-      await provisioner.stop(input.workspaceId)
+      expect(await provisioner.readConsole(input, 4096)).not.toContain('untouched')
+      await provisioner.stop(input)
       expect(readFileSync(victim, 'utf8')).toBe('untouched')
     })
   })

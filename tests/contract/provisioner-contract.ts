@@ -66,17 +66,21 @@ export function startInput(options: InputOptions = {}): StartInput {
 
 export const never = (): AbortSignal => new AbortController().signal
 
-export async function stateOf(endpointUrl: string): Promise<FakeState> {
+export async function stateOf(endpointUrl: string | null): Promise<FakeState> {
   const response = await fetch(`${endpointUrl}/state`)
   // The fake runtime is ours: its shape is known.
   return (await response.json()) as FakeState
 }
 
-export async function print(endpointUrl: string, query: Record<string, string>): Promise<void> {
+export async function print(
+  endpointUrl: string | null,
+  query: Record<string, string>,
+): Promise<void> {
   await (await fetch(`${endpointUrl}/print?${new URLSearchParams(query)}`)).text()
 }
 
-async function answers(endpointUrl: string): Promise<boolean> {
+async function answers(endpointUrl: string | null): Promise<boolean> {
+  if (endpointUrl === null) return false
   try {
     return (await fetch(endpointUrl)).ok
   } catch {
@@ -104,7 +108,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         const input = startInput()
         const { endpointUrl } = await provisioner.start(input, never())
         expect(await answers(endpointUrl)).toBe(true)
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(true)
+        expect(await provisioner.isRunning(input)).toBe(true)
       })
 
       it('has configuration and credentials in place before the runtime runs', async () => {
@@ -145,7 +149,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
           provisioner.start(input, never()),
         ])
         expect(results.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected'])
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(true)
+        expect(await provisioner.isRunning(input)).toBe(true)
       })
 
       it('runs workspaces side by side', async () => {
@@ -155,8 +159,8 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
           provisioner.start(second, never()),
         ])
         expect(new Set(urls.map((url) => url.endpointUrl)).size).toBe(2)
-        await provisioner.stop(first.workspaceId)
-        expect(await provisioner.isRunning(second.workspaceId)).toBe(true)
+        await provisioner.stop(first)
+        expect(await provisioner.isRunning(second)).toBe(true)
       })
 
       it.each([
@@ -168,7 +172,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         const failure = await provisioner.start(input, never()).catch((error: unknown) => error)
         expect(failure).toBeInstanceOf(AppError)
         expect((failure as AppError).internal).toContain(reason)
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
+        expect(await provisioner.isRunning(input)).toBe(false)
         expect(exits).toEqual([])
         const again = startInput({ workspaceId: input.workspaceId, generation: 2 })
         expect(await answers((await provisioner.start(again, never())).endpointUrl)).toBe(true)
@@ -188,10 +192,10 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         const input = startInput({ traits: 'silent' })
         const abort = new AbortController()
         const started = provisioner.start(input, abort.signal)
-        await eventually(() => provisioner.isRunning(input.workspaceId))
+        await eventually(() => provisioner.isRunning(input))
         abort.abort(new Error('changed my mind'))
         await expect(started).rejects.toThrow('changed my mind')
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
+        expect(await provisioner.isRunning(input)).toBe(false)
       })
 
       it('starts nothing when it is aborted from the beginning', async () => {
@@ -199,13 +203,13 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         await expect(
           provisioner.start(input, AbortSignal.abort(new Error('too late'))),
         ).rejects.toThrow('too late')
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
+        expect(await provisioner.isRunning(input)).toBe(false)
       })
 
       it('keeps what the workspace stored and replaces the credentials of the last generation', async () => {
         const first = startInput()
         await provisioner.start(first, never())
-        await provisioner.stop(first.workspaceId)
+        await provisioner.stop(first)
         const second = startInput({
           workspaceId: first.workspaceId,
           generation: 2,
@@ -215,7 +219,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         const { seen } = await stateOf(endpointUrl)
         expect(seen['.auth_token']?.text).toBe('second-auth')
         expect(seen['.platform_inbound_secret']?.text).toBe('second-inbound')
-        expect(await provisioner.readConsole(first.workspaceId, 4096)).toContain('generation 1')
+        expect(await provisioner.readConsole(first, 4096)).toContain('generation 1')
       })
 
       it.each(['../escape', '/etc/passwd', 'a/../../b', '', '.auth_token', '.AUTH_TOKEN.bak'])(
@@ -226,7 +230,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
           await expect(provisioner.start({ ...input, configFiles }, never())).rejects.toThrow(
             AppError,
           )
-          expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
+          expect(await provisioner.isRunning(input)).toBe(false)
         },
       )
     })
@@ -235,50 +239,47 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
       it('ends the box and may be repeated', async () => {
         const input = startInput()
         const { endpointUrl } = await provisioner.start(input, never())
-        await provisioner.stop(input.workspaceId)
+        await provisioner.stop(input)
         expect(await answers(endpointUrl)).toBe(false)
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
-        await provisioner.stop(input.workspaceId)
+        expect(await provisioner.isRunning(input)).toBe(false)
+        await provisioner.stop(input)
         expect(exits).toEqual([])
       })
 
       it('succeeds for a workspace nobody knows', async () => {
-        await provisioner.stop(randomUUID())
+        await provisioner.stop({ workspaceId: randomUUID() })
       })
 
       it('may be asked for by two at once', async () => {
         const input = startInput()
         await provisioner.start(input, never())
-        await Promise.all([
-          provisioner.stop(input.workspaceId),
-          provisioner.stop(input.workspaceId),
-        ])
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
+        await Promise.all([provisioner.stop(input), provisioner.stop(input)])
+        expect(await provisioner.isRunning(input)).toBe(false)
       })
 
       it('cancels a start in progress', async () => {
         const input = startInput({ traits: 'silent' })
         const started = provisioner.start(input, never())
         const refused = expect(started).rejects.toThrow('stopped while it started')
-        await eventually(() => provisioner.isRunning(input.workspaceId))
-        await provisioner.stop(input.workspaceId)
+        await eventually(() => provisioner.isRunning(input))
+        await provisioner.stop(input)
         await refused
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
+        expect(await provisioner.isRunning(input)).toBe(false)
       })
 
       it('kills a runtime that does not listen', async () => {
         const input = startInput({ traits: 'stubborn' })
         const { endpointUrl } = await provisioner.start(input, never())
-        await provisioner.stop(input.workspaceId)
+        await provisioner.stop(input)
         expect(await answers(endpointUrl)).toBe(false)
       })
 
       it('can be followed at once by a start', async () => {
         const input = startInput()
         await provisioner.start(input, never())
-        const stopped = provisioner.stop(input.workspaceId)
+        const stopped = provisioner.stop(input)
         // The stop has taken hold when the box no longer counts as running.
-        await eventually(async () => !(await provisioner.isRunning(input.workspaceId)))
+        await eventually(async () => !(await provisioner.isRunning(input)))
         const { endpointUrl } = await provisioner.start({ ...input, generation: 2 }, never())
         await stopped
         expect(await answers(endpointUrl)).toBe(true)
@@ -294,7 +295,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         expect(exits).toEqual([
           { workspaceId: input.workspaceId, generation: 7, reason: 'signal SIGKILL' },
         ])
-        expect(await provisioner.isRunning(input.workspaceId)).toBe(false)
+        expect(await provisioner.isRunning(input)).toBe(false)
       })
 
       it('tells an exit code', async () => {
@@ -318,17 +319,17 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
       it('removes what the workspace stored and may be repeated', async () => {
         const input = startInput()
         await provisioner.start(input, never())
-        await provisioner.stop(input.workspaceId)
+        await provisioner.stop(input)
         expect(await harness.hasVolume(input.workspaceId)).toBe(true)
-        await provisioner.removeVolume(input.workspaceId)
+        await provisioner.removeVolume(input)
         expect(await harness.hasVolume(input.workspaceId)).toBe(false)
-        await provisioner.removeVolume(input.workspaceId)
+        await provisioner.removeVolume(input)
       })
 
       it('is refused while the workspace runs', async () => {
         const input = startInput()
         await provisioner.start(input, never())
-        await expect(provisioner.removeVolume(input.workspaceId)).rejects.toThrow('not stopped')
+        await expect(provisioner.removeVolume(input)).rejects.toThrow('not stopped')
         expect(await harness.hasVolume(input.workspaceId)).toBe(true)
       })
     })
@@ -338,17 +339,23 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         const input = startInput()
         await provisioner.start(input, never())
         const { workspaceId } = input
-        expect(await provisioner.writeInboundSecret(workspaceId, new Secret('rotated'))).toBe(true)
+        expect(await provisioner.writeInboundSecret({ workspaceId }, new Secret('rotated'))).toBe(
+          true,
+        )
         const file = await harness.readConfig(workspaceId, '.platform_inbound_secret')
         expect(file).toEqual({ text: 'rotated', mode: 0o600 })
-        await provisioner.stop(workspaceId)
-        expect(await provisioner.writeInboundSecret(workspaceId, new Secret('later'))).toBe(true)
+        await provisioner.stop({ workspaceId })
+        expect(await provisioner.writeInboundSecret({ workspaceId }, new Secret('later'))).toBe(
+          true,
+        )
         const later = await harness.readConfig(workspaceId, '.platform_inbound_secret')
         expect(later?.text).toBe('later')
       })
 
       it('says false where there is no box', async () => {
-        expect(await provisioner.writeInboundSecret(randomUUID(), new Secret('x'))).toBe(false)
+        expect(
+          await provisioner.writeInboundSecret({ workspaceId: randomUUID() }, new Secret('x')),
+        ).toBe(false)
       })
     })
 
@@ -358,8 +365,8 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         const { endpointUrl } = await provisioner.start(input, never())
         await print(endpointUrl, { text: 'to stdout\n' })
         await print(endpointUrl, { text: 'to stderr\n', stderr: '1' })
-        await provisioner.stop(input.workspaceId)
-        const text = await provisioner.readConsole(input.workspaceId, 65_536)
+        await provisioner.stop(input)
+        const text = await provisioner.readConsole(input, 65_536)
         expect(text).toContain('to stdout\n')
         expect(text).toContain('to stderr\n')
       })
@@ -368,8 +375,8 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         const input = startInput()
         const { endpointUrl } = await provisioner.start(input, never())
         await print(endpointUrl, { text: '語', times: '100' })
-        await provisioner.stop(input.workspaceId)
-        expect(await provisioner.readConsole(input.workspaceId, 10)).toBe('語語語')
+        await provisioner.stop(input)
+        expect(await provisioner.readConsole(input, 10)).toBe('語語語')
       })
 
       it('contains nothing that a terminal would obey', async () => {
@@ -378,8 +385,8 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         await print(endpointUrl, {
           text: '\u001b[2Jgone\u001b]0;title\u0007 \u009b1m\u0000x\r\ny\n',
         })
-        await provisioner.stop(input.workspaceId)
-        const text = await provisioner.readConsole(input.workspaceId, 4096)
+        await provisioner.stop(input)
+        const text = await provisioner.readConsole(input, 4096)
         expect(text).toContain('gone')
         expect(text).toContain('x\ny\n')
         // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are the point.
@@ -387,7 +394,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
       })
 
       it('is empty for a workspace nobody knows', async () => {
-        expect(await provisioner.readConsole(randomUUID(), 4096)).toBe('')
+        expect(await provisioner.readConsole({ workspaceId: randomUUID() }, 4096)).toBe('')
       })
     })
 
@@ -400,7 +407,7 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
         await Promise.all([provisioner.close(), provisioner.close()])
         await started
         expect(await answers(endpointUrl)).toBe(false)
-        expect(await provisioner.isRunning(starting.workspaceId)).toBe(false)
+        expect(await provisioner.isRunning(starting)).toBe(false)
         expect(exits).toEqual([])
         await provisioner.close()
         await expect(provisioner.start(startInput(), never())).rejects.toThrow(AppError)
@@ -412,10 +419,10 @@ export function provisionerContract(name: string, make: () => Promise<Provisione
       async (workspaceId) => {
         const calls = [
           () => provisioner.start({ ...startInput(), workspaceId }, never()),
-          () => provisioner.stop(workspaceId),
-          () => provisioner.removeVolume(workspaceId),
-          () => provisioner.readConsole(workspaceId, 1),
-          () => provisioner.writeInboundSecret(workspaceId, new Secret('x')),
+          () => provisioner.stop({ workspaceId }),
+          () => provisioner.removeVolume({ workspaceId }),
+          () => provisioner.readConsole({ workspaceId }, 1),
+          () => provisioner.writeInboundSecret({ workspaceId }, new Secret('x')),
         ]
         for (const call of calls) {
           await expect(call()).rejects.toMatchObject({ code: 'invalid_workspace_id' })

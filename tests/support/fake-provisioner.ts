@@ -4,6 +4,8 @@
  */
 import type { Secret } from '@atrium/http-kit/secret'
 import type {
+  BoxRef,
+  ListedBox,
   Provisioner,
   StartInput,
   StartResult,
@@ -12,6 +14,7 @@ import type {
 
 export class FakeProvisioner implements Provisioner {
   readonly name = 'process'
+  hostId: string | null = 'test-host'
   /** Where the next box is said to be; a function may refuse by throwing. */
   endpoint: (input: StartInput) => string | Promise<string> = () => 'http://127.0.0.1:9'
   readonly starts: StartInput[] = []
@@ -35,30 +38,51 @@ export class FakeProvisioner implements Provisioner {
     signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true })
     const endpointUrl = await Promise.race([this.endpoint(input), aborted.promise])
     this.running.add(input.workspaceId)
-    return { endpointUrl }
+    return { endpointUrl, address: null, instanceId: null, isolation: 'process' }
   }
 
-  async stop(workspaceId: string): Promise<void> {
+  async stop({ workspaceId }: BoxRef): Promise<void> {
     if (this.failStop) throw new Error('the back-end does not answer')
     this.running.delete(workspaceId)
     this.stopped.push(workspaceId)
   }
 
-  async isRunning(workspaceId: string): Promise<boolean> {
+  async isRunning({ workspaceId }: BoxRef): Promise<boolean> {
     return this.running.has(workspaceId)
   }
 
-  async removeVolume(workspaceId: string): Promise<void> {
+  async removeVolume({ workspaceId }: BoxRef): Promise<void> {
     this.removedVolumes.push(workspaceId)
   }
 
-  async writeInboundSecret(workspaceId: string, inboundSecret: Secret): Promise<boolean> {
+  async writeInboundSecret({ workspaceId }: BoxRef, inboundSecret: Secret): Promise<boolean> {
     this.writtenSecrets.push({ workspaceId, secret: inboundSecret.reveal() })
     return true
   }
 
-  async readConsole(workspaceId: string): Promise<string> {
+  async readConsole({ workspaceId }: BoxRef): Promise<string> {
     return `console of ${workspaceId}`
+  }
+
+  async execRead(): Promise<Uint8Array | undefined> {
+    return undefined
+  }
+
+  async volumeHasFile(): Promise<boolean> {
+    return false
+  }
+
+  async writeAuthToken(): Promise<boolean> {
+    return true
+  }
+
+  async listBoxes(): Promise<readonly ListedBox[]> {
+    return [...this.running].map((workspaceId) => ({
+      workspaceId,
+      generation: this.starts.findLast((start) => start.workspaceId === workspaceId)?.generation,
+      instanceId: null,
+      isRunning: true,
+    }))
   }
 
   onUnexpectedExit(listener: (exit: UnexpectedExit) => void): void {

@@ -36,6 +36,7 @@ async function workspaceIn(status: WorkspaceStatus) {
     workspaceAccess: 'none',
     createdAt: now,
     updatedAt: now,
+    statusSince: now,
   })
   return id
 }

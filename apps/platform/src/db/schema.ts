@@ -61,15 +61,30 @@ export const workspaces = pgTable('workspaces', {
   activitySeq: bigint('activity_seq', { mode: 'number' }).notNull().default(0),
   createdAt: moment('created_at').notNull(),
   updatedAt: moment('updated_at').notNull(),
+  hostId: text('host_id'),
+  boxGeneration: integer('box_generation'),
+  instanceId: text('instance_id'),
+  boxAddress: text('box_address'),
+  isolation: text('isolation').$type<'process' | 'sandbox' | 'container' | 'machine'>(),
+  statusSince: moment('status_since').notNull(),
+  lastActivityAt: moment('last_activity_at'),
+  hibernationIdleMinutes: integer('hibernation_idle_minutes'),
+  runtimeMetadata: jsonb('runtime_metadata').$type<unknown>(),
+  deaths: moment('deaths').array().notNull().default([]),
+  inboundSecretDeliveredAt: moment('inbound_secret_delivered_at'),
+  inboundSecretAcknowledgedAt: moment('inbound_secret_acknowledged_at'),
 })
 export type WorkspaceRow = typeof workspaces.$inferSelect
+
+/** `runtime`: handed to the workspace itself; `user`: asked for by its people; `test`: by a test. */
+export type TokenPurpose = 'runtime' | 'test' | 'user'
 
 export const workspaceAuthTokens = pgTable('workspace_auth_tokens', {
   id: uuid('id').primaryKey(),
   workspaceId: uuid('workspace_id').notNull(),
   tokenHash: bytea('token_hash').notNull(),
   prefix: text('prefix').notNull(),
-  purpose: text('purpose').$type<'runtime' | 'test'>().notNull(),
+  purpose: text('purpose').$type<TokenPurpose>().notNull(),
   createdAt: moment('created_at').notNull(),
   lastUsedAt: moment('last_used_at'),
   revokedAt: moment('revoked_at'),
@@ -104,4 +119,70 @@ export const activityLogs = pgTable('activity_logs', {
   status: text('status').notNull(),
   errorDetail: text('error_detail'),
   createdAt: moment('created_at').notNull(),
+})
+
+export const replicas = pgTable('replicas', {
+  id: uuid('id').primaryKey(),
+  hostId: text('host_id'),
+  version: text('version').notNull(),
+  startedAt: moment('started_at').notNull(),
+  lastBeatAt: moment('last_beat_at').notNull(),
+})
+
+export const lifecycleRuns = pgTable('lifecycle_runs', {
+  workspaceId: uuid('workspace_id').primaryKey(),
+  hostId: text('host_id'),
+  request: bigint('request', { mode: 'number' }).notNull().default(1),
+  reason: text('reason').notNull(),
+  requestedAt: moment('requested_at').notNull(),
+  notBefore: moment('not_before').notNull(),
+  attempts: integer('attempts').notNull().default(0),
+  lastError: text('last_error'),
+  isPurge: boolean('is_purge').notNull().default(false),
+  fence: bigint('fence', { mode: 'number' }).notNull().default(0),
+  leaseOwner: uuid('lease_owner'),
+  leaseUntil: moment('lease_until'),
+})
+
+export const structureEvents = pgTable('structure_events', {
+  id: uuid('id').primaryKey(),
+  seq: bigint('seq', { mode: 'number' }),
+  eventType: text('event_type').notNull(),
+  workspaceId: uuid('workspace_id'),
+  payload: jsonb('payload').$type<unknown>().notNull(),
+  createdAt: moment('created_at').notNull(),
+})
+
+export const orgApiTokens = pgTable('org_api_tokens', {
+  id: uuid('id').primaryKey(),
+  tokenHash: bytea('token_hash').notNull(),
+  prefix: text('prefix').notNull(),
+  name: text('name'),
+  createdBy: text('created_by').notNull(),
+  orgId: text('org_id'),
+  createdAt: moment('created_at').notNull(),
+  lastUsedAt: moment('last_used_at'),
+  revokedAt: moment('revoked_at'),
+})
+
+export const auditEvents = pgTable('audit_events', {
+  id: uuid('id').primaryKey(),
+  occurredAt: moment('occurred_at').notNull(),
+  action: text('action').notNull(),
+  outcome: text('outcome').$type<'ok' | 'refused'>().notNull(),
+  actorKind: text('actor_kind').notNull(),
+  actorId: text('actor_id'),
+  workspaceId: uuid('workspace_id'),
+  subject: text('subject'),
+  count: integer('count').notNull().default(1),
+  detail: jsonb('detail').$type<unknown>(),
+  requestId: text('request_id'),
+})
+
+export const sweepPasses = pgTable('sweep_passes', {
+  name: text('name').primaryKey(),
+  lastTickAt: moment('last_tick_at').notNull(),
+  replicaId: uuid('replica_id').notNull(),
+  tookMs: integer('took_ms').notNull(),
+  result: jsonb('result').$type<unknown>().notNull(),
 })

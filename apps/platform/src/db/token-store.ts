@@ -3,7 +3,7 @@ import { and, desc, eq, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
 import { preparedQuery } from './prepared-query.ts'
-import { workspaceAuthTokens, workspaces } from './schema.ts'
+import { type TokenPurpose, workspaceAuthTokens, workspaces } from './schema.ts'
 import { whereLive } from './workspace-store.ts'
 
 export async function insertToken(
@@ -13,7 +13,7 @@ export async function insertToken(
     readonly workspaceId: WorkspaceId
     readonly tokenHash: Buffer
     readonly prefix: string
-    readonly purpose: 'runtime' | 'test'
+    readonly purpose: TokenPurpose
     readonly now: Date
   },
 ): Promise<void> {

@@ -111,6 +111,9 @@ export async function transitionWorkspace(
       ...columns,
       ...(raiseGeneration === true ? { generation: sql`${workspaces.generation} + 1` } : {}),
       status: move.to,
+      // A move to where it is already begins nothing new, except a start.
+      statusSince: sql`CASE WHEN ${workspaces.status} = ${move.to} AND ${raiseGeneration !== true}
+        THEN ${workspaces.statusSince} ELSE ${move.now.toISOString()}::timestamptz END`,
       updatedAt: move.now,
     })
     .where(
@@ -181,7 +184,7 @@ export async function recordEndpoint(
   input: {
     readonly id: WorkspaceId
     readonly generation: number
-    readonly endpointUrl: string
+    readonly endpointUrl: string | null
     readonly now: Date
   },
 ): Promise<boolean> {

@@ -5,7 +5,7 @@ import { createProcessProvisioner, type ProcessProvisionerOptions } from './proc
 import type { Provisioner } from './provisioner.ts'
 
 export type ProvisionerSettings = {
-  readonly provisioner: Provisioner['name']
+  readonly provisioner: 'process' | 'none'
   /** The platform's data folder; workspaces live in `workspaces` below it. */
   readonly dataDir: string
   readonly startTimeoutMs: number

@@ -2,23 +2,25 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Provisioner } from './provisioner.ts'
 
-/**
- * Starts nothing (`provisioner_unavailable`), so nothing runs, nothing is stored, and there is
- * nothing to end: `stop` and `removeVolume` succeed, `isRunning` is false, the console is empty, a
- * secret finds no place, and no box ever ends unexpectedly.
- */
+/** Whatever is asked of it: `provisioner_unavailable`. Only opening and closing mean nothing. */
 export function createNoProvisioner(): Provisioner {
+  const absent = async (): Promise<never> => {
+    throw new AppError('provisioner_unavailable')
+  }
   return {
     name: 'none',
+    hostId: null,
     open: async () => undefined,
-    start: async () => {
-      throw new AppError('provisioner_unavailable')
-    },
-    stop: async () => undefined,
-    isRunning: async () => false,
-    removeVolume: async () => undefined,
-    writeInboundSecret: async () => false,
-    readConsole: async () => '',
+    start: absent,
+    stop: absent,
+    isRunning: absent,
+    execRead: absent,
+    volumeHasFile: absent,
+    removeVolume: absent,
+    writeAuthToken: absent,
+    writeInboundSecret: absent,
+    readConsole: absent,
+    listBoxes: absent,
     onUnexpectedExit: () => undefined,
     close: async () => undefined,
   }

@@ -19,7 +19,14 @@ import { readConsoleTail } from './console-tail.ts'
 import { findLeftovers } from './find-box-members.ts'
 import { removePidRecord } from './pid-record.ts'
 import { snapshotProcesses } from './process-table.ts'
-import type { Provisioner, StartInput, StartResult, UnexpectedExit } from './provisioner.ts'
+import type {
+  BoxRef,
+  ListedBox,
+  Provisioner,
+  StartInput,
+  StartResult,
+  UnexpectedExit,
+} from './provisioner.ts'
 import { removeTree } from './remove-tree.ts'
 import { endLeftovers, RuntimeBox } from './runtime-box.ts'
 
@@ -55,6 +62,7 @@ export function createProcessProvisioner(options: ProcessProvisionerOptions): Pr
 
 class ProcessProvisioner implements Provisioner {
   readonly name = 'process'
+  readonly hostId: string | null = 'local'
   readonly #options: Required<ProcessProvisionerOptions>
   readonly #boxes = new Map<string, RuntimeBox>()
   #base: { readonly dir: string; readonly lock: BaseDirLock } | undefined
@@ -121,29 +129,45 @@ class ProcessProvisioner implements Provisioner {
     return box.start(signal)
   }
 
-  async stop(workspaceId: string): Promise<void> {
+  async stop({ workspaceId }: BoxRef): Promise<void> {
     const { root } = this.#pathsOf(workspaceId)
     const box = this.#boxes.get(workspaceId)
     if (box === undefined) await endLeftovers(root, this.#options.clock)
     else await box.stop()
   }
 
-  async isRunning(workspaceId: string): Promise<boolean> {
+  async isRunning({ workspaceId }: BoxRef): Promise<boolean> {
     return this.#boxes.get(workspaceId)?.isRunning ?? false
   }
 
-  async removeVolume(workspaceId: string): Promise<void> {
+  async execRead(_box: BoxRef, _path: string, _maxBytes: number): Promise<Uint8Array | undefined> {
+    throw new Error('not there yet')
+  }
+
+  async volumeHasFile(_box: BoxRef, _path: string): Promise<boolean> {
+    throw new Error('not there yet')
+  }
+
+  async writeAuthToken(_box: BoxRef, _authToken: Secret): Promise<boolean> {
+    throw new Error('not there yet')
+  }
+
+  async listBoxes(): Promise<readonly ListedBox[]> {
+    throw new Error('not there yet')
+  }
+
+  async removeVolume({ workspaceId }: BoxRef): Promise<void> {
     const { root } = this.#pathsOf(workspaceId)
     if (this.#boxes.has(workspaceId)) throw new Error(`workspace ${workspaceId} is not stopped`)
     await removeTree(root)
   }
 
-  async writeInboundSecret(workspaceId: string, inboundSecret: Secret): Promise<boolean> {
+  async writeInboundSecret({ workspaceId }: BoxRef, inboundSecret: Secret): Promise<boolean> {
     const paths = this.#pathsOf(workspaceId)
     return replaceInboundSecret({ paths, ids: this.#options.ids }, inboundSecret)
   }
 
-  async readConsole(workspaceId: string, maxBytes: number): Promise<string> {
+  async readConsole({ workspaceId }: BoxRef, maxBytes: number): Promise<string> {
     const { logs } = this.#pathsOf(workspaceId)
     const box = this.#boxes.get(workspaceId)
     return box === undefined ? readConsoleTail(logs, maxBytes) : box.readConsole(maxBytes)

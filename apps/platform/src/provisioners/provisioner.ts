@@ -28,9 +28,36 @@ export type WorkspaceCredentials = {
   readonly inboundSecret: Secret
 }
 
+/** How far a box keeps its agent from everything else on its machine. */
+export type Isolation = 'process' | 'sandbox' | 'container' | 'machine'
+
 export type StartResult = {
-  /** Base URL at which the platform reaches the runtime; trusted by provenance. */
-  readonly endpointUrl: string
+  /**
+   * Base URL at which the platform reaches the runtime; trusted by provenance. null where the
+   * back-end does not know the port: the agent tells it, and `address` bounds what it may say.
+   */
+  readonly endpointUrl: string | null
+  /** The only host of an agent-reported URL that is believed while `endpointUrl` is null. */
+  readonly address: string | null
+  /** The back-end's own name for the box, handed back in every `BoxRef`; null where it needs none. */
+  readonly instanceId: string | null
+  readonly isolation: Isolation
+}
+
+/** Which box is meant. */
+export type BoxRef = {
+  readonly workspaceId: string
+  /** From the `StartResult`, while it is known. */
+  readonly instanceId?: string | null
+}
+
+/** A box as the back-end knows it, whatever the database says. */
+export type ListedBox = {
+  readonly workspaceId: string
+  /** undefined where the back-end cannot tell. */
+  readonly generation: number | undefined
+  readonly instanceId: string | null
+  readonly isRunning: boolean
 }
 
 /** A box ended without `stop` having been asked for. */
@@ -41,40 +68,67 @@ export type UnexpectedExit = {
   readonly reason: string
 }
 
+export const PROVISIONER_NAMES = ['none', 'process', 'docker', 'control-plane'] as const
+export type ProvisionerName = (typeof PROVISIONER_NAMES)[number]
+
 export interface Provisioner {
-  readonly name: 'none' | 'process'
+  readonly name: ProvisionerName
 
   /** Prepares the back-end: takes over or ends what an earlier, crashed platform left behind. */
   open(): Promise<void>
 
   /**
-   * Starts the workspace's box and resolves when its HTTP server listens.
-   * Throws AppError `provisioner_unavailable` when there is no back-end; any other error means the
-   * start failed and nothing of it is left running.
+   * The machine that its boxes and volumes are bound to, stable over restarts: they end with this
+   * platform and only it can start them again. null where every replica reaches the same ones, and
+   * boxes outlive the platform. Asked for after `open`.
+   */
+  readonly hostId: string | null
+
+  /**
+   * Starts the workspace's box and resolves when its HTTP server listens (or, without an
+   * `endpointUrl`, when the back-end has accepted it). A box of an older generation is replaced;
+   * with one of a newer generation there, the start is refused. Throws AppError
+   * `provisioner_unavailable` when there is no back-end; any other error means the start failed and
+   * nothing of it is left running.
    */
   start(input: StartInput, signal: AbortSignal): Promise<StartResult>
 
-  /** Ends the box with its whole process group. Not running is success. Waits until it is gone. */
-  stop(workspaceId: string): Promise<void>
+  /** Ends the box with everything in it. Not running is success. Waits until it is gone. */
+  stop(box: BoxRef): Promise<void>
 
-  /** Whether the box runs. An unknown workspace is `false`; a back-end error throws. */
-  isRunning(workspaceId: string): Promise<boolean>
+  /** Whether the box runs. An unknown workspace is `false`; a back-end error throws: alive, then. */
+  isRunning(box: BoxRef): Promise<boolean>
+
+  /**
+   * A file of the running box by its path on the wire (`/configs/config.yaml`), at most `maxBytes`.
+   * undefined when it is not there. Throws when the box does not run.
+   */
+  execRead(box: BoxRef, path: string, maxBytes: number): Promise<Uint8Array | undefined>
+
+  /** Whether the workspace's volume holds this path below `/configs`, running or not. */
+  volumeHasFile(box: BoxRef, path: string): Promise<boolean>
 
   /** Removes everything the workspace stored. Only after `stop`; nothing there is success. */
-  removeVolume(workspaceId: string): Promise<void>
+  removeVolume(box: BoxRef): Promise<void>
+
+  /** Writes `/configs/.auth_token`, 0600. Resolves false when the back-end has no place for it. */
+  writeAuthToken(box: BoxRef, authToken: Secret): Promise<boolean>
 
   /**
    * Writes a new inbound secret into the running or stopped box (contract/platform 13.18).
    * Resolves false when the back-end has no place for it.
    */
-  writeInboundSecret(workspaceId: string, inboundSecret: Secret): Promise<boolean>
+  writeInboundSecret(box: BoxRef, inboundSecret: Secret): Promise<boolean>
 
   /** The last `maxBytes` of the box's console output; empty when there is none. */
-  readConsole(workspaceId: string, maxBytes: number): Promise<string>
+  readConsole(box: BoxRef, maxBytes: number): Promise<string>
+
+  /** Every box and every volume without one that the back-end holds for this platform. */
+  listBoxes(): Promise<readonly ListedBox[]>
 
   /** Called for every box that ends by itself. One listener; set once before the first start. */
   onUnexpectedExit(listener: (exit: UnexpectedExit) => void): void
 
-  /** Stops every box and releases the back-end. Idempotent. */
+  /** Releases the back-end; boxes of this host (`hostId`) are stopped first. Idempotent. */
   close(): Promise<void>
 }

@@ -103,7 +103,12 @@ export class RuntimeBox {
       const port = await this.#launch(signal)
       const { listenHost } = this.#options
       const host = listenHost.includes(':') ? `[${listenHost}]` : listenHost
-      return { endpointUrl: `http://${host}:${port}` }
+      return {
+        endpointUrl: `http://${host}:${port}`,
+        address: null,
+        instanceId: null,
+        isolation: 'process',
+      }
     } catch (error) {
       try {
         await this.#end(0)

@@ -133,6 +133,7 @@ function rowOf(
     canvasY: input.canvas.y,
     createdAt: now,
     updatedAt: now,
+    statusSince: now,
   }
 }
 

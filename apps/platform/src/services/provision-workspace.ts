@@ -61,7 +61,7 @@ export async function provisionWorkspace(
       isPublished = await stored(() => publishEndpoint(deps, target, endpointUrl))
     } finally {
       // A box that no row speaks of would run for ever, and stand in the way of the next start.
-      if (!isPublished) await deps.provisioner.stop(id)
+      if (!isPublished) await deps.provisioner.stop({ workspaceId: id })
     }
   } catch (error) {
     // Overtaken by a removal or by the platform's own end: that is not the workspace's failure.
@@ -153,7 +153,7 @@ async function secretEnvironment(
 async function publishEndpoint(
   deps: ProvisionDeps,
   target: { readonly id: WorkspaceId; readonly generation: number },
-  endpointUrl: string,
+  endpointUrl: string | null,
 ): Promise<boolean> {
   return deps.db.transaction(async (tx) => {
     const now = deps.clock.now()

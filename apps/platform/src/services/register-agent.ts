@@ -201,5 +201,6 @@ async function insertUnknown(
     workspaceAccess: 'none',
     createdAt: now,
     updatedAt: now,
+    statusSince: now,
   })
 }

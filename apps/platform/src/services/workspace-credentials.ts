@@ -8,7 +8,7 @@ import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { Secret } from '@atrium/http-kit/secret'
 import type { Db } from '../db/client.ts'
 import { loggableDatabaseError } from '../db/db-error.ts'
-import type { WorkspaceRow } from '../db/schema.ts'
+import type { TokenPurpose, WorkspaceRow } from '../db/schema.ts'
 import { insertToken } from '../db/token-store.ts'
 import { replaceInboundSecret, storeInboundSecretIfAbsent } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
@@ -26,7 +26,7 @@ const PREFIX_LENGTH = 8
 /** Issues a workspace token; the plain value exists only in the answer. */
 export async function issueWorkspaceToken(
   deps: CredentialDeps,
-  input: { readonly workspaceId: WorkspaceId; readonly purpose: 'runtime' | 'test' },
+  input: { readonly workspaceId: WorkspaceId; readonly purpose: TokenPurpose },
 ): Promise<Secret> {
   const value = deps.ids.bearerValue()
   await insertToken(deps.db, {

@@ -2,7 +2,7 @@
  * @module The only place that starts, stops and removes workspaces, and the only importer of
  * `provisioners/` beside the wiring (H3): create, recovery after a death and removal go through it.
  */
-import { AppError } from '@atrium/http-kit/app-error'
+import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { Db } from '../db/client.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
 import { revokeAllTokens } from '../db/token-store.ts'
@@ -202,11 +202,13 @@ export class WorkspaceLifecycle {
     const { provisioner, log } = this.#deps
     return this.#mutex.run(id, async () => {
       try {
-        await provisioner.stop(id)
-        await provisioner.removeVolume(id)
+        await provisioner.stop({ workspaceId: id })
+        await provisioner.removeVolume({ workspaceId: id })
         this.#budget.forget(id)
         return false
       } catch (error) {
+        // Without a back-end nothing was ever started from here.
+        if (findAppError(error)?.code === 'provisioner_unavailable') return false
         log.error({ err: error, workspace_id: id }, 'lifecycle.teardown_failed')
         return true
       }
@@ -222,14 +224,14 @@ export class WorkspaceLifecycle {
       const row = await findLiveWorkspace(this.#deps.db, id)
       if (row === undefined || !isManaged(row)) return
       const { secret } = await ensureInboundSecret(this.#deps, row)
-      await this.#deps.provisioner.writeInboundSecret(id, secret)
+      await this.#deps.provisioner.writeInboundSecret({ workspaceId: id }, secret)
     })
   }
 
   /** The last `maxBytes` of a workspace's console. Throws `console_unavailable` for external ones. */
   async readConsole(row: WorkspaceRow, maxBytes: number): Promise<string> {
     if (isExternal(row.runtimeKind)) throw new AppError('console_unavailable')
-    return this.#deps.provisioner.readConsole(row.id, maxBytes)
+    return this.#deps.provisioner.readConsole({ workspaceId: row.id }, maxBytes)
   }
 
   /** Ends runs in progress, stops every box and says so in the rows. Idempotent. */
