@@ -109,7 +109,10 @@ export async function transitionWorkspace(
     .set({
       statusReason: null,
       ...columns,
-      ...(raiseGeneration === true ? { generation: sql`${workspaces.generation} + 1` } : {}),
+      // What the agent of an older box said about its address is not true of the next one.
+      ...(raiseGeneration === true
+        ? { generation: sql`${workspaces.generation} + 1`, agentUrl: null }
+        : {}),
       status: move.to,
       // A move to where it is already begins nothing new, except a start.
       statusSince: sql`CASE WHEN ${workspaces.status} = ${move.to} AND ${raiseGeneration !== true}
@@ -133,6 +136,8 @@ export type RegistrationFacts = {
   readonly deliveryMode: DeliveryMode
   /** undefined keeps what is stored. */
   readonly agentUrl: string | undefined
+  /** Only where the box's address vouches for it; undefined keeps what is stored. */
+  readonly endpointUrl: string | undefined
 }
 
 /** Stores a registration of a live row without touching its status; false when there is no row. */
@@ -146,6 +151,7 @@ export async function recordRegistration(
       agentCard: input.facts.agentCard,
       deliveryMode: input.facts.deliveryMode,
       ...(input.facts.agentUrl === undefined ? {} : { agentUrl: input.facts.agentUrl }),
+      ...(input.facts.endpointUrl === undefined ? {} : { endpointUrl: input.facts.endpointUrl }),
       lastHeartbeatAt: input.now,
       updatedAt: input.now,
     })

@@ -28,3 +28,25 @@ export function endpointOf(row: EndpointFacts): WorkspaceEndpoint | undefined {
     ? undefined
     : { url: new URL(row.agentUrl), isTrusted: false }
 }
+
+/**
+ * The endpoint that an agent may give its own box when the back-end told only its `address`: that
+ * very host, over http, on whatever port. undefined for anything else. Trusted like the address:
+ * the box at it can point at nothing but itself.
+ */
+export function endpointWithinBox(text: string, address: string): URL | undefined {
+  const told = plainHttpUrl(text)
+  // Both in the one spelling that the URL standard gives an address (`127.1`, `0:0::1`).
+  const host = URL.parse(`http://${address.includes(':') ? `[${address}]` : address}`)?.hostname
+  return told !== undefined && told.hostname === host ? told : undefined
+}
+
+/** A base URL over http without credentials; its query and fragment never reach a workspace. */
+export function plainHttpUrl(text: string): URL | undefined {
+  const url = URL.parse(text)
+  if (url === null || url.protocol !== 'http:' || url.port === '0') return undefined
+  if (url.username !== '' || url.password !== '') return undefined
+  url.search = ''
+  url.hash = ''
+  return url
+}

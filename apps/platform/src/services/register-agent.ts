@@ -17,7 +17,7 @@ import { type Caller, mayActFor } from '../domain/caller.ts'
 import { parseDeliveryMode, resolveDeliveryMode } from '../domain/delivery-mode.ts'
 import { parseWorkspaceId, type WorkspaceId } from '../domain/ids.ts'
 import { DEFAULT_RUNTIME_KIND } from '../domain/runtime-kind.ts'
-import { isManaged } from '../domain/workspace-endpoint.ts'
+import { endpointWithinBox, isManaged, plainHttpUrl } from '../domain/workspace-endpoint.ts'
 import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
 import {
   type CredentialDeps,
@@ -125,6 +125,58 @@ async function acceptedUrl(
   return accepted.href
 }
 
+/** Where a registration says the agent is; undefined keeps what is stored. */
+type Place = { readonly agentUrl: string | undefined; readonly endpointUrl: string | undefined }
+
+function placeOf(
+  row: WorkspaceRow,
+  input: Parameters<typeof placeOfBox>[1] & { readonly agentUrl: string | undefined },
+): Place {
+  return isManaged(row)
+    ? placeOfBox(row, input)
+    : { agentUrl: input.agentUrl, endpointUrl: undefined }
+}
+
+/**
+ * What a box's own agent says about its address counts only where the back-end gave no endpoint
+ * (`endpointUrl: null`), and then no further than the back-end's `address`. Before that one is
+ * stored the word is kept, unused, for the start to judge. Throws `agent_url_required`,
+ * `invalid_agent_url`.
+ */
+function placeOfBox(
+  row: WorkspaceRow,
+  input: { readonly request: ReceivedRegistration; readonly deliveryMode: DeliveryMode },
+): Place {
+  const url = input.request.url ?? ''
+  if (row.endpointUrl !== null) return { agentUrl: undefined, endpointUrl: undefined }
+  if (row.boxAddress === null) {
+    return { agentUrl: plainHttpUrl(url)?.href, endpointUrl: undefined }
+  }
+  if (url === '') {
+    if (input.deliveryMode === 'poll') return { agentUrl: undefined, endpointUrl: undefined }
+    throw new AppError('agent_url_required')
+  }
+  const endpoint = endpointWithinBox(url, row.boxAddress)
+  if (endpoint === undefined) {
+    throw new AppError('invalid_agent_url', {
+      message: 'url is not valid: it must be http on the address of the workspace itself',
+    })
+  }
+  return { agentUrl: undefined, endpointUrl: endpoint.href }
+}
+
+/** A provisioned workspace is online when both it and its provisioner have spoken. */
+function hasPlace(
+  row: Pick<WorkspaceRow, 'runtimeKind' | 'generation' | 'endpointUrl' | 'boxAddress'> & {
+    readonly deliveryMode: DeliveryMode
+  },
+  place: Place,
+): boolean {
+  if (!isManaged(row) || (place.endpointUrl ?? row.endpointUrl) !== null) return true
+  // Nobody calls an agent that polls: it needs no port, only a box that is known.
+  return row.deliveryMode === 'poll' && row.boxAddress !== null
+}
+
 async function store(
   deps: RegisterDeps,
   input: {
@@ -137,11 +189,6 @@ async function store(
     readonly isNew: boolean
   },
 ): Promise<Registration> {
-  const facts = {
-    agentCard: input.request.agent_card,
-    deliveryMode: input.deliveryMode,
-    agentUrl: input.agentUrl,
-  }
   const stored = await deps.db.transaction(async (tx) => {
     const now = deps.clock.now()
     if (input.isNew) await insertUnknown(deps, tx, input.id)
@@ -149,12 +196,17 @@ async function store(
     const row = await lockLiveWorkspace(tx, input.id)
     // Of several that claim a zero-token workspace at once, all passed the gate: here one wins.
     await admitRegistryCall({ ...deps, db: tx }, { ...input, row })
-    if (row === undefined || !(await recordRegistration(tx, { id: input.id, facts, now }))) {
+    if (row === undefined) throw new AppError('invalid_workspace_token')
+    const place = placeOf(row, input)
+    const facts = {
+      agentCard: input.request.agent_card,
+      deliveryMode: input.deliveryMode,
+      ...place,
+    }
+    if (!(await recordRegistration(tx, { id: input.id, facts, now }))) {
       throw new AppError('invalid_workspace_token')
     }
-    // A provisioned workspace is online when both it and its provisioner have spoken.
-    const hasEndpoint = !isManaged(row) || row.endpointUrl !== null
-    if (row.status !== 'online' && hasEndpoint) {
+    if (row.status !== 'online' && hasPlace({ ...row, ...input }, place)) {
       await transitionWorkspace(tx, { id: input.id, to: 'online', now })
     }
     const authToken =

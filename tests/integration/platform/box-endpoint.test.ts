@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type PlatformHarness, startPlatformHarness } from '../../support/platform-harness.ts'
+
+let platform: PlatformHarness
+
+beforeAll(async () => {
+  platform = await startPlatformHarness()
+})
+afterAll(() => platform.stop())
+
+const CARD = { name: 'agent' }
+const ADDRESS = '10.9.8.7'
+
+type Row = Readonly<Record<'status' | 'endpoint_url' | 'agent_url' | 'agent_card', unknown>>
+
+async function rowOf(id: string): Promise<Row> {
+  const rows = await platform.client.sql<Row[]>`
+    SELECT status, endpoint_url, agent_url, agent_card FROM workspaces WHERE id = ${id}`
+  const [row] = rows
+  if (row === undefined) throw new Error('no such row')
+  return row
+}
+
+/** A workspace as it is between the start of its box and the first word of its agent. */
+async function startedBox(address: string | null): Promise<{ id: string; authToken: string }> {
+  const own = await platform.onlineWorkspace('http://127.0.0.1:9')
+  await platform.client.sql`
+    UPDATE workspaces SET status = 'provisioning', endpoint_url = NULL, agent_url = NULL,
+      agent_card = NULL, box_address = ${address} WHERE id = ${own.id}`
+  return own
+}
+
+function register(box: { id: string; authToken: string }, fields: Record<string, unknown>) {
+  const body = { id: box.id, agent_card: CARD, ...fields }
+  return platform.json('/registry/register', body, box.authToken)
+}
+
+describe('POST /registry/register of a box whose back-end told only its address', () => {
+  it('takes the port from the agent, and brings the workspace online', async () => {
+    const box = await startedBox(ADDRESS)
+    const answer = await register(box, { url: `http://${ADDRESS}:8123` })
+    expect(answer.status).toBe(200)
+    expect(await rowOf(box.id)).toMatchObject({
+      status: 'online',
+      endpoint_url: `http://${ADDRESS}:8123/`,
+      agent_url: null,
+    })
+  })
+
+  it.each([
+    'http://10.9.8.8:8123',
+    'http://169.254.169.254/latest/meta-data',
+    'http://127.0.0.1:5432',
+    'http://user:pw@10.9.8.7:8123',
+    'https://10.9.8.7:8123',
+    'http://ip-10-9-8-7:8000',
+    'file:///10.9.8.7',
+  ])('refuses %s, and changes nothing', async (url) => {
+    const box = await startedBox(ADDRESS)
+    const before = await rowOf(box.id)
+    const answer = await register(box, { url })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ code: 'invalid_agent_url' })
+    expect(await rowOf(box.id)).toEqual(before)
+  })
+
+  it('asks a push agent for a URL, and lets a polling one do without', async () => {
+    const box = await startedBox(ADDRESS)
+    const bare = await register(box, {})
+    expect(bare.status).toBe(400)
+    expect(await bare.json()).toMatchObject({ code: 'agent_url_required' })
+    expect((await register(box, { delivery_mode: 'poll' })).status).toBe(200)
+    expect(await rowOf(box.id)).toMatchObject({ status: 'online', endpoint_url: null })
+  })
+
+  it('lets nobody move an endpoint that is known', async () => {
+    const box = await startedBox(ADDRESS)
+    await register(box, { url: `http://${ADDRESS}:8123` })
+    expect((await register(box, { url: 'http://10.0.0.1:1' })).status).toBe(200)
+    expect(await rowOf(box.id)).toMatchObject({ endpoint_url: `http://${ADDRESS}:8123/` })
+  })
+
+  it('keeps the word of an agent that is faster than its own start, and uses it for nothing', async () => {
+    const box = await startedBox(null)
+    expect((await register(box, { url: `http://${ADDRESS}:8123?x#y` })).status).toBe(200)
+    expect(await rowOf(box.id)).toMatchObject({
+      status: 'provisioning',
+      endpoint_url: null,
+      agent_url: `http://${ADDRESS}:8123/`,
+    })
+    const files = await platform.request(`/workspaces/${box.id}/chat/download?path=/workspace/x`)
+    expect(await files.json()).toMatchObject({ code: 'workspace_url_missing' })
+  })
+})
