@@ -93,6 +93,7 @@ export async function startPlatformHarness(
   const { app, routes } = createApp(deps)
   const server = await listen(app, config.listen)
   listening = server
+  deps.refusedUses.start()
   await deps.lifecycle.start()
   const url = `http://127.0.0.1:${server.port}`
 
@@ -145,6 +146,7 @@ export async function startPlatformHarness(
         deps.guardedClient.close(),
         deps.agentClient.close(),
       ])
+      await deps.refusedUses.stop()
       await client.close()
       await database.drop()
     },

@@ -12,8 +12,9 @@ import {
   type ScopeDeps,
   workspaceScope,
 } from './http/middleware/scopes.ts'
-import { type MountedRoute, mountScope } from './http/mount-scope.ts'
+import { type MountedRoute, mountScope, type ScopeName } from './http/mount-scope.ts'
 import { a2aRoutes } from './http/routes/a2a.routes.ts'
+import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { registryRoutes } from './http/routes/registry.routes.ts'
@@ -40,52 +41,41 @@ export function createApp(deps: AppDeps): PlatformApp {
     isAdminScopeOpen: deps.isAdminScopeOpen,
     isWorkspaceScopeOpen: deps.isWorkspaceScopeOpen,
   }
-  const open = publicScope(scopes)
-  const workspace = workspaceScope(scopes)
-  const admin = adminScope(scopes)
-  const routes = [
-    ...mountScope(app, {
-      name: 'public',
-      prefix: '',
-      guard: async (_, next) => next(),
-      routes: healthRoutes(deps),
-    }),
-    ...mountScope(app, {
-      name: 'self',
-      prefix: '',
-      guard: async (_, next) => next(),
-      routes: testTokenRoutes(deps),
-    }),
-    ...mountScope(app, {
-      name: 'self',
-      prefix: '/registry',
-      guard: open,
-      routes: registryRoutes(deps),
-    }),
-    ...mountScope(app, {
-      name: 'public',
-      prefix: '',
-      guard: open,
-      routes: workspacePublicRoutes(deps),
-    }),
-    ...mountScope(app, {
-      name: 'workspace',
-      prefix: '/workspaces/:id',
-      guard: workspace,
-      routes: chatFilesRoutes(deps),
-    }),
-    ...mountScope(app, {
-      name: 'workspace',
-      prefix: '/workspaces/:id',
-      guard: workspace,
-      routes: a2aRoutes(deps),
-    }),
-    ...mountScope(app, {
-      name: 'admin',
-      prefix: '',
-      guard: admin,
-      routes: workspacesAdminRoutes(deps),
-    }),
-  ]
+  const guards: Readonly<Record<GuardName, Guard>> = {
+    none: async (_, next) => next(),
+    identity: publicScope(scopes),
+    workspace: workspaceScope(scopes),
+    admin: adminScope(scopes),
+  }
+  const routes = mountsOf(deps).flatMap(({ guard, ...mount }) =>
+    mountScope(app, { ...mount, guard: guards[guard] }),
+  )
   return { app, routes }
+}
+
+/** `identity` says who is there and admits everybody; `none` does not even ask. */
+type GuardName = 'none' | 'identity' | 'workspace' | 'admin'
+type Guard = Parameters<typeof mountScope>[1]['guard']
+
+type Mount = {
+  readonly name: ScopeName
+  readonly guard: GuardName
+  readonly prefix: string
+  readonly routes: Parameters<typeof mountScope>[1]['routes']
+}
+
+/** Who may call what: the one table of it. A new routes file is a line here. */
+function mountsOf(deps: AppDeps): readonly Mount[] {
+  const workspace = { name: 'workspace', guard: 'workspace', prefix: '/workspaces/:id' } as const
+  const admin = { name: 'admin', guard: 'admin', prefix: '' } as const
+  return [
+    { name: 'public', guard: 'none', prefix: '', routes: healthRoutes(deps) },
+    { name: 'self', guard: 'none', prefix: '', routes: testTokenRoutes(deps) },
+    { name: 'self', guard: 'identity', prefix: '/registry', routes: registryRoutes(deps) },
+    { name: 'public', guard: 'identity', prefix: '', routes: workspacePublicRoutes(deps) },
+    { ...workspace, routes: chatFilesRoutes(deps) },
+    { ...workspace, routes: a2aRoutes(deps) },
+    { ...admin, routes: workspacesAdminRoutes(deps) },
+    { ...admin, routes: auditRoutes(deps) },
+  ]
 }

@@ -63,6 +63,7 @@ const environment = z.object({
   ATRIUM_HEADERS_TIMEOUT_MS: milliseconds(60_000),
   ATRIUM_START_TIMEOUT_MS: milliseconds(30_000),
   ATRIUM_AGENT_TIMEOUT_MS: milliseconds(600_000),
+  ATRIUM_AUDIT_RETENTION_DAYS: count(90),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
 
@@ -120,6 +121,7 @@ export type Config = {
   readonly headersTimeoutMs: number
   readonly startTimeoutMs: number
   readonly agentTimeoutMs: number
+  readonly auditRetentionDays: number
   readonly logLevel: string
 }
 
@@ -165,6 +167,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     headersTimeoutMs: values.ATRIUM_HEADERS_TIMEOUT_MS,
     startTimeoutMs: values.ATRIUM_START_TIMEOUT_MS,
     agentTimeoutMs: values.ATRIUM_AGENT_TIMEOUT_MS,
+    auditRetentionDays: values.ATRIUM_AUDIT_RETENTION_DAYS,
     logLevel: values.LOG_LEVEL,
   })
 }

@@ -9,6 +9,7 @@ import type { DatabaseClient } from './db/client.ts'
 import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
+import { RefusedUses } from './services/refused-uses.ts'
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
@@ -38,7 +39,6 @@ export type AppDeps = ReturnType<typeof createDeps>
 export function createDeps(resources: Resources) {
   const { config, log, clock, ids, database, keyring } = resources
   const db = database.db
-  const addressPolicy = config.agentAddresses
   const tracker = new TaskTracker((error) => log.error({ err: error }, 'background.failed'))
   const platformUrl = (): string => config.platformUrl ?? resources.ownUrl()
   const lifecycle = new WorkspaceLifecycle({
@@ -51,11 +51,6 @@ export function createDeps(resources: Resources) {
     platformUrl,
     runtimeEnv: runtimeEnv(config),
   })
-  const timeouts = {
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    headersTimeoutMs: config.headersTimeoutMs,
-    idleTimeoutMs: config.idleTimeoutMs,
-  }
   return {
     db,
     log,
@@ -64,17 +59,17 @@ export function createDeps(resources: Resources) {
     keyring,
     tracker,
     lifecycle,
-    addressPolicy,
-    resolve: systemResolve,
-    trustedClient: new RuntimeClient(timeouts),
-    guardedClient: new RuntimeClient({ ...timeouts, checkAddress: addressCheck(addressPolicy) }),
-    detached: new DetachedExchanges(),
-    agentClient: new AgentClient({
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      headersTimeoutMs: config.agentTimeoutMs,
-      idleTimeoutMs: AGENT_IDLE_TIMEOUT_MS,
-      policy: addressPolicy,
+    refusedUses: new RefusedUses({
+      db,
+      clock,
+      ids,
+      log,
+      retentionDays: config.auditRetentionDays,
     }),
+    addressPolicy: config.agentAddresses,
+    resolve: systemResolve,
+    ...clientsOf(config),
+    detached: new DetachedExchanges(),
     maxRequestBytes: config.uploads.maxRequestBytes,
     clientIdleTimeoutMs: config.idleTimeoutMs,
     adminToken: config.identity.adminToken satisfies Secret | undefined,
@@ -86,6 +81,26 @@ export function createDeps(resources: Resources) {
     pingDatabase: () => database.ping(),
     isShuttingDown: resources.isShuttingDown,
     publicUrl: () => config.externalPlatformUrl ?? platformUrl(),
+  }
+}
+
+/** The ways to workspaces: to boxes of ours, to addresses that agents report, to agents. */
+function clientsOf(config: Config) {
+  const policy = config.agentAddresses
+  const timeouts = {
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    headersTimeoutMs: config.headersTimeoutMs,
+    idleTimeoutMs: config.idleTimeoutMs,
+  }
+  return {
+    trustedClient: new RuntimeClient(timeouts),
+    guardedClient: new RuntimeClient({ ...timeouts, checkAddress: addressCheck(policy) }),
+    agentClient: new AgentClient({
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      headersTimeoutMs: config.agentTimeoutMs,
+      idleTimeoutMs: AGENT_IDLE_TIMEOUT_MS,
+      policy,
+    }),
   }
 }
 

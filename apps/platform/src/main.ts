@@ -69,6 +69,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
     ownUrl: () => ownUrl(config, listening),
     isShuttingDown: () => shutdown.aborted,
   })
+  undo.push({ phase: 'write the audit trail', run: () => deps.refusedUses.stop() })
   undo.push({
     phase: 'close the clients',
     run: async () => {
@@ -85,6 +86,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   // Workspaces end before the server does: their last beats still find somebody.
   undo.push({ phase: 'drain requests', run: () => server.close(DRAIN_MS) })
   undo.push({ phase: 'stop workspaces', run: () => deps.lifecycle.stop() })
+  deps.refusedUses.start()
   await deps.lifecycle.start()
   return { url: ownUrl(config, listening), deps }
 }

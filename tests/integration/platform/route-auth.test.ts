@@ -52,6 +52,7 @@ const ROUTES: Readonly<Record<string, { scope: string; body?: () => unknown; que
   'GET /workspaces': { scope: 'admin' },
   'POST /workspaces': { scope: 'admin', body: () => ({ name: 'x', external: true }) },
   'GET /workspaces/:id/console': { scope: 'admin' },
+  'GET /admin/audit': { scope: 'admin' },
   'DELETE /workspaces/:id': { scope: 'admin' },
 }
 

@@ -7,7 +7,6 @@ import type { Secret } from '@atrium/http-kit/secret'
 import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import type { Logger } from 'pino'
 import type { WorkspaceRow } from '../db/schema.ts'
-import { revokeAllTokens } from '../db/token-store.ts'
 import { listWorkspaceSecrets } from '../db/workspace-secret-store.ts'
 import { lockLiveWorkspace, recordEndpoint, transitionWorkspace } from '../db/workspace-store.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
@@ -19,6 +18,7 @@ import {
   type CredentialDeps,
   issueWorkspaceToken,
   mintInboundSecret,
+  revokeWorkspaceTokens,
 } from './workspace-credentials.ts'
 
 export type ProvisionDeps = CredentialDeps & {
@@ -100,7 +100,7 @@ async function prepareStart(
   const credentials = await deps.db.transaction(async (tx) => {
     const within = { ...deps, db: tx }
     // A token of an older generation ends with it (design/peers, coder#13789).
-    await revokeAllTokens(tx, { workspaceId: id, now: deps.clock.now() })
+    await revokeWorkspaceTokens(within, { workspaceId: id, reason: 'new_generation' })
     const inboundSecret = await mintInboundSecret(within, { id, generation: row.generation })
     if (inboundSecret === undefined) return undefined
     const authToken = await issueWorkspaceToken(within, { workspaceId: id, purpose: 'runtime' })

@@ -1,18 +1,20 @@
 /**
- * @module Minting: the workspace token (stored hashed) and the inbound secret (stored sealed).
- * Nothing else creates a credential (contract/runtime 1.2).
+ * @module Minting and revoking: the workspace token (stored hashed) and the inbound secret (stored
+ * sealed). Nothing else does (contract/runtime 1.2), and nothing here goes by without its line in the
+ * audit trail, written in the same transaction.
  */
 import { AppError } from '@atrium/http-kit/app-error'
-import { sha256 } from '@atrium/http-kit/bearer'
+import { credentialId, sha256 } from '@atrium/http-kit/bearer'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { Secret } from '@atrium/http-kit/secret'
 import type { Db } from '../db/client.ts'
 import { loggableDatabaseError } from '../db/db-error.ts'
 import type { TokenPurpose, WorkspaceRow } from '../db/schema.ts'
-import { insertToken } from '../db/token-store.ts'
+import { insertToken, revokeAllTokens } from '../db/token-store.ts'
 import { replaceInboundSecret, storeInboundSecretIfAbsent } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { type Keyring, openSecret, sealSecret } from '../domain/secret-envelope.ts'
+import { type AuditContext, recordAudit } from './audit-trail.ts'
 
 export type CredentialDeps = {
   readonly db: Db
@@ -23,24 +25,60 @@ export type CredentialDeps = {
 
 const PREFIX_LENGTH = 8
 
-/** Issues a workspace token; the plain value exists only in the answer. */
+/** Issues a workspace token in the caller's transaction; its value exists only in the answer. */
 export async function issueWorkspaceToken(
   deps: CredentialDeps,
-  input: { readonly workspaceId: WorkspaceId; readonly purpose: TokenPurpose },
+  input: {
+    readonly workspaceId: WorkspaceId
+    readonly purpose: TokenPurpose
+    /** On whose behalf; the platform's own unless given. */
+    readonly by?: AuditContext | undefined
+  },
 ): Promise<Secret> {
+  const { workspaceId, purpose, by } = input
   const value = deps.ids.bearerValue()
+  const id = deps.ids.uuid()
+  const prefix = value.slice(0, PREFIX_LENGTH)
   await insertToken(deps.db, {
-    id: deps.ids.uuid(),
-    workspaceId: input.workspaceId,
+    id,
+    workspaceId,
     tokenHash: sha256(value),
-    prefix: value.slice(0, PREFIX_LENGTH),
-    purpose: input.purpose,
+    prefix,
+    purpose,
     now: deps.clock.now(),
+  })
+  await recordAudit(deps, {
+    action: 'workspace_token.mint',
+    workspaceId,
+    subject: id,
+    detail: { prefix, purpose },
+    by,
   })
   return new Secret(value)
 }
 
-/** Mints the inbound secret of a new generation; undefined when a newer one has taken over. */
+/** Revokes every token of a workspace in the caller's transaction; resolves with how many. */
+export async function revokeWorkspaceTokens(
+  deps: Pick<CredentialDeps, 'db' | 'clock' | 'ids'>,
+  input: {
+    readonly workspaceId: WorkspaceId
+    readonly reason: 'new_generation' | 'removal'
+    readonly by?: AuditContext | undefined
+  },
+): Promise<number> {
+  const { workspaceId, reason, by } = input
+  const count = await revokeAllTokens(deps.db, { workspaceId, now: deps.clock.now() })
+  if (count > 0) {
+    const detail = { reason }
+    await recordAudit(deps, { action: 'workspace_token.revoke', workspaceId, count, detail, by })
+  }
+  return count
+}
+
+/**
+ * Mints the inbound secret of a new generation in the caller's transaction; undefined when a newer
+ * one has taken over.
+ */
 export async function mintInboundSecret(
   deps: CredentialDeps,
   target: { readonly id: WorkspaceId; readonly generation: number },
@@ -51,7 +89,14 @@ export async function mintInboundSecret(
     envelope: sealSecret(deps.keyring, owner(target.id), secret),
     now: deps.clock.now(),
   })
-  return isStored ? secret : undefined
+  if (!isStored) return undefined
+  await recordAudit(deps, {
+    action: 'inbound_secret.mint',
+    workspaceId: target.id,
+    subject: credentialId(secret.reveal()),
+    detail: { generation: target.generation },
+  })
+  return secret
 }
 
 export type InboundSecret = { readonly secret: Secret; readonly wasMinted: boolean }
@@ -80,14 +125,28 @@ export async function ensureInboundSecret(
 
 async function storeMinted(deps: CredentialDeps, id: WorkspaceId, minted: Secret) {
   try {
-    return await storeInboundSecretIfAbsent(deps.db, {
-      id,
-      envelope: sealSecret(deps.keyring, owner(id), minted),
-      now: deps.clock.now(),
+    return await deps.db.transaction(async (tx) => {
+      const stored = await storeInboundSecretIfAbsent(tx, {
+        id,
+        envelope: sealSecret(deps.keyring, owner(id), minted),
+        now: deps.clock.now(),
+      })
+      if (stored?.wasStored === true) await recordHealing({ ...deps, db: tx }, id, minted)
+      return stored
     })
   } catch (cause) {
     throw new AppError('inbound_secret_unavailable', { cause: loggableDatabaseError(cause) })
   }
+}
+
+/** A workspace that has lost its secret, or never had one, was given one. */
+async function recordHealing(deps: CredentialDeps, id: WorkspaceId, minted: Secret): Promise<void> {
+  await recordAudit(deps, {
+    action: 'inbound_secret.mint',
+    workspaceId: id,
+    subject: credentialId(minted.reveal()),
+    detail: { reason: 'absent' },
+  })
 }
 
 function open(deps: CredentialDeps, id: WorkspaceId, envelope: string): Secret {

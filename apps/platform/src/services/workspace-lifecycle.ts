@@ -5,7 +5,6 @@
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { Db } from '../db/client.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
-import { revokeAllTokens } from '../db/token-store.ts'
 import {
   findLiveWorkspace,
   findWorkspace,
@@ -25,7 +24,7 @@ import { KeyedMutex } from './keyed-mutex.ts'
 import { outlastOutage } from './outlast-outage.ts'
 import { type ProvisionDeps, provisionWorkspace } from './provision-workspace.ts'
 import { TaskTracker } from './task-tracker.ts'
-import { ensureInboundSecret } from './workspace-credentials.ts'
+import { ensureInboundSecret, revokeWorkspaceTokens } from './workspace-credentials.ts'
 
 /** How many workspaces are started at once when the platform comes back. */
 const RESUME_CONCURRENCY = 4
@@ -193,7 +192,7 @@ export class WorkspaceLifecycle {
     const now = this.#deps.clock.now()
     const set = { endpointUrl: null, agentUrl: null }
     const moved = await transitionWorkspace(db, { id, to: 'removed', now, set })
-    await revokeAllTokens(db, { workspaceId: id, now })
+    await revokeWorkspaceTokens({ ...this.#deps, db }, { workspaceId: id, reason: 'removal' })
     return moved !== undefined
   }
 

@@ -1,0 +1,89 @@
+/**
+ * @module The audit trail: every mint, rotation and revocation of a credential, written with the
+ * change itself. Refused uses come through `refused-uses.ts`.
+ */
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import {
+  type AuditCursor,
+  type AuditRow,
+  insertAuditEvents,
+  listAuditEvents,
+  purgeAuditEvents,
+} from '../db/audit-store.ts'
+import type { Db } from '../db/client.ts'
+import { type AuditActor, type CredentialAction, PLATFORM_ACTOR } from '../domain/audit.ts'
+import type { WorkspaceId } from '../domain/ids.ts'
+
+export type AuditDeps = { readonly db: Db; readonly clock: Clock; readonly ids: Ids }
+
+/** On whose behalf something is done. */
+export type AuditContext = { readonly actor: AuditActor; readonly requestId?: string | undefined }
+
+/**
+ * Writes one event. `deps.db` is the caller's transaction: the trail holds exactly what happened,
+ * and what it cannot note does not happen. `subject` is the id or the prefix of a credential, never
+ * more of it.
+ */
+export async function recordAudit(
+  deps: AuditDeps,
+  event: {
+    readonly action: CredentialAction
+    readonly workspaceId?: WorkspaceId
+    readonly subject?: string
+    /** How many credentials it was; 1 unless given. */
+    readonly count?: number
+    readonly detail?: Readonly<Record<string, unknown>>
+    /** The platform itself unless given. */
+    readonly by?: AuditContext | undefined
+  },
+): Promise<void> {
+  const by = event.by ?? { actor: PLATFORM_ACTOR }
+  await insertAuditEvents(deps.db, [
+    {
+      id: deps.ids.uuid(),
+      occurredAt: deps.clock.now(),
+      action: event.action,
+      outcome: 'ok',
+      actorKind: by.actor.kind,
+      actorId: by.actor.id,
+      workspaceId: event.workspaceId ?? null,
+      subject: event.subject ?? null,
+      count: event.count ?? 1,
+      detail: event.detail ?? null,
+      requestId: by.requestId ?? null,
+    },
+  ])
+}
+
+export type AuditPage = {
+  readonly events: readonly AuditRow[]
+  /** Present when there is more. */
+  readonly next: AuditCursor | undefined
+}
+
+/** One page of the trail, newest first. */
+export async function readAuditTrail(
+  db: Db,
+  query: Parameters<typeof listAuditEvents>[1],
+): Promise<AuditPage> {
+  const rows = await listAuditEvents(db, { ...query, limit: query.limit + 1 })
+  const events = rows.slice(0, query.limit)
+  return { events, next: rows.length > query.limit ? events.at(-1) : undefined }
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const PURGE_BATCH = 5_000
+
+/** Forgets what is older than `retentionDays`, in batches that hold no lock for long. */
+export async function purgeAuditTrail(
+  deps: Pick<AuditDeps, 'db' | 'clock'>,
+  retentionDays: number,
+): Promise<number> {
+  const before = new Date(deps.clock.now().getTime() - retentionDays * DAY_MS)
+  let total = 0
+  for (;;) {
+    const purged = await purgeAuditEvents(deps.db, { before, batch: PURGE_BATCH })
+    total += purged
+    if (purged < PURGE_BATCH) return total
+  }
+}
