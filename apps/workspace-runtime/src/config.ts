@@ -32,6 +32,7 @@ const environment = z.object({
   [RUNTIME_ENV.listenHost]: z.string().min(1).default('0.0.0.0'),
   [RUNTIME_ENV.listenPort]: z.coerce.number().int().min(0).max(65_535).optional(),
   [RUNTIME_ENV.parentId]: z.string().min(1).optional(),
+  [RUNTIME_ENV.generation]: z.coerce.number().int().min(0).max(2_147_483_647).optional(),
   [RUNTIME_ENV.maxFileBytes]: count(DEFAULT_MAX_FILE_BYTES),
   [RUNTIME_ENV.maxRequestBytes]: count(DEFAULT_MAX_REQUEST_BYTES),
   [RUNTIME_ENV.maxFiles]: count(DEFAULT_MAX_FILES),
@@ -52,6 +53,8 @@ export type Config = {
   readonly agentUrl: string | undefined
   readonly deliveryMode: DeliveryMode | undefined
   readonly parentId: string | undefined
+  /** Which start of the workspace this is; undefined when nobody said. */
+  readonly generation: number | undefined
   /** The four roots of the wire, as folders of this machine. */
   readonly roots: {
     readonly configs: string
@@ -97,6 +100,7 @@ export function parseConfig(env: Environment): Config {
     agentUrl: values[RUNTIME_ENV.agentUrl]?.replace(/\/+$/, ''),
     deliveryMode: values.ATRIUM_DELIVERY_MODE,
     parentId: values[RUNTIME_ENV.parentId],
+    generation: values[RUNTIME_ENV.generation],
     roots,
     configsDir,
     uploads: {

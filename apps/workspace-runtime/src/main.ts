@@ -20,6 +20,7 @@ import { PlatformClient } from './registration/platform-client.ts'
 import { Presence } from './registration/presence.ts'
 import { registerWithPlatform } from './registration/register-with-platform.ts'
 import { CredentialFile } from './secrets/credential-file.ts'
+import { keepHandedCredentials, takeHandedCredentials } from './secrets/handed-credentials.ts'
 
 /** Below the 10 s after which a provisioner ends what does not end by itself. */
 const DRAIN_MS = 8_000
@@ -74,6 +75,7 @@ function createPresence(
     clock: systemClock,
     log,
     workspaceId: config.workspaceId,
+    generation: config.generation,
     inboundSecret,
     work: {
       report: () => work().meter.report(),
@@ -85,6 +87,7 @@ function createPresence(
     url: ownUrl(),
     agent_card: renderAgentCard(work().card(), 'hybrid'),
     ...(config.deliveryMode === undefined ? {} : { delivery_mode: config.deliveryMode }),
+    ...(config.generation === undefined ? {} : { generation: config.generation }),
   })
   return new Presence({
     clock: systemClock,
@@ -106,6 +109,10 @@ function createPresence(
   })
 }
 
+function credentialFile(config: Config, name: string): CredentialFile {
+  return new CredentialFile(join(config.configsDir, name), { clock: systemClock, ids: systemIds })
+}
+
 /** Starts everything and resolves with what ends it. */
 async function start(config: Config, log: Logger): Promise<(drainMs: number) => Promise<void>> {
   let listening: ListeningServer | undefined
@@ -122,14 +129,8 @@ async function start(config: Config, log: Logger): Promise<(drainMs: number) => 
   const resources: Resources = {
     config,
     log,
-    authToken: new CredentialFile(join(config.configsDir, AUTH_TOKEN_FILE), {
-      clock: systemClock,
-      ids: systemIds,
-    }),
-    inboundSecret: new CredentialFile(join(config.configsDir, INBOUND_SECRET_FILE), {
-      clock: systemClock,
-      ids: systemIds,
-    }),
+    authToken: credentialFile(config, AUTH_TOKEN_FILE),
+    inboundSecret: credentialFile(config, INBOUND_SECRET_FILE),
     files,
     ownUrl: () => ownUrl(config, listening),
   }
@@ -236,8 +237,37 @@ function takeConsole(log: Logger): void {
   Object.assign(console, { debug: say, log: say, info: say, warn: say, error: say })
 }
 
-async function main(): Promise<void> {
+/**
+ * Becomes the same program with the environment as it is now: `/proc/<pid>/environ` shows for good
+ * what a process was started with, to every command of the same user. Does not return.
+ */
+function startAnew(): void {
+  const { execPath, execArgv, argv, env } = process
+  process.execve?.(execPath, [execPath, ...execArgv, ...argv.slice(1)], { ...env })
+}
+
+/** Moves credentials out of the environment before anything that could pass it on is there. */
+function settleCredentials(): Config {
+  const handed = takeHandedCredentials(process.env)
   const config = parseConfig(process.env)
+  if (handed === undefined) return config
+  const { generation } = config
+  keepHandedCredentials(
+    { ...handed, generation },
+    {
+      authToken: credentialFile(config, AUTH_TOKEN_FILE),
+      inboundSecret: credentialFile(config, INBOUND_SECRET_FILE),
+      // Begins like the credential, so that whatever hides the one hides the other (path-safety).
+      generation: credentialFile(config, `${AUTH_TOKEN_FILE}.generation`),
+    },
+  )
+  // A channel to whoever started the process would not survive it.
+  if (!process.connected) startAnew()
+  return config
+}
+
+async function main(): Promise<void> {
+  const config = settleCredentials()
   const log = createLogger(config)
   takeConsole(log)
   for (const warning of config.warnings) log.warn({ warning }, 'config.warning')

@@ -13,6 +13,16 @@ export const RUNTIME_ENV = Object.freeze({
   /** Present only when the workspace has a parent, never empty (contract/platform 7.5). */
   parentId: 'PARENT_ID',
   agentUrl: 'AGENT_URL',
+  /** Which start of the workspace this is; told with every registration and beat. */
+  generation: 'ATRIUM_GENERATION',
+  /**
+   * Credentials for a box whose volume nobody can write before its start. The runtime moves them into
+   * its credential files and forgets the variables.
+   */
+  authToken: 'ATRIUM_AUTH_TOKEN',
+  inboundSecret: 'ATRIUM_INBOUND_SECRET',
+  /** The workspace token once more, for runtimes of the contract (contract/runtime 6.6). */
+  contractAuthToken: 'MOLECULE_WORKSPACE_TOKEN',
   /** Folder that holds `configs`, `workspace`, `home`, `plugins`; absent in a container (identity). */
   rootsDir: 'ATRIUM_ROOTS_DIR',
   /** Address and port to listen on; port 0 asks the kernel, and the ready message tells which. */

@@ -14,6 +14,9 @@ function absentAs<T extends z.ZodType, D>(schema: T, fallback: D) {
   return schema.nullish().transform((value) => value ?? fallback)
 }
 
+/** Ours: which start of the workspace speaks; absent in runtimes that were not told. */
+const generation = absentAs(z.int().min(0).max(2_147_483_647), undefined)
+
 /** Whether PostgreSQL stores a whole document as it is: it is refused or left out, never changed. */
 export function isStorableJson(value: unknown): boolean {
   try {
@@ -35,6 +38,7 @@ export const registerRequest = z.object({
     .refine(isStorableJson, 'agent_card contains characters that cannot be stored'),
   url: absentAs(z.string(), undefined),
   delivery_mode: absentAs(z.string(), undefined),
+  generation,
 })
 /** As a runtime sends it. */
 export type RegisterRequest = z.input<typeof registerRequest>
@@ -62,6 +66,7 @@ export const heartbeatRequest = z.object({
   runtime_metadata: absentAs(z.looseObject({}), undefined),
   /** Ours: which inbound secret the workspace holds (`inboundSecretId`); absent in older runtimes. */
   inbound_secret_id: absentAs(z.string(), undefined),
+  generation,
 })
 export type HeartbeatRequest = z.input<typeof heartbeatRequest>
 

@@ -32,6 +32,7 @@ export type HeartbeatDeps = {
   readonly clock: Clock
   readonly log: Logger
   readonly workspaceId: string
+  readonly generation?: number | undefined
   readonly inboundSecret: CredentialStore
   readonly work: WorkSource
 }
@@ -76,7 +77,8 @@ export class HeartbeatJob {
   }
 
   #beat(report: WorkReport): HeartbeatRequest {
-    const secret = this.#deps.inboundSecret.current()
+    const { generation, inboundSecret } = this.#deps
+    const secret = inboundSecret.current()
     const uptimeMs = this.#deps.clock.now().getTime() - this.#startedAtMs
     return {
       workspace_id: this.#deps.workspaceId,
@@ -86,6 +88,7 @@ export class HeartbeatJob {
       current_task: report.currentTask,
       uptime_seconds: Math.max(0, Math.floor(uptimeMs / 1000)),
       ...(secret === undefined ? {} : { inbound_secret_id: credentialId(secret) }),
+      ...(generation === undefined ? {} : { generation }),
     }
   }
 
