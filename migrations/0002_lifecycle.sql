@@ -61,7 +61,8 @@ CREATE SEQUENCE lifecycle_fence;
 
 -- What happened to workspaces, for people and programs that follow (contract/platform 9).
 CREATE TABLE structure_events (
-  id uuid PRIMARY KEY,
+  -- In writing order: of two events of one workspace, whose row is locked, the later has the higher.
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   -- Given once the writing transaction has committed, under a lock: reading order is commit order.
   seq bigint CONSTRAINT structure_events_seq_unique UNIQUE,
   event_type text NOT NULL,
@@ -71,7 +72,7 @@ CREATE TABLE structure_events (
   created_at timestamptz NOT NULL
 );
 CREATE INDEX structure_events_workspace_idx ON structure_events (workspace_id, seq);
-CREATE INDEX structure_events_unsequenced_idx ON structure_events (created_at) WHERE seq IS NULL;
+CREATE INDEX structure_events_unsequenced_idx ON structure_events (id) WHERE seq IS NULL;
 CREATE SEQUENCE structure_events_seq;
 
 ALTER TABLE workspace_auth_tokens DROP CONSTRAINT workspace_auth_tokens_purpose_known;

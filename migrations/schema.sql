@@ -91,7 +91,7 @@ CREATE TABLE schema_migrations (
 );
 
 CREATE TABLE structure_events (
-  id uuid NOT NULL,
+  id bigint NOT NULL,
   seq bigint,
   event_type text NOT NULL,
   workspace_id uuid,
@@ -100,7 +100,7 @@ CREATE TABLE structure_events (
   CONSTRAINT structure_events_pkey PRIMARY KEY (id),
   CONSTRAINT structure_events_seq_unique UNIQUE (seq)
 );
-CREATE INDEX structure_events_unsequenced_idx ON public.structure_events USING btree (created_at) WHERE (seq IS NULL);
+CREATE INDEX structure_events_unsequenced_idx ON public.structure_events USING btree (id) WHERE (seq IS NULL);
 CREATE INDEX structure_events_workspace_idx ON public.structure_events USING btree (workspace_id, seq);
 
 CREATE TABLE sweep_passes (

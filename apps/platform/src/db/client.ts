@@ -1,6 +1,6 @@
 /** @module The connection pool: postgres.js under drizzle, the same for every database we run on. */
-import type { ExtractTablesWithRelations } from 'drizzle-orm'
-import type { PgDatabase } from 'drizzle-orm/pg-core'
+import { type ExtractTablesWithRelations, is } from 'drizzle-orm'
+import { type PgDatabase, PgTransaction } from 'drizzle-orm/pg-core'
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import * as schema from './schema.ts'
@@ -11,6 +11,11 @@ export type Db = PgDatabase<
   typeof schema,
   ExtractTablesWithRelations<typeof schema>
 >
+
+/** Runs `work` in the transaction that `db` is, or in one of its own. */
+export async function inTransaction<T>(db: Db, work: (tx: Db) => Promise<T>): Promise<T> {
+  return is(db, PgTransaction) ? await work(db) : await db.transaction(work)
+}
 
 export type DatabaseClient = {
   readonly db: Db

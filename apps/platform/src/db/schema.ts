@@ -145,7 +145,7 @@ export const lifecycleRuns = pgTable('lifecycle_runs', {
 })
 
 export const structureEvents = pgTable('structure_events', {
-  id: uuid('id').primaryKey(),
+  id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
   seq: bigint('seq', { mode: 'number' }),
   eventType: text('event_type').notNull(),
   workspaceId: uuid('workspace_id'),

@@ -1,9 +1,11 @@
 /** @module Rows of `workspaces`. `transitionWorkspace` is the only writer of `status` (H22). */
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
-import { and, asc, eq, inArray, isNull, ne, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, inArray, isNull, ne, sql } from 'drizzle-orm'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
+import { type EventPayload, eventOfStatus } from '../domain/workspace-events.ts'
 import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
-import type { Db } from './client.ts'
+import { type Db, inTransaction } from './client.ts'
+import { appendEvent } from './event-store.ts'
 import { preparedQuery } from './prepared-query.ts'
 import { type WorkspaceRow, workspaces } from './schema.ts'
 
@@ -12,14 +14,38 @@ export const whereLive = ne(workspaces.status, 'removed')
 
 export type NewWorkspace = typeof workspaces.$inferInsert
 
-/** Inserts a row in its first status. Throws on a foreign key that does not exist. */
+/**
+ * Inserts a row in its first status, with the event of it. Throws on a foreign key that does not
+ * exist.
+ */
 export async function insertWorkspace(db: Db, row: NewWorkspace): Promise<void> {
-  await db.insert(workspaces).values(row)
+  await inTransaction(db, async (tx) => {
+    await tx.insert(workspaces).values(row)
+    await tellOfStatus(tx, row, { now: row.createdAt })
+  })
 }
 
 /** The same, unless the id is taken: of two at once one inserts, and neither fails. */
 export async function insertWorkspaceIfAbsent(db: Db, row: NewWorkspace): Promise<void> {
-  await db.insert(workspaces).values(row).onConflictDoNothing({ target: workspaces.id })
+  await inTransaction(db, async (tx) => {
+    const inserted = await tx
+      .insert(workspaces)
+      .values(row)
+      .onConflictDoNothing({ target: workspaces.id })
+      .returning({ id: workspaces.id })
+    if (inserted.length === 1) await tellOfStatus(tx, row, { now: row.createdAt })
+  })
+}
+
+async function tellOfStatus(
+  tx: Db,
+  row: Pick<NewWorkspace, 'id' | 'status' | 'statusReason'>,
+  { payload, now }: { readonly payload?: EventPayload | undefined; readonly now: Date },
+): Promise<void> {
+  const { status, statusReason: reason = null } = row
+  const event = eventOfStatus({ status, reason, payload })
+  if (event === undefined) return
+  await appendEvent(tx, { event, workspaceId: workspaceIdSchema.parse(row.id), now })
 }
 
 const liveWorkspaceById = preparedQuery((db) =>
@@ -85,26 +111,53 @@ export type StatusChange = Partial<
   readonly raiseGeneration?: boolean
 }
 
+export type StatusMove = {
+  readonly id: WorkspaceId
+  readonly to: WorkspaceStatus
+  readonly from?: readonly WorkspaceStatus[]
+  readonly generation?: number
+  readonly now: Date
+  readonly set?: StatusChange
+  /** What the event of the move says; otherwise it gives the reason (`domain/workspace-events.ts`). */
+  readonly event?: EventPayload
+}
+
 /**
  * Moves a workspace to `to` when the transition table allows it from where it is, and, with
  * `from` or `generation`, only from there. Returns the row after the move, or undefined when it
- * did not move; concurrent callers see exactly one winner.
+ * did not move; concurrent callers see exactly one winner. The event is of the same transaction,
+ * and only of a status that became another one.
  */
 export async function transitionWorkspace(
   db: Db,
-  move: {
-    readonly id: WorkspaceId
-    readonly to: WorkspaceStatus
-    readonly from?: readonly WorkspaceStatus[]
-    readonly generation?: number
-    readonly now: Date
-    readonly set?: StatusChange
-  },
+  move: StatusMove,
 ): Promise<WorkspaceRow | undefined> {
   const allowed = sourcesOf(move.to).filter((status) => move.from?.includes(status) ?? true)
   if (allowed.length === 0) return undefined
+  return await inTransaction(db, async (tx) => {
+    const moved = await writeStatus(tx, move, allowed)
+    if (moved === undefined) return undefined
+    const { statusBefore, ...row } = moved
+    if (statusBefore !== row.status) {
+      await tellOfStatus(tx, row, { payload: move.event, now: move.now })
+    }
+    return row
+  })
+}
+
+async function writeStatus(
+  tx: Db,
+  move: StatusMove,
+  allowed: readonly WorkspaceStatus[],
+): Promise<(WorkspaceRow & { readonly statusBefore: WorkspaceStatus }) | undefined> {
   const { raiseGeneration, ...columns } = move.set ?? {}
-  const rows = await db
+  const before = tx
+    .select({ id: workspaces.id, status: workspaces.status })
+    .from(workspaces)
+    .where(eq(workspaces.id, move.id))
+    .for('update')
+    .as('before')
+  const rows = await tx
     .update(workspaces)
     .set({
       statusReason: null,
@@ -119,14 +172,15 @@ export async function transitionWorkspace(
         THEN ${workspaces.statusSince} ELSE ${move.now.toISOString()}::timestamptz END`,
       updatedAt: move.now,
     })
+    .from(before)
     .where(
       and(
-        eq(workspaces.id, move.id),
+        eq(workspaces.id, before.id),
         inArray(workspaces.status, [...allowed]),
         move.generation === undefined ? undefined : eq(workspaces.generation, move.generation),
       ),
     )
-    .returning()
+    .returning({ ...getTableColumns(workspaces), statusBefore: before.status })
   return rows[0]
 }
 

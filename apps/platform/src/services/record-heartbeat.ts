@@ -10,6 +10,7 @@ import { findWorkspace, recordBeat, transitionWorkspace } from '../db/workspace-
 import type { Caller } from '../domain/caller.ts'
 import { parseWorkspaceId, type WorkspaceId } from '../domain/ids.ts'
 import { isManaged } from '../domain/workspace-endpoint.ts'
+import { degradedBy, recoveredByBeat } from '../domain/workspace-events.ts'
 import type { WorkspaceStatus } from '../domain/workspace-status.ts'
 import { admitRegistryCall, type RegisterDeps } from './register-agent.ts'
 import { ensureInboundSecret } from './workspace-credentials.ts'
@@ -117,7 +118,16 @@ async function moveStatus(
     from: [row.status],
     now: deps.clock.now(),
     set: to === 'degraded' ? { statusReason: degradedReason(beat) } : {},
+    event: to === 'degraded' ? degradedBy(factsOfEvent(beat)) : recoveredByBeat(row.status),
   })
+}
+
+function factsOfEvent(beat: Beat) {
+  return {
+    runtimeState: beat.runtime_state,
+    errorRate: beat.error_rate,
+    sampleError: beat.sample_error,
+  }
 }
 
 function degradedReason(beat: Beat): string {
