@@ -12,7 +12,7 @@ import { parseAgentSettings } from '../../apps/workspace-runtime/src/agent-setti
 import { createApp } from '../../apps/workspace-runtime/src/app.ts'
 import { openFilePlane } from '../../apps/workspace-runtime/src/files/file-plane.ts'
 import { storeOpenedFile } from '../../apps/workspace-runtime/src/files/store-opened-file.ts'
-import { CredentialFile } from '../../apps/workspace-runtime/src/secrets/credential-file.ts'
+import { InboundSecretStore } from '../../apps/workspace-runtime/src/secrets/inbound-secret-store.ts'
 import { recordSecret, runLogPath } from './secret-ledger.ts'
 
 export type WorkspaceFolders = {
@@ -116,9 +116,12 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
       log,
       clock: systemClock,
       ids: systemIds,
-      inboundSecret: new CredentialFile(join(folders.configs, '.platform_inbound_secret'), {
+      inboundSecret: new InboundSecretStore(folders.configs, {
         clock: systemClock,
         ids: systemIds,
+        log,
+        graceMs: 60_000,
+        onChange: () => undefined,
       }),
       isA2aOpen: options.isA2aOpen ?? false,
       files,

@@ -81,7 +81,7 @@ export async function startRuntimeHarness(options: RuntimeOptions = {}): Promise
     clock,
     ids,
     files,
-    inboundSecret: { current: () => (held === '' ? undefined : held) },
+    inboundSecret: { accepted: () => (held === undefined || held === '' ? [] : [held]) },
     isA2aOpen: options.isA2aOpen ?? false,
     ...(options.mountAgent === undefined ? {} : { mountAgent: options.mountAgent }),
   })

@@ -13,7 +13,11 @@ import {
   DEFAULT_MAX_FILES,
   DEFAULT_MAX_REQUEST_BYTES,
 } from '@atrium/runtime-contract/file-transfer'
-import { DELIVERY_MODES, type DeliveryMode } from '@atrium/runtime-contract/registration'
+import {
+  DEFAULT_INBOUND_SECRET_GRACE_MS,
+  DELIVERY_MODES,
+  type DeliveryMode,
+} from '@atrium/runtime-contract/registration'
 import { z } from 'zod'
 import { type AgentSettings, parseAgentSettings } from './agent-settings.ts'
 
@@ -37,6 +41,11 @@ const environment = z.object({
   [RUNTIME_ENV.maxRequestBytes]: count(DEFAULT_MAX_REQUEST_BYTES),
   [RUNTIME_ENV.maxFiles]: count(DEFAULT_MAX_FILES),
   [RUNTIME_ENV.uploadFsync]: flag.default(true),
+  [RUNTIME_ENV.inboundSecretGraceMs]: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(DEFAULT_INBOUND_SECRET_GRACE_MS),
   [RUNTIME_ENV.a2aOpen]: flag.default(false),
   [RUNTIME_ENV.logLevel]: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -71,6 +80,8 @@ export type Config = {
     readonly fsync: boolean
   }
   readonly idleTimeoutMs: number
+  /** How long the inbound secret that was held before is accepted as well. */
+  readonly inboundSecretGraceMs: number
   readonly isA2aOpen: boolean
   readonly logLevel: string
   readonly agent: AgentSettings
@@ -110,6 +121,7 @@ export function parseConfig(env: Environment): Config {
       fsync: values[RUNTIME_ENV.uploadFsync],
     },
     idleTimeoutMs: values.ATRIUM_IDLE_TIMEOUT_MS,
+    inboundSecretGraceMs: values[RUNTIME_ENV.inboundSecretGraceMs],
     isA2aOpen: values[RUNTIME_ENV.a2aOpen],
     logLevel: values[RUNTIME_ENV.logLevel],
     agent,

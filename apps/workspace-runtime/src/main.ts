@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { format } from 'node:util'
 import { type ListeningServer, listen } from '@atrium/hono-kit/server'
+import { credentialId } from '@atrium/http-kit/bearer'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import { AUTH_TOKEN_FILE, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
@@ -21,6 +22,7 @@ import { Presence } from './registration/presence.ts'
 import { registerWithPlatform } from './registration/register-with-platform.ts'
 import { CredentialFile } from './secrets/credential-file.ts'
 import { keepHandedCredentials, takeHandedCredentials } from './secrets/handed-credentials.ts'
+import { InboundSecretStore } from './secrets/inbound-secret-store.ts'
 
 /** Below the 10 s after which a provisioner ends what does not end by itself. */
 const DRAIN_MS = 8_000
@@ -33,7 +35,7 @@ type Resources = {
   readonly config: Config
   readonly log: Logger
   readonly authToken: CredentialFile
-  readonly inboundSecret: CredentialFile
+  readonly inboundSecret: InboundSecretStore
   readonly files: FilePlane
   readonly ownUrl: () => string
 }
@@ -57,7 +59,7 @@ function createAgent(resources: Resources, onWorkChange: () => void): AgentPlane
       }),
     ownEnvironment: { ...process.env },
     credentials: () =>
-      [authToken.current(), inboundSecret.current()].filter((value) => value !== undefined),
+      [authToken.current(), ...inboundSecret.accepted()].filter((value) => value !== undefined),
     ownUrl,
     startPatienceMs: START_PATIENCE_MS,
     onWorkChange,
@@ -88,6 +90,7 @@ function createPresence(
     agent_card: renderAgentCard(work().card(), 'hybrid'),
     ...(config.deliveryMode === undefined ? {} : { delivery_mode: config.deliveryMode }),
     ...(config.generation === undefined ? {} : { generation: config.generation }),
+    ...heldSecret(inboundSecret.current()),
   })
   return new Presence({
     clock: systemClock,
@@ -107,6 +110,10 @@ function createPresence(
         signal,
       ),
   })
+}
+
+function heldSecret(secret: string | undefined): { readonly inbound_secret_id?: string } {
+  return secret === undefined ? {} : { inbound_secret_id: credentialId(secret) }
 }
 
 function credentialFile(config: Config, name: string): CredentialFile {
@@ -130,7 +137,13 @@ async function start(config: Config, log: Logger): Promise<(drainMs: number) => 
     config,
     log,
     authToken: credentialFile(config, AUTH_TOKEN_FILE),
-    inboundSecret: credentialFile(config, INBOUND_SECRET_FILE),
+    inboundSecret: new InboundSecretStore(config.configsDir, {
+      clock: systemClock,
+      ids: systemIds,
+      log,
+      graceMs: config.inboundSecretGraceMs,
+      onChange: () => presence.nudge(),
+    }),
     files,
     ownUrl: () => ownUrl(config, listening),
   }

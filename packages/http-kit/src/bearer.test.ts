@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bearerCredential, bearerHeaderMatches, credentialId, credentialsEqual } from './bearer.ts'
+import {
+  bearerCredential,
+  bearerHeaderMatches,
+  bearerHeaderMatchesAny,
+  credentialId,
+  credentialsEqual,
+} from './bearer.ts'
 
 describe('bearerHeaderMatches', () => {
   it('accepts the exact header', () => {
@@ -33,6 +39,21 @@ describe('bearerHeaderMatches', () => {
     for (const header of [undefined, '', 'Bearer', 'Bearer ', 'Bearer undefined']) {
       expect(bearerHeaderMatches(header, secret)).toBe(false)
     }
+  })
+})
+
+describe('bearerHeaderMatchesAny', () => {
+  it.each(['first', 'second'])('accepts %j while both are held', (secret) => {
+    expect(bearerHeaderMatchesAny(`Bearer ${secret}`, ['first', 'second'])).toBe(true)
+  })
+
+  it.each([
+    ['another one', 'Bearer third', ['first', 'second']],
+    ['everything while none is held', 'Bearer ', []],
+    ['an empty one among them', 'Bearer ', ['first', '']],
+    ['no header', undefined, ['first', 'second']],
+  ])('refuses %s', (_case, header, secrets) => {
+    expect(bearerHeaderMatchesAny(header, secrets)).toBe(false)
   })
 })
 

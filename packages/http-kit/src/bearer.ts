@@ -38,6 +38,18 @@ export function bearerHeaderMatches(
 }
 
 /**
+ * The same for any of several secrets, as while one is being replaced by the next. All of them are
+ * compared always, so that the time does not tell which one matched; none held never matches.
+ */
+export function bearerHeaderMatchesAny(
+  header: string | undefined,
+  secrets: readonly string[],
+): boolean {
+  const held = secrets.length === 0 ? [undefined] : secrets
+  return held.map((secret) => bearerHeaderMatches(header, secret)).includes(true)
+}
+
+/**
  * A short public name of a credential: which one somebody holds can be said without saying it.
  * 64 bits of a domain-separated SHA-256; useless for finding 256 random bits.
  */

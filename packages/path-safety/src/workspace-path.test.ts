@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   ALLOWED_ROOTS,
+  FORMER_INBOUND_SECRET_FILE,
   isHiddenUploadTemporary,
   isSecretFile,
   MAX_PATH_BYTES,
@@ -163,6 +164,7 @@ describe('isSecretFile', () => {
     '/configs/.auth-token',
     '/configs/.platform_inbound_secret',
     '/configs/.platform_inbound_secret.tmp',
+    `/configs/${FORMER_INBOUND_SECRET_FILE}`,
     '/configs/.auth_token.1f2e.tmp',
     '/configs/.auth_token~',
     '/configs/.auth_token::$DATA',

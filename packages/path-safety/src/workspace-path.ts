@@ -89,6 +89,8 @@ export function parseWorkspacePath(values: readonly string[]): PathVerdict {
 // refused by name here, and by what the name really is in the runtime.
 export const AUTH_TOKEN_FILE = '.auth_token'
 export const INBOUND_SECRET_FILE = '.platform_inbound_secret'
+/** The one it held before, while that is accepted as well; hidden by the name that it starts with. */
+export const FORMER_INBOUND_SECRET_FILE = `${INBOUND_SECRET_FILE}.former`
 
 const SECRET_NAMES = [AUTH_TOKEN_FILE, '.auth-token', INBOUND_SECRET_FILE] as const
 

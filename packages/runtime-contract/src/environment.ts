@@ -33,6 +33,7 @@ export const RUNTIME_ENV = Object.freeze({
   maxFiles: 'ATRIUM_MAX_FILES',
   uploadFsync: 'ATRIUM_UPLOAD_FSYNC',
   logLevel: 'LOG_LEVEL',
+  inboundSecretGraceMs: 'ATRIUM_INBOUND_SECRET_GRACE_MS',
   a2aOpen: 'RUNTIME_A2A_OPEN',
 })
 

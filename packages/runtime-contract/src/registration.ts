@@ -6,6 +6,9 @@ export type DeliveryMode = (typeof DELIVERY_MODES)[number]
 
 export const HEARTBEAT_INTERVAL_MS = 30_000
 
+/** How long a runtime accepts the inbound secret it held before, unless its environment says. */
+export const DEFAULT_INBOUND_SECRET_GRACE_MS = 15 * 60_000
+
 /** PostgreSQL stores neither U+0000 nor lone surrogates; a report is not refused because of them. */
 const storableText = z.string().transform((text) => text.replaceAll('\u0000', '').toWellFormed())
 
@@ -39,6 +42,8 @@ export const registerRequest = z.object({
   url: absentAs(z.string(), undefined),
   delivery_mode: absentAs(z.string(), undefined),
   generation,
+  /** Ours: as with a heartbeat. */
+  inbound_secret_id: absentAs(z.string(), undefined),
 })
 /** As a runtime sends it. */
 export type RegisterRequest = z.input<typeof registerRequest>
@@ -64,7 +69,7 @@ export const heartbeatRequest = z.object({
   monthly_spend: absentAs(z.number(), 0),
   runtime_state: absentAs(z.string(), ''),
   runtime_metadata: absentAs(z.looseObject({}), undefined),
-  /** Ours: which inbound secret the workspace holds (`inboundSecretId`); absent in older runtimes. */
+  /** Ours: which inbound secret the workspace holds (`credentialId`); absent in older runtimes. */
   inbound_secret_id: absentAs(z.string(), undefined),
   generation,
 })

@@ -80,10 +80,10 @@ describe('the runtime process', () => {
     return { code: child?.exitCode ?? null, ms: Date.now() - startedAt }
   }
 
-  const send = (url: string, text: string) =>
+  const send = (url: string, text: string, secret = inboundSecret) =>
     fetch(url, {
       method: 'POST',
-      headers: { authorization: `Bearer ${inboundSecret}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
       body: JSON.stringify({
         jsonrpc: '2.0',
         id: 1,
@@ -121,7 +121,7 @@ describe('the runtime process', () => {
     })
     await eventually(() => existsSync(join(folders.configs, '.auth_token')))
     expect(readFileSync(join(folders.configs, '.auth_token'), 'utf8')).toBe(token)
-    await eventually(async () => (await send(url, 'hi')).status === 401)
+    await eventually(async () => (await send(url, 'hi', secret)).status === 200)
     const call = registry.registrations.at(-1)
     expect(call?.body).toMatchObject({
       id: WORKSPACE_ID,

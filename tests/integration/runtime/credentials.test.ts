@@ -225,9 +225,14 @@ describe('the inbound secret in front of the runtime', () => {
     expect(await statusWith(`Bearer ${runtime.authToken}`)).toBe(401)
   })
 
-  it('takes a secret that was replaced, and the old one no more, without a restart', async () => {
-    const next = mintSecret()
-    new CredentialFile(secretFile(), { clock: systemClock, ids: systemIds }).save(next)
+  it('takes a secret that was replaced, and for a while the one before, without a restart', async () => {
+    const [next, last] = [mintSecret(), mintSecret()]
+    const file = new CredentialFile(secretFile(), { clock: systemClock, ids: systemIds })
+    file.save(next)
+    expect(await statusWith(`Bearer ${next}`)).toBe(200)
+    expect(await statusWith(`Bearer ${runtime.inboundSecret}`)).toBe(200)
+    file.save(last)
+    expect(await statusWith(`Bearer ${last}`)).toBe(200)
     expect(await statusWith(`Bearer ${next}`)).toBe(200)
     expect(await statusWith(`Bearer ${runtime.inboundSecret}`)).toBe(401)
   })

@@ -17,7 +17,11 @@ import {
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { FILE_SECURITY_HEADERS } from '@atrium/http-kit/file-response'
-import { ALLOWED_ROOTS, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
+import {
+  ALLOWED_ROOTS,
+  FORMER_INBOUND_SECRET_FILE,
+  INBOUND_SECRET_FILE,
+} from '@atrium/path-safety/workspace-path'
 import { FILE_READ_PATH } from '@atrium/runtime-contract/file-transfer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
@@ -316,21 +320,27 @@ describe('GET /internal/file/read: what lies there', () => {
     '/configs/.auth-token',
     '/configs/.PLATFORM_INBOUND_SECRET',
     '/configs/.platform_inbound_secret.tmp',
+    `/configs/${FORMER_INBOUND_SECRET_FILE}`,
     '/configs/.auth_token~',
   ])('answers as if %s did not exist', async (path) => {
     runtime.place('/configs/.auth_token', 'token')
     runtime.place('/configs/.auth_token~', 'token')
     runtime.place('/configs/.auth-token', 'token')
     runtime.place('/configs/.platform_inbound_secret.tmp', 'token')
+    runtime.place(`/configs/${FORMER_INBOUND_SECRET_FILE}`, 'token')
     expectRefusal(await runtime.read(path), 404, TEXTS.notFound, 'file_not_found')
   })
 
-  it('refuses the credentials through a hard link of another name', async () => {
-    linkSync(runtime.local('/configs/.platform_inbound_secret'), runtime.local('/workspace/s.txt'))
-    const answer = await runtime.read('/workspace/s.txt')
-    expectRefusal(answer, 404, TEXTS.notFound, 'file_not_found')
-    rmSync(runtime.local('/workspace/s.txt'))
-  })
+  it.each([INBOUND_SECRET_FILE, FORMER_INBOUND_SECRET_FILE])(
+    'refuses %s through a hard link of another name',
+    async (name) => {
+      if (name === FORMER_INBOUND_SECRET_FILE) runtime.place(`/configs/${name}`, 'token')
+      linkSync(runtime.local(`/configs/${name}`), runtime.local('/workspace/s.txt'))
+      const answer = await runtime.read('/workspace/s.txt')
+      expectRefusal(answer, 404, TEXTS.notFound, 'file_not_found')
+      rmSync(runtime.local('/workspace/s.txt'))
+    },
+  )
 
   it('refuses the credentials through a mount of their folder or of themselves', async ({
     skip,

@@ -14,6 +14,7 @@ import { PlatformClient } from '../../../apps/workspace-runtime/src/registration
 import { Presence } from '../../../apps/workspace-runtime/src/registration/presence.ts'
 import { registerWithPlatform } from '../../../apps/workspace-runtime/src/registration/register-with-platform.ts'
 import { CredentialFile } from '../../../apps/workspace-runtime/src/secrets/credential-file.ts'
+import { InboundSecretStore } from '../../../apps/workspace-runtime/src/secrets/inbound-secret-store.ts'
 import { mintSecret } from '../../support/agent-runtime.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
@@ -48,7 +49,8 @@ describe('the presence of a runtime', () => {
   let meter: WorkMeter
   let presence: Presence
   let authToken: CredentialFile
-  let inboundSecret: CredentialFile
+  let inboundSecret: InboundSecretStore
+  let secretsAheadMs: number
   let logFile: string
 
   beforeEach(async () => {
@@ -59,12 +61,16 @@ describe('the presence of a runtime', () => {
       clock: systemClock,
       ids: systemIds,
     })
-    inboundSecret = new CredentialFile(join(folder, '.platform_inbound_secret'), {
-      clock: systemClock,
-      ids: systemIds,
-    })
     logFile = runLogPath('registration')
     const log = pino({ level: 'debug' }, pino.destination({ dest: logFile, sync: true }))
+    secretsAheadMs = 0
+    inboundSecret = new InboundSecretStore(folder, {
+      clock: { now: () => new Date(systemClock.now().getTime() + secretsAheadMs) },
+      ids: systemIds,
+      log,
+      graceMs: 600_000,
+      onChange: () => presence.nudge(),
+    })
     client = new PlatformClient({ platformUrl: registry.url, workspaceId: WORKSPACE_ID, authToken })
     meter = new WorkMeter(() => presence.nudge())
     const heartbeat = new HeartbeatJob({
@@ -303,6 +309,20 @@ describe('the presence of a runtime', () => {
       expect(statSync(join(folder, '.platform_inbound_secret')).mode & 0o777).toBe(0o600)
       expect(registry.beats[0]?.body['inbound_secret_id']).toBeUndefined()
       expect(registry.beats[1]?.body['inbound_secret_id']).toBe(credentialId(secret))
+    })
+
+    it('lets go of the former secret a minute after a beat has proved the new one', async () => {
+      const [former, secret] = [mintSecret(), mintSecret()]
+      inboundSecret.save(former)
+      registry.onHeartbeat = ({ body }) =>
+        body['inbound_secret_id'] === credentialId(secret)
+          ? BEAT_ACCEPTED
+          : { status: 200, body: { status: 'ok', platform_inbound_secret: secret } }
+      presence.start()
+      await beats(3)
+      expect(inboundSecret.accepted()).toEqual([secret, former])
+      secretsAheadMs = 61_000
+      expect(inboundSecret.accepted()).toEqual([secret])
     })
 
     it('notices that the secret file was replaced by somebody else', async () => {

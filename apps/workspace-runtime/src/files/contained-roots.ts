@@ -6,6 +6,7 @@ import {
   ALLOWED_ROOTS,
   type AllowedRoot,
   AUTH_TOKEN_FILE,
+  FORMER_INBOUND_SECRET_FILE,
   INBOUND_SECRET_FILE,
   type WorkspacePath,
 } from '@atrium/path-safety/workspace-path'
@@ -38,13 +39,15 @@ export class ContainedRoots {
    * Opens every root that exists. A root may be a symlink: the operator chose it, before anybody
    * was served. Throws when one is not a directory, and when `/proc` does not show descriptors:
    * then nothing could be judged, so nothing may be served. `credentialsDirectory` is where the
-   * two credential files are, which need not be the configs root.
+   * credential files are, which need not be the configs root.
    */
   static pin(directories: RootDirectories, credentialsDirectory: string): ContainedRoots {
     const roots = new Map<AllowedRoot, PinnedRoot>()
     const pinned = new ContainedRoots(
       roots,
-      [AUTH_TOKEN_FILE, INBOUND_SECRET_FILE].map((name) => join(credentialsDirectory, name)),
+      [AUTH_TOKEN_FILE, INBOUND_SECRET_FILE, FORMER_INBOUND_SECRET_FILE].map((name) =>
+        join(credentialsDirectory, name),
+      ),
     )
     try {
       for (const root of ALLOWED_ROOTS) {

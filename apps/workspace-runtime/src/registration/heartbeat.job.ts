@@ -33,7 +33,7 @@ export type HeartbeatDeps = {
   readonly log: Logger
   readonly workspaceId: string
   readonly generation?: number | undefined
-  readonly inboundSecret: CredentialStore
+  readonly inboundSecret: CredentialStore & { retireFormer(): void }
   readonly work: WorkSource
 }
 
@@ -56,9 +56,10 @@ export class HeartbeatJob {
   /** Sends one beat and takes a new inbound secret from the answer. Rejects only when aborted. */
   async run(signal: AbortSignal): Promise<BeatResult> {
     const report = this.#deps.work.report()
+    const beat = this.#beat(report)
     let answer: PlatformAnswer
     try {
-      answer = await this.#deps.client.post(HEARTBEAT_PATH, this.#beat(report), signal)
+      answer = await this.#deps.client.post(HEARTBEAT_PATH, beat, signal)
     } catch (error) {
       signal.throwIfAborted()
       return this.#failed({ reason: describeCallFailure(error) })
@@ -72,7 +73,7 @@ export class HeartbeatJob {
     if (status < 200 || status > 299 || !parsed.success) return this.#failed({ status })
     this.#failures = 0
     this.#deps.work.markReported(report)
-    this.#keepSecret(parsed.data.platform_inbound_secret)
+    this.#keepSecret(beat, parsed.data.platform_inbound_secret)
     return 'accepted'
   }
 
@@ -92,10 +93,15 @@ export class HeartbeatJob {
     }
   }
 
-  #keepSecret(secret: string | undefined): void {
-    if (secret === undefined) return
+  #keepSecret(beat: HeartbeatRequest, offered: string | undefined): void {
+    const { inboundSecret } = this.#deps
+    if (offered === undefined) {
+      // The platform offers it until a beat has proved that it is here (contract/platform 13.5).
+      if (beat.inbound_secret_id !== undefined) inboundSecret.retireFormer()
+      return
+    }
     try {
-      this.#deps.inboundSecret.save(secret)
+      inboundSecret.save(offered)
       this.#deps.log.info('heartbeat.inbound_secret_received')
     } catch (error) {
       // The next beat says which secret is held, so the platform offers the new one again.

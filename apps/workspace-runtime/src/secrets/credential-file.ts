@@ -84,6 +84,12 @@ export class CredentialFile {
     this.#cached = undefined
   }
 
+  /** Removes it; nothing there is success. Throws the file system's error. */
+  remove(): void {
+    rmSync(this.#path, { force: true })
+    this.#cached = undefined
+  }
+
   #look(): Look | undefined {
     try {
       const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false })

@@ -21,7 +21,7 @@ export type EnvironmentSource = {
   readonly own: Readonly<Record<string, string | undefined>>
   readonly homeDirectory: string
   readonly workspaceDirectory: string
-  /** Values that must not get through under any name: the two credentials as they are now. */
+  /** Values that must not get through under any name: the credentials as they are now. */
   readonly credentials: readonly string[]
 }
 

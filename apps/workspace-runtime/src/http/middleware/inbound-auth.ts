@@ -1,11 +1,11 @@
 /** @module The platform's credential in front of everything that is not public (contract/runtime 1.3). */
 import { AppError } from '@atrium/http-kit/app-error'
-import { bearerHeaderMatches } from '@atrium/http-kit/bearer'
+import { bearerHeaderMatchesAny } from '@atrium/http-kit/bearer'
 import type { MiddlewareHandler } from 'hono'
 import type { AppEnv } from '../env.ts'
 
-/** The secret as its file holds it now; undefined while there is none, and then nobody gets in. */
-export type InboundSecret = { current(): string | undefined }
+/** What the platform may present now, more than one while it changes; with none nobody gets in. */
+export type InboundSecret = { accepted(): readonly string[] }
 
 export type InboundAuthDeps = {
   readonly inboundSecret: InboundSecret
@@ -28,9 +28,9 @@ const PUBLIC_PATHS: ReadonlySet<string> = new Set([
 export function inboundAuth(deps: InboundAuthDeps): MiddlewareHandler<AppEnv> {
   return async function inboundAuthMiddleware(c, next) {
     if (isPublic(c.req.method, c.req.path, deps.isA2aOpen)) return next()
-    const isPlatform = bearerHeaderMatches(
+    const isPlatform = bearerHeaderMatchesAny(
       c.req.header('authorization'),
-      deps.inboundSecret.current(),
+      deps.inboundSecret.accepted(),
     )
     if (!isPlatform) throw new AppError('unauthorized')
     return next()
