@@ -118,3 +118,16 @@ CREATE TABLE sweep_passes (
   took_ms integer NOT NULL,
   result jsonb NOT NULL
 );
+
+ALTER TABLE activity_logs
+  ADD COLUMN tool_trace jsonb,
+  -- Who spoke when it was no workspace and no person: 'webhook:...', 'channel:...' (wart W7).
+  ADD COLUMN source_name text,
+  -- What a sender calls this row, so that a repetition of its request adds no second one.
+  ADD COLUMN idempotency_key text,
+  -- Of the bodies together, as JSON text: a page of the feed is bounded without reading them.
+  ADD COLUMN body_bytes integer NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX activity_logs_idempotency_idx ON activity_logs (workspace_id, idempotency_key)
+  WHERE idempotency_key IS NOT NULL;
+-- For the retention, which looks for old rows of all workspaces.
+CREATE INDEX activity_logs_age_idx ON activity_logs (created_at);

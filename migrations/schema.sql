@@ -17,12 +17,18 @@ CREATE TABLE activity_logs (
   status text NOT NULL,
   error_detail text,
   created_at timestamp with time zone NOT NULL,
+  tool_trace jsonb,
+  source_name text,
+  idempotency_key text,
+  body_bytes integer NOT NULL DEFAULT 0,
   CONSTRAINT activity_logs_pkey PRIMARY KEY (id),
   CONSTRAINT activity_logs_seq_unique UNIQUE (workspace_id, seq),
   CONSTRAINT activity_logs_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
   CONSTRAINT activity_logs_type_known CHECK ((activity_type = ANY (ARRAY['a2a_send'::text, 'a2a_receive'::text, 'task_update'::text, 'agent_log'::text, 'skill_promotion'::text, 'memory_write'::text, 'error'::text, 'delegation'::text])))
 );
+CREATE INDEX activity_logs_age_idx ON public.activity_logs USING btree (created_at);
 CREATE INDEX activity_logs_created_idx ON public.activity_logs USING btree (workspace_id, created_at DESC);
+CREATE UNIQUE INDEX activity_logs_idempotency_idx ON public.activity_logs USING btree (workspace_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE TABLE audit_events (
   id uuid NOT NULL,

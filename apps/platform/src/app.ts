@@ -14,6 +14,7 @@ import {
 } from './http/middleware/scopes.ts'
 import { type MountedRoute, mountScope, type ScopeName } from './http/mount-scope.ts'
 import { a2aRoutes } from './http/routes/a2a.routes.ts'
+import { activityRoutes } from './http/routes/activity.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
@@ -74,6 +75,7 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { name: 'self', guard: 'identity', prefix: '/registry', routes: registryRoutes(deps) },
     { name: 'public', guard: 'identity', prefix: '', routes: workspacePublicRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
+    { ...workspace, routes: activityRoutes(deps) },
     { ...workspace, routes: a2aRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },

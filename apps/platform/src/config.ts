@@ -64,6 +64,8 @@ const environment = z.object({
   ATRIUM_START_TIMEOUT_MS: milliseconds(30_000),
   ATRIUM_AGENT_TIMEOUT_MS: milliseconds(600_000),
   ATRIUM_AUDIT_RETENTION_DAYS: count(90),
+  ACTIVITY_RETENTION_DAYS: count(7),
+  ACTIVITY_CLEANUP_INTERVAL_HOURS: count(6),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
 
@@ -117,6 +119,7 @@ export type Config = {
     readonly maxFiles: number
     readonly fsync: boolean
   }
+  readonly activity: { readonly retentionDays: number; readonly cleanupIntervalHours: number }
   readonly idleTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly startTimeoutMs: number
@@ -162,6 +165,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       maxRequestBytes: values.ATRIUM_MAX_REQUEST_BYTES,
       maxFiles: values.ATRIUM_MAX_FILES,
       fsync: values.ATRIUM_UPLOAD_FSYNC,
+    },
+    activity: {
+      retentionDays: values.ACTIVITY_RETENTION_DAYS,
+      cleanupIntervalHours: values.ACTIVITY_CLEANUP_INTERVAL_HOURS,
     },
     idleTimeoutMs: values.ATRIUM_IDLE_TIMEOUT_MS,
     headersTimeoutMs: values.ATRIUM_HEADERS_TIMEOUT_MS,

@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { DatabaseClient } from './db/client.ts'
 import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
+import { ActivityBell } from './services/activity-bell.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { RefusedUses } from './services/refused-uses.ts'
 import { TaskTracker } from './services/task-tracker.ts'
@@ -70,6 +71,8 @@ export function createDeps(resources: Resources) {
     resolve: systemResolve,
     ...clientsOf(config),
     detached: new DetachedExchanges(),
+    activityBell: new ActivityBell({ listen: (...on) => database.listen(...on), log }),
+    activityRetentionDays: config.activity.retentionDays,
     maxRequestBytes: config.uploads.maxRequestBytes,
     clientIdleTimeoutMs: config.idleTimeoutMs,
     adminToken: config.identity.adminToken satisfies Secret | undefined,

@@ -10,11 +10,13 @@ type ErrorEntry = {
   readonly status:
     | 400
     | 401
+    | 402
     | 403
     | 404
     | 405
     | 408
     | 409
+    | 410
     | 412
     | 413
     | 415
@@ -79,6 +81,40 @@ export const ERROR_TABLE = {
     text: 'invalid workspace auth token',
     retryable: false,
   },
+
+  // Who speaks to an agent (contract/platform 3.8, 4.2)
+  invalid_caller_id: { status: 403, text: 'invalid caller ID', retryable: false },
+  invalid_caller_token: { status: 401, text: 'invalid caller auth token', retryable: false },
+  access_denied: {
+    status: 403,
+    text: 'access denied: workspaces cannot communicate per hierarchy rules',
+    retryable: false,
+  },
+  budget_exceeded: { status: 402, text: 'workspace budget limit exceeded', retryable: false },
+
+  // Activity (contract/platform 5)
+  invalid_activity_type: {
+    status: 400,
+    text: 'invalid activity_type, must be one of: a2a_send, a2a_receive, task_update, agent_log, skill_promotion, memory_write, error',
+    retryable: false,
+  },
+  activity_source_mismatch: {
+    status: 403,
+    text: 'source_id must match authenticated workspace',
+    retryable: false,
+  },
+  message_required: { status: 400, text: 'message is required', retryable: false },
+  attachment_incomplete: {
+    status: 400,
+    text: 'attachment: uri and name are required',
+    retryable: false,
+  },
+  activity_cursor_gone: {
+    status: 410,
+    text: 'since_id is not, or no longer, an activity of this workspace; begin again without it',
+    retryable: false,
+  },
+  activity_query_failed: { status: 500, text: 'query failed', retryable: true },
 
   // Workspaces (contract/platform 7)
   invalid_workspace_id: { status: 400, text: 'invalid workspace ID', retryable: false },

@@ -45,6 +45,12 @@ const ROUTES: Readonly<Record<string, { scope: string; body?: () => unknown; que
   'POST /registry/heartbeat': { scope: 'self', body: () => ({ workspace_id: own.id }) },
   'POST /workspaces/:id/chat/uploads': { scope: 'workspace', body: () => ({}) },
   'GET /workspaces/:id/chat/download': { scope: 'workspace', query: '?path=/workspace/a' },
+  'GET /workspaces/:id/activity': { scope: 'workspace' },
+  'POST /workspaces/:id/activity': {
+    scope: 'workspace',
+    body: () => ({ activity_type: 'agent_log' }),
+  },
+  'POST /workspaces/:id/notify': { scope: 'workspace', body: () => ({ message: 'done' }) },
   'POST /workspaces/:id/a2a': {
     scope: 'workspace',
     body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),

@@ -1,40 +1,159 @@
 /** @module The activity log: what happened to a workspace, in commit order (design/architecture 6). */
-import { eq, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm'
+import type { ActivitySource, ActivityType } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
-import { activityLogs, workspaces } from './schema.ts'
+import { type ActivityRow, activityLogs, workspaces } from './schema.ts'
+import { lastActivityAt, whereLive } from './workspace-store.ts'
+
+/** Notified with the workspace's id when a row of it commits: a hint, polling is the truth. */
+export const ACTIVITY_CHANNEL = 'atrium_activity'
 
 export type NewActivity = {
   readonly id: string
   readonly workspaceId: WorkspaceId
-  readonly activityType: 'a2a_send' | 'a2a_receive' | 'agent_log' | 'error'
+  readonly activityType: ActivityType
   readonly sourceId: string | null
+  /** Who spoke when it was no workspace and no person (wart W7). */
+  readonly sourceName?: string | null
   readonly targetId: string | null
   readonly method: string | null
-  readonly summary: string
+  readonly summary: string | null
   readonly requestBody: unknown
   readonly responseBody: unknown
-  readonly durationMs: number
-  readonly status: 'ok' | 'error'
+  readonly toolTrace?: unknown
+  readonly durationMs: number | null
+  readonly status: string
   readonly errorDetail: string | null
+  /** A second row of the workspace with the same key is not added. */
+  readonly idempotencyKey?: string | null
   readonly createdAt: Date
 }
+
+/** `known`: a row with this idempotency key is there already; `absent`: the workspace is not. */
+export type Appended = 'appended' | 'known' | 'absent'
 
 /**
  * Appends a row with the workspace's next sequence number. The number is taken by updating the
  * workspace's row, whose lock is held until commit: commit order is sequence order.
- * Returns false when the workspace does not exist any more.
  */
-export async function appendActivity(db: Db, activity: NewActivity): Promise<boolean> {
+export async function appendActivity(db: Db, activity: NewActivity): Promise<Appended> {
   return db.transaction(async (tx) => {
     const taken = await tx
       .update(workspaces)
-      .set({ activitySeq: sql`${workspaces.activitySeq} + 1` })
-      .where(eq(workspaces.id, activity.workspaceId))
+      .set({
+        activitySeq: sql`${workspaces.activitySeq} + 1`,
+        lastActivityAt: lastActivityAt(activity.createdAt),
+      })
+      .where(and(eq(workspaces.id, activity.workspaceId), whereLive))
       .returning({ seq: workspaces.activitySeq })
     const seq = taken[0]?.seq
-    if (seq === undefined) return false
-    await tx.insert(activityLogs).values({ ...activity, seq })
-    return true
+    if (seq === undefined) return 'absent'
+    const bodies = [activity.requestBody, activity.responseBody, activity.toolTrace]
+    const rows = await tx
+      .insert(activityLogs)
+      .values({ ...activity, seq, bodyBytes: bodies.reduce(addJsonBytes, 0) })
+      .onConflictDoNothing({
+        target: [activityLogs.workspaceId, activityLogs.idempotencyKey],
+        where: isNotNull(activityLogs.idempotencyKey),
+      })
+      .returning({ notified: sql`pg_notify(${ACTIVITY_CHANNEL}, ${activity.workspaceId})` })
+    return rows.length === 1 ? 'appended' : 'known'
   })
+}
+
+function addJsonBytes(total: number, value: unknown): number {
+  return value == null ? total : total + Buffer.byteLength(JSON.stringify(value))
+}
+
+/** The place of a row in its own workspace's log; undefined when it has none there. */
+export async function findActivitySeq(
+  db: Db,
+  row: { readonly id: string; readonly workspaceId: WorkspaceId },
+): Promise<number | undefined> {
+  const rows = await db
+    .select({ seq: activityLogs.seq })
+    .from(activityLogs)
+    .where(and(eq(activityLogs.id, row.id), eq(activityLogs.workspaceId, row.workspaceId)))
+  return rows[0]?.seq
+}
+
+export type ActivityQuery = {
+  readonly workspaceId: WorkspaceId
+  readonly activityType: string | undefined
+  readonly source: ActivitySource | undefined
+  readonly notBefore: Date | undefined
+  /** Rows after this place, in order; without it the newest come first. */
+  readonly afterSeq: number | undefined
+  readonly limit: number
+  /** Rows are left off before their bodies together exceed this; the first one always comes. */
+  readonly maxBodyBytes: number
+}
+
+/** A page of the log. */
+export async function listActivity(db: Db, query: ActivityQuery): Promise<ActivityRow[]> {
+  const order =
+    query.afterSeq === undefined
+      ? [desc(activityLogs.createdAt), desc(activityLogs.seq)]
+      : [asc(activityLogs.seq)]
+  // Without bodies first: of five hundred rows of a megabyte each only some are read.
+  const found = await db
+    .select({ id: activityLogs.id, bodyBytes: activityLogs.bodyBytes })
+    .from(activityLogs)
+    .where(and(...conditions(query)))
+    .orderBy(...order)
+    .limit(query.limit)
+  const fitting = fittingIds(found, query.maxBodyBytes)
+  if (fitting.length === 0) return []
+  return db
+    .select()
+    .from(activityLogs)
+    .where(inArray(activityLogs.id, fitting))
+    .orderBy(...order)
+}
+
+function conditions(query: ActivityQuery) {
+  const { activityType, source, notBefore, afterSeq } = query
+  return [
+    eq(activityLogs.workspaceId, query.workspaceId),
+    activityType === undefined ? undefined : eq(activityLogs.activityType, activityType),
+    source === 'canvas' ? isNull(activityLogs.sourceId) : undefined,
+    source === 'agent' ? isNotNull(activityLogs.sourceId) : undefined,
+    notBefore === undefined ? undefined : gte(activityLogs.createdAt, notBefore),
+    afterSeq === undefined ? undefined : gt(activityLogs.seq, afterSeq),
+  ]
+}
+
+function fittingIds(
+  found: readonly { readonly id: string; readonly bodyBytes: number }[],
+  maxBodyBytes: number,
+): string[] {
+  let total = 0
+  const end = found.findIndex(({ bodyBytes }) => {
+    total += bodyBytes
+    return total > maxBodyBytes
+  })
+  return found.slice(0, end < 0 ? found.length : Math.max(end, 1)).map(({ id }) => id)
+}
+
+/**
+ * Deletes at most `limit` rows that are older than `before` and returns how many; rows that another
+ * replica is deleting are left to it.
+ */
+export async function deleteActivityBefore(
+  db: Db,
+  input: { readonly before: Date; readonly limit: number },
+): Promise<number> {
+  const old = db
+    .select({ id: activityLogs.id })
+    .from(activityLogs)
+    .where(lt(activityLogs.createdAt, input.before))
+    .orderBy(asc(activityLogs.createdAt))
+    .limit(input.limit)
+    .for('update', { skipLocked: true })
+  const rows = await db
+    .delete(activityLogs)
+    .where(inArray(activityLogs.id, old))
+    .returning({ id: activityLogs.id })
+  return rows.length
 }

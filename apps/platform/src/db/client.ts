@@ -22,6 +22,14 @@ export type DatabaseClient = {
   readonly sql: postgres.Sql
   /** Resolves when the database answers a query; rejects otherwise. */
   ping(): Promise<void>
+  /**
+   * Calls `onPayload` for every notification of a channel, on a connection of its own that comes
+   * back when it is lost; `onListening` each time it listens (again): something may have been missed.
+   */
+  listen(
+    channel: string,
+    on: { readonly payload: (payload: string) => void; readonly listening: () => void },
+  ): Promise<void>
   close(): Promise<void>
 }
 
@@ -45,6 +53,9 @@ export function openDatabase(options: {
     sql,
     async ping() {
       await sql`SELECT 1`
+    },
+    async listen(channel, on) {
+      await sql.listen(channel, on.payload, on.listening)
     },
     async close() {
       await sql.end({ timeout: 5 })

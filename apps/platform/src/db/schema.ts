@@ -119,7 +119,12 @@ export const activityLogs = pgTable('activity_logs', {
   status: text('status').notNull(),
   errorDetail: text('error_detail'),
   createdAt: moment('created_at').notNull(),
+  toolTrace: jsonb('tool_trace').$type<unknown>(),
+  sourceName: text('source_name'),
+  idempotencyKey: text('idempotency_key'),
+  bodyBytes: integer('body_bytes').notNull().default(0),
 })
+export type ActivityRow = typeof activityLogs.$inferSelect
 
 export const replicas = pgTable('replicas', {
   id: uuid('id').primaryKey(),

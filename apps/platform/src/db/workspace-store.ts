@@ -12,6 +12,11 @@ import { type WorkspaceRow, workspaces } from './schema.ts'
 /** The only predicate for "not removed". */
 export const whereLive = ne(workspaces.status, 'removed')
 
+/** The only expression for "it was used at `now`": never earlier than it was used already. */
+export function lastActivityAt(now: Date) {
+  return sql`greatest(${workspaces.lastActivityAt}, ${now.toISOString()}::timestamptz)`
+}
+
 export type NewWorkspace = typeof workspaces.$inferInsert
 
 /**
@@ -212,6 +217,20 @@ export async function recordRegistration(
     .where(and(eq(workspaces.id, input.id), whereLive))
     .returning({ id: workspaces.id })
   return rows.length === 1
+}
+
+/** Notes that a workspace was used; `isOutbound` that it was the one who spoke. */
+export async function recordUse(
+  db: Db,
+  input: { readonly id: WorkspaceId; readonly now: Date; readonly isOutbound?: boolean },
+): Promise<void> {
+  await db
+    .update(workspaces)
+    .set({
+      lastActivityAt: lastActivityAt(input.now),
+      ...(input.isOutbound === true ? { lastOutboundAt: input.now } : {}),
+    })
+    .where(and(eq(workspaces.id, input.id), whereLive))
 }
 
 export type HeartbeatFacts = Pick<

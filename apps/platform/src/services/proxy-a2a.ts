@@ -15,6 +15,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
 import { appendActivity } from '../db/activity-store.ts'
+import { storableText } from '../domain/activity.ts'
 import { type Caller, mayActFor } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import {
@@ -221,8 +222,8 @@ function record(
       sourceId:
         caller.kind === 'workspace' && !mayActFor(caller, workspaceId) ? caller.workspaceId : null,
       targetId: workspaceId,
-      method: storable(request.method),
-      summary: storable(`${request.method} → ${workspace.name}`),
+      method: storableText(request.method),
+      summary: storableText(`${request.method} → ${workspace.name}`),
       requestBody: storableBody(rpcRequestText(request)),
       responseBody: answer.kind === 'json' ? storableBody(answer.body.toString('utf8')) : null,
       durationMs: now.getTime() - startedAt.getTime(),
@@ -231,11 +232,6 @@ function record(
       createdAt: now,
     })
   })
-}
-
-/** PostgreSQL text and jsonb hold no U+0000. */
-function storable(text: string): string {
-  return text.replaceAll('\u0000', '').toWellFormed()
 }
 
 /** A body for the activity log, or a note in its place: what cannot be stored happened all the same. */

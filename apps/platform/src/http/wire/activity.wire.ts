@@ -1,0 +1,191 @@
+/** @module JSON shapes and query of a workspace's activity (contract/platform 5). */
+import { AppError } from '@atrium/http-kit/app-error'
+import { z } from 'zod'
+import {
+  type ActivitySource,
+  REPORTABLE_ACTIVITY_TYPES,
+  storableText,
+} from '../../domain/activity.ts'
+import { workspaceIdSchema } from '../../domain/ids.ts'
+import type { Activity, ActivityRequest } from '../../services/read-activity.ts'
+import type { ActivityReport, AgentMessage, Attachment } from '../../services/report-activity.ts'
+
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 500
+/** Contract/platform 4.12: thirty days. */
+const MAX_SINCE_SECONDS = 2_592_000
+const MAX_WAIT_SECONDS = 60
+const INT4_MAX = 2_147_483_647
+
+type Query = (name: string) => string | undefined
+
+/** The query of a read; empty parameters count as absent. Throws `invalid_query`. */
+export function parseActivityQuery(query: Query): Omit<ActivityRequest, 'workspaceId' | 'signal'> {
+  const given = (name: string): string | undefined => query(name) || undefined
+  return {
+    activityType: activityTypeOf(given('type')),
+    source: sourceOf(given('source')),
+    limit: limitOf(given('limit')),
+    sinceSeconds: sinceSecondsOf(given('since_secs')),
+    after: afterOf(given('since_id'), given('from')),
+    waitMs: waitSecondsOf(given('wait')) * 1000,
+  }
+}
+
+/** Any text is a type; one that PostgreSQL cannot compare with is nobody's. */
+function activityTypeOf(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : storableText(text)
+}
+
+function sourceOf(text: string | undefined): ActivitySource | undefined {
+  if (text === undefined || text === 'canvas' || text === 'agent') return text
+  throw invalid("source must be 'canvas' or 'agent'")
+}
+
+/** The contract takes what is no positive number for the default. */
+function limitOf(text: string | undefined): number {
+  const limit = wholeNumber(text)
+  return limit === undefined || limit < 1 ? DEFAULT_LIMIT : Math.min(limit, MAX_LIMIT)
+}
+
+function sinceSecondsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const seconds = wholeNumber(text)
+  if (seconds === undefined || seconds < 1) throw invalid('since_secs must be a positive integer')
+  return Math.min(seconds, MAX_SINCE_SECONDS)
+}
+
+function waitSecondsOf(text: string | undefined): number {
+  if (text === undefined) return 0
+  const seconds = wholeNumber(text)
+  if (seconds === undefined) throw invalid('wait must be a number of seconds')
+  return Math.min(seconds, MAX_WAIT_SECONDS)
+}
+
+function afterOf(sinceId: string | undefined, from: string | undefined): ActivityRequest['after'] {
+  if (from !== undefined && from !== 'start') throw invalid("from must be 'start'")
+  if (from !== undefined && sinceId !== undefined) throw invalid('give since_id or from, not both')
+  if (sinceId === undefined) return from
+  const id = z.guid().safeParse(sinceId)
+  if (!id.success) throw invalid('since_id must be a UUID')
+  return { id: id.data }
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
+}
+
+function invalid(message: string): AppError {
+  return new AppError('invalid_query', { message })
+}
+
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => (text == null ? null : storableText(text)))
+
+const reportBody = z.looseObject({
+  activity_type: z.string().nullish(),
+  source_id: z.string().nullish(),
+  target_id: z.string().nullish(),
+  method: optionalText,
+  summary: optionalText,
+  status: optionalText,
+  error_detail: optionalText,
+  duration_ms: z.int().min(-INT4_MAX).max(INT4_MAX).nullish(),
+  request_body: z.unknown().optional(),
+  metadata: z.unknown().optional(),
+  response_body: z.unknown().optional(),
+})
+
+/** Throws `invalid_activity_type`, `activity_source_mismatch`, `invalid_request_body`. */
+export function parseReport(body: unknown): ActivityReport {
+  const parsed = reportBody.safeParse(body)
+  if (!parsed.success) throw new AppError('invalid_request_body', { cause: parsed.error })
+  const fields = parsed.data
+  const activityType = REPORTABLE_ACTIVITY_TYPES.find((type) => type === fields.activity_type)
+  if (activityType === undefined) throw new AppError('invalid_activity_type')
+  return {
+    activityType,
+    sourceId: idOf(fields.source_id, 'activity_source_mismatch'),
+    targetId: idOf(fields.target_id, 'invalid_request_body') ?? null,
+    method: fields.method,
+    summary: fields.summary,
+    status: fields.status || 'ok',
+    errorDetail: fields.error_detail,
+    durationMs: fields.duration_ms ?? null,
+    requestBody: fields.request_body ?? fields.metadata ?? null,
+    responseBody: fields.response_body ?? null,
+  }
+}
+
+function idOf(
+  text: string | null | undefined,
+  code: 'activity_source_mismatch' | 'invalid_request_body',
+) {
+  if (text === undefined || text === null || text === '') return undefined
+  const id = workspaceIdSchema.safeParse(text)
+  if (!id.success) throw new AppError(code)
+  return id.data
+}
+
+const notifyBody = z.looseObject({
+  message: z.string().min(1),
+  attachments: z.array(z.unknown()).nullish(),
+  /** Ours: what the agent calls this message. */
+  idempotency_key: z.string().min(1).max(200).nullish(),
+})
+
+const attachment = z.looseObject({
+  uri: z.string().min(1),
+  name: z.string().min(1),
+  mimeType: z.string().nullish(),
+  size: z.number().nullish(),
+})
+
+/** Throws `message_required`, `attachment_incomplete`, `invalid_request_body`. */
+export function parseNotification(body: unknown): AgentMessage {
+  const parsed = notifyBody.safeParse(body)
+  if (!parsed.success) {
+    const isMessage = parsed.error.issues.some(({ path }) => path[0] === 'message')
+    throw new AppError(isMessage ? 'message_required' : 'invalid_request_body')
+  }
+  const { message, attachments, idempotency_key } = parsed.data
+  return {
+    text: message,
+    attachments: (attachments ?? []).map(attachmentOf),
+    idempotencyKey: idempotency_key ?? undefined,
+  }
+}
+
+function attachmentOf(value: unknown, index: number): Attachment {
+  const parsed = attachment.safeParse(value)
+  if (!parsed.success) {
+    throw new AppError('attachment_incomplete', {
+      message: `attachment[${index}]: uri and name are required`,
+    })
+  }
+  const { uri, name, mimeType, size } = parsed.data
+  return { uri, name, mimeType: mimeType ?? undefined, size: size ?? undefined }
+}
+
+/** A row of the feed: bodies and trace only when there are any (contract/platform 5.1). */
+export function renderActivity(row: Activity): Record<string, unknown> {
+  return {
+    id: row.id,
+    workspace_id: row.workspaceId,
+    activity_type: row.activityType,
+    source_id: row.sourceId,
+    ...(row.sourceName === null ? {} : { source_name: row.sourceName }),
+    target_id: row.targetId,
+    method: row.method,
+    summary: row.summary,
+    duration_ms: row.durationMs,
+    status: row.status,
+    error_detail: row.errorDetail,
+    created_at: row.createdAt,
+    ...(row.requestBody === null ? {} : { request_body: row.requestBody }),
+    ...(row.responseBody === null ? {} : { response_body: row.responseBody }),
+    ...(row.toolTrace === null ? {} : { tool_trace: row.toolTrace }),
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * @module Who waits for the next activity of a workspace, and what wakes them: a notification of the
+ * database, whichever replica wrote the row. A hint only: whoever waits also looks by itself.
+ */
+import type { Logger } from 'pino'
+import { ACTIVITY_CHANNEL } from '../db/activity-store.ts'
+import type { DatabaseClient } from '../db/client.ts'
+import { loggableDatabaseError } from '../db/db-error.ts'
+import type { WorkspaceId } from '../domain/ids.ts'
+
+export type BellRope = {
+  /** Whether it rang since the last call. */
+  take(): boolean
+  /** Aborted by the next ring, so that a sleep can be cut short. */
+  readonly signal: AbortSignal
+  close(): void
+}
+
+export class ActivityBell {
+  readonly #listen: DatabaseClient['listen']
+  readonly #log: Logger
+  readonly #ropes = new Map<string, Set<() => void>>()
+  #listening: Promise<void> | undefined
+
+  constructor(deps: { readonly listen: DatabaseClient['listen']; readonly log: Logger }) {
+    this.#listen = deps.listen
+    this.#log = deps.log
+  }
+
+  /** Every change after this call is heard, or seen by who looks after it. */
+  hold(workspaceId: WorkspaceId): BellRope {
+    this.#listening ??= this.#start()
+    let ring = new AbortController()
+    const onRing = (): void => ring.abort()
+    const ropes = this.#ropes.get(workspaceId) ?? new Set()
+    this.#ropes.set(workspaceId, ropes.add(onRing))
+    return {
+      get signal() {
+        return ring.signal
+      },
+      take() {
+        const hasRung = ring.signal.aborted
+        if (hasRung) ring = new AbortController()
+        return hasRung
+      },
+      close: () => {
+        ropes.delete(onRing)
+        if (ropes.size === 0 && this.#ropes.get(workspaceId) === ropes) {
+          this.#ropes.delete(workspaceId)
+        }
+      },
+    }
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#listen(ACTIVITY_CHANNEL, {
+        payload: (workspaceId) => this.#ring(workspaceId),
+        // What was said while nobody listened is not told again.
+        listening: () => {
+          for (const workspaceId of this.#ropes.keys()) this.#ring(workspaceId)
+        },
+      })
+    } catch (error) {
+      // Waiting goes on by looking; the next one who waits tries again (H20).
+      this.#listening = undefined
+      this.#log.warn({ err: loggableDatabaseError(error) }, 'activity.bell_silent')
+    }
+  }
+
+  #ring(workspaceId: string): void {
+    for (const onRing of this.#ropes.get(workspaceId) ?? []) onRing()
+  }
+}

@@ -1,0 +1,121 @@
+/** @module A page of a workspace's activity, at once or as soon as there is one (contract/platform 5.1). */
+import { AppError } from '@atrium/http-kit/app-error'
+import type { Clock } from '@atrium/http-kit/clock'
+import { findActivitySeq, listActivity } from '../db/activity-store.ts'
+import type { Db } from '../db/client.ts'
+import { isDatabaseUnavailable, loggableDatabaseError } from '../db/db-error.ts'
+import type { ActivityRow } from '../db/schema.ts'
+import type { ActivitySource } from '../domain/activity.ts'
+import type { WorkspaceId } from '../domain/ids.ts'
+import type { ActivityBell, BellRope } from './activity-bell.ts'
+
+/** An activity as the service floor hands it out. */
+export type Activity = ActivityRow
+
+/** Of the bodies on one page; a feed of large messages comes in more pages. */
+const MAX_PAGE_BODY_BYTES = 8 * 1024 * 1024
+/** How soon a wait notices that the platform stops. */
+const SLICE_MS = 1_000
+/** The bell is a hint: so often a wait looks without having heard anything. */
+const SLICES_BETWEEN_LOOKS = 5
+
+export type ReadActivityDeps = {
+  readonly db: Db
+  readonly clock: Clock
+  readonly activityBell: ActivityBell
+  readonly isShuttingDown: () => boolean
+}
+
+export type ActivityRequest = {
+  readonly workspaceId: WorkspaceId
+  readonly activityType: string | undefined
+  readonly source: ActivitySource | undefined
+  readonly limit: number
+  readonly sinceSeconds: number | undefined
+  /** Rows after this one, in order; `start`: after none. Without it the newest come first. */
+  readonly after: { readonly id: string } | 'start' | undefined
+  /** How long to wait while there is nothing to tell. */
+  readonly waitMs: number
+  /** Aborted when the client has left. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Rows that fit the request; none when nothing came in time. Throws `activity_cursor_gone` for a
+ * cursor that is unknown, pruned or of another workspace alike, `activity_query_failed`,
+ * `platform_unavailable`.
+ */
+export async function readActivity(
+  deps: ReadActivityDeps,
+  request: ActivityRequest,
+): Promise<Activity[]> {
+  // Held before the first look: what is written in between rings.
+  const rope = request.waitMs > 0 ? deps.activityBell.hold(request.workspaceId) : undefined
+  try {
+    const look = await prepareLook(deps, request)
+    const rows = await look()
+    return rows.length > 0 || rope === undefined ? rows : await wait(deps, { request, rope, look })
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    const code = isDatabaseUnavailable(error) ? 'platform_unavailable' : 'activity_query_failed'
+    throw new AppError(code, { cause: loggableDatabaseError(error) })
+  } finally {
+    rope?.close()
+  }
+}
+
+type Look = () => Promise<Activity[]>
+
+async function prepareLook(deps: ReadActivityDeps, request: ActivityRequest): Promise<Look> {
+  const { workspaceId, sinceSeconds } = request
+  const query = {
+    workspaceId,
+    activityType: request.activityType,
+    source: request.source,
+    limit: request.limit,
+    afterSeq: await placeOf(deps, request),
+    notBefore:
+      sinceSeconds === undefined
+        ? undefined
+        : new Date(deps.clock.now().getTime() - sinceSeconds * 1000),
+    maxBodyBytes: MAX_PAGE_BODY_BYTES,
+  }
+  return () => listActivity(deps.db, query)
+}
+
+async function placeOf(
+  deps: ReadActivityDeps,
+  { after, workspaceId }: ActivityRequest,
+): Promise<number | undefined> {
+  if (after === undefined) return undefined
+  if (after === 'start') return 0
+  const seq = await findActivitySeq(deps.db, { id: after.id, workspaceId })
+  if (seq === undefined) throw new AppError('activity_cursor_gone')
+  return seq
+}
+
+async function wait(
+  deps: ReadActivityDeps,
+  waiting: { readonly request: ActivityRequest; readonly rope: BellRope; readonly look: Look },
+): Promise<Activity[]> {
+  const { request, rope, look } = waiting
+  const deadlineMs = deps.clock.now().getTime() + request.waitMs
+  for (let slice = 1; ; slice += 1) {
+    const leftMs = deadlineMs - deps.clock.now().getTime()
+    if (leftMs <= 0 || request.signal.aborted || deps.isShuttingDown()) return []
+    await pause(deps.clock, Math.min(leftMs, SLICE_MS), [rope.signal, request.signal])
+    if (!rope.take() && slice % SLICES_BETWEEN_LOOKS !== 0) continue
+    const rows = await look()
+    if (rows.length > 0) return rows
+  }
+}
+
+/** A sleep that any of the signals cuts short. */
+async function pause(clock: Clock, ms: number, signals: readonly AbortSignal[]): Promise<void> {
+  const signal = AbortSignal.any([...signals])
+  try {
+    await clock.sleep(ms, signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

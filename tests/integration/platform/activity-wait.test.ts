@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest'
+import { ActivityBell } from '../../../apps/platform/src/services/activity-bell.ts'
+import { eventually } from '../../support/eventually.ts'
+import { externalWorkspace, feed, report } from '../../support/external-workspace.ts'
+import { platform, sharePlatform } from '../../support/shared-platform.ts'
+
+sharePlatform()
+
+const waiting = () =>
+  platform.client.sql`SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND query ILIKE 'listen %'`
+
+describe('GET /workspaces/:id/activity?wait=', () => {
+  it('answers with what is there at once', async () => {
+    const workspace = await externalWorkspace()
+    await report(workspace, { summary: 'there' })
+    const startedMs = performance.now()
+    expect(await feed(workspace, 'from=start&wait=60')).toHaveLength(1)
+    expect(performance.now() - startedMs).toBeLessThan(10_000)
+  })
+
+  it('answers with nothing when nothing came in time', async () => {
+    const workspace = await externalWorkspace()
+    const startedMs = performance.now()
+    expect(await feed(workspace, 'from=start&wait=1')).toEqual([])
+    expect(performance.now() - startedMs).toBeGreaterThan(900)
+  })
+
+  it('is released by a row of that workspace that fits, whoever wrote it', async () => {
+    const workspace = await externalWorkspace()
+    const other = await externalWorkspace()
+    let isAnswered = false
+    const answer = feed(workspace, 'type=error&from=start&wait=60').finally(() => {
+      isAnswered = true
+    })
+    await eventually(async () => (await waiting()).length > 0)
+    await report(other, { activity_type: 'error', summary: 'not ours' })
+    await report(workspace, { summary: 'does not fit' })
+    expect(isAnswered).toBe(false)
+    // As another replica would: through the database alone.
+    await platform.client.sql.begin(async (tx) => {
+      await tx`INSERT INTO activity_logs (id, workspace_id, seq, activity_type, summary, status, created_at)
+        VALUES (gen_random_uuid(), ${workspace.id}, 900, 'error', 'fits', 'ok', now())`
+      await tx`SELECT pg_notify('atrium_activity', ${workspace.id})`
+    })
+    expect((await answer).map((row) => row.summary)).toEqual(['fits'])
+  })
+
+  it('is released by looking when no notification is heard', async () => {
+    const workspace = await externalWorkspace()
+    const answer = feed(workspace, 'from=start&wait=60')
+    await eventually(async () => (await waiting()).length > 0)
+    await platform.client.sql`
+      INSERT INTO activity_logs (id, workspace_id, seq, activity_type, summary, status, created_at)
+      VALUES (gen_random_uuid(), ${workspace.id}, 1, 'error', 'silent', 'ok', now())`
+    expect((await answer).map((row) => row.summary)).toEqual(['silent'])
+  })
+})
+
+describe('the bell', () => {
+  it('rings for all when it listens again: something may have been missed', async () => {
+    let again = (): void => undefined
+    const bell = new ActivityBell({
+      log: platform.deps.log,
+      listen: async (_, on) => {
+        again = on.listening
+      },
+    })
+    const { id } = await externalWorkspace()
+    const workspaceId = id as Parameters<typeof bell.hold>[0]
+    const rope = bell.hold(workspaceId)
+    again()
+    expect([rope.take(), rope.take()]).toEqual([true, false])
+    rope.close()
+  })
+})
