@@ -19,6 +19,10 @@ ALTER TABLE workspaces
   ADD COLUMN instance_id text,
   -- Where the back-end gives no URL: the only host that the agent of this box may report.
   ADD COLUMN box_address text,
+  -- Which back-end holds the box; another one cannot end it.
+  ADD COLUMN back_end text,
+  -- When the box of this generation came up; NULL while a start is wanted or under way.
+  ADD COLUMN box_started_at timestamptz,
   ADD COLUMN isolation text
     CONSTRAINT workspaces_isolation_known CHECK (isolation IN ('process', 'sandbox', 'container', 'machine')),
   ADD COLUMN status_since timestamptz,
@@ -34,6 +38,9 @@ ALTER TABLE workspaces
   ADD COLUMN inbound_secret_delivered_at timestamptz,
   ADD COLUMN inbound_secret_acknowledged_at timestamptz;
 UPDATE workspaces SET status_since = updated_at;
+-- Until now there was one back-end; its boxes ended with the platform that held them.
+UPDATE workspaces SET back_end = 'process', box_generation = generation
+ WHERE generation > 0 AND runtime_kind <> 'external' AND status <> 'removed';
 ALTER TABLE workspaces ALTER COLUMN status_since SET NOT NULL;
 
 -- What has to be done to a workspace's box, at most one row each: it runs while its lease is held,

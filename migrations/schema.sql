@@ -186,6 +186,8 @@ CREATE TABLE workspaces (
   box_generation integer,
   instance_id text,
   box_address text,
+  back_end text,
+  box_started_at timestamp with time zone,
   isolation text,
   status_since timestamp with time zone NOT NULL,
   last_activity_at timestamp with time zone,

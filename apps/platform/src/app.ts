@@ -18,6 +18,7 @@ import { activityRoutes } from './http/routes/activity.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
+import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
 import { registryRoutes } from './http/routes/registry.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
 import { workspacePublicRoutes, workspacesAdminRoutes } from './http/routes/workspaces.routes.ts'
@@ -77,6 +78,7 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },
     { ...workspace, routes: a2aRoutes(deps) },
+    { ...workspace, routes: lifecycleRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },
   ]

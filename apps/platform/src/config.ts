@@ -66,6 +66,7 @@ const environment = z.object({
   ATRIUM_AUDIT_RETENTION_DAYS: count(90),
   ACTIVITY_RETENTION_DAYS: count(7),
   ACTIVITY_CLEANUP_INTERVAL_HOURS: count(6),
+  ATRIUM_RESTART_DELAY_MS: milliseconds(500),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
 
@@ -125,6 +126,8 @@ export type Config = {
   readonly startTimeoutMs: number
   readonly agentTimeoutMs: number
   readonly auditRetentionDays: number
+  /** Before the first restart of a workspace that died; doubles with every death. */
+  readonly restartDelayMs: number
   readonly logLevel: string
 }
 
@@ -175,6 +178,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     startTimeoutMs: values.ATRIUM_START_TIMEOUT_MS,
     agentTimeoutMs: values.ATRIUM_AGENT_TIMEOUT_MS,
     auditRetentionDays: values.ATRIUM_AUDIT_RETENTION_DAYS,
+    restartDelayMs: values.ATRIUM_RESTART_DELAY_MS,
     logLevel: values.LOG_LEVEL,
   })
 }

@@ -10,7 +10,9 @@ import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
 import { ActivityBell } from './services/activity-bell.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
+import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
+
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
@@ -51,6 +53,9 @@ export function createDeps(resources: Resources) {
     provisioner: resources.provisioner,
     platformUrl,
     runtimeEnv: runtimeEnv(config),
+    replicaId: ids.uuid(),
+    timings: LIFECYCLE_TIMINGS,
+    restartDelayMs: config.restartDelayMs,
   })
   return {
     db,

@@ -1,4 +1,3 @@
-import { systemClock } from '@atrium/http-kit/clock'
 import { describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { startPlatformHarness } from '../../support/platform-harness.ts'
@@ -49,8 +48,7 @@ describe('a box that dies', () => {
 describe('a box that keeps dying', () => {
   it('fails after five restarts, with a reason for a person', async () => {
     // The delays between restarts add up to 15 s; here only their order matters.
-    const hasty = { ...systemClock, sleep: async () => undefined }
-    const impatient = await startPlatformHarness({}, hasty)
+    const impatient = await startPlatformHarness({ ATRIUM_RESTART_DELAY_MS: '1' })
     try {
       const { id } = await impatient.onlineWorkspace('http://127.0.0.1:9')
       for (let generation = 1; generation <= 6; generation += 1) {

@@ -107,6 +107,9 @@ describe('DELETE /workspaces/:id', () => {
   it('ends the boxes below as well when it is repeated after a failed stop', async () => {
     const parent = await create({ name: 'p' })
     const child = await create({ name: 'c', parent_id: parent.id })
+    for (const { id } of [parent, child]) {
+      await eventually(async () => (await read(id))['url'] === 'http://127.0.0.1:9')
+    }
     platform.provisioner.failStop = true
     expect((await remove(parent.id, '?confirm=true')).status).toBe(500)
     platform.provisioner.failStop = false

@@ -65,6 +65,8 @@ export const workspaces = pgTable('workspaces', {
   boxGeneration: integer('box_generation'),
   instanceId: text('instance_id'),
   boxAddress: text('box_address'),
+  backEnd: text('back_end'),
+  boxStartedAt: moment('box_started_at'),
   isolation: text('isolation').$type<'process' | 'sandbox' | 'container' | 'machine'>(),
   statusSince: moment('status_since').notNull(),
   lastActivityAt: moment('last_activity_at'),

@@ -70,7 +70,11 @@ export async function findLiveWorkspace(
   return rows[0]
 }
 
-/** The live row, locked until the end of the transaction `tx`. */
+/**
+ * The live row, locked until the end of the transaction `tx`. Against writers, not against the keys
+ * of others: a child that is written twice in a transaction looks its parent's key up again, and
+ * would wait for whoever holds the parent and wants the child.
+ */
 export async function lockLiveWorkspace(
   tx: Db,
   id: WorkspaceId,
@@ -79,7 +83,7 @@ export async function lockLiveWorkspace(
     .select()
     .from(workspaces)
     .where(and(eq(workspaces.id, id), whereLive))
-    .for('update')
+    .for('no key update')
   return rows[0]
 }
 
@@ -110,6 +114,7 @@ export type StatusChange = Partial<
     | 'lastHeartbeatAt'
     | 'activeTasks'
     | 'currentTask'
+    | 'boxStartedAt'
   >
 > & {
   /** Takes the next generation: a new start begins. */
@@ -160,7 +165,7 @@ async function writeStatus(
     .select({ id: workspaces.id, status: workspaces.status })
     .from(workspaces)
     .where(eq(workspaces.id, move.id))
-    .for('update')
+    .for('no key update')
     .as('before')
   const rows = await tx
     .update(workspaces)
@@ -187,6 +192,17 @@ async function writeStatus(
     )
     .returning({ ...getTableColumns(workspaces), statusBefore: before.status })
   return rows[0]
+}
+
+/** Remembers when a workspace's boxes died (`domain/restart-budget.ts` says how many are kept). */
+export async function recordDeaths(
+  db: Db,
+  input: { readonly id: WorkspaceId; readonly deaths: readonly Date[] },
+): Promise<void> {
+  await db
+    .update(workspaces)
+    .set({ deaths: [...input.deaths] })
+    .where(eq(workspaces.id, input.id))
 }
 
 /** What a registration stores besides the status. */

@@ -8,21 +8,39 @@ export type RestartVerdict =
   | { readonly kind: 'restart'; readonly delayMs: number }
   | { readonly kind: 'give_up'; readonly deaths: number }
 
+export type Judgement = {
+  readonly verdict: RestartVerdict
+  /** What has to be remembered, oldest first: never more than the budget allows plus one. */
+  readonly deaths: readonly number[]
+}
+
 /**
- * Counts deaths per name (a workspace, the database) within ten minutes; the delay doubles from half
- * a second.
+ * Judges a death at `now` after the earlier ones (epoch milliseconds): within ten minutes five come
+ * back, with a delay that doubles from `firstDelayMs`.
  */
+export function judgeDeath(
+  earlier: readonly number[],
+  now: number,
+  firstDelayMs: number = FIRST_DELAY_MS,
+): Judgement {
+  const recent = earlier.filter((at) => now - at < WINDOW_MS)
+  const deaths = [...recent, now].slice(-(MAX_RESTARTS + 1))
+  const verdict: RestartVerdict =
+    deaths.length > MAX_RESTARTS
+      ? { kind: 'give_up', deaths: deaths.length }
+      : { kind: 'restart', delayMs: firstDelayMs * 2 ** (deaths.length - 1) }
+  return { verdict, deaths }
+}
+
+/** The budget of something that has no row to remember its deaths in (the embedded database). */
 export class RestartBudget {
-  readonly #deaths = new Map<string, number[]>()
+  readonly #deaths = new Map<string, readonly number[]>()
 
   /** Notes a death at `now` (epoch milliseconds) and says what follows. */
   note(name: string, now: number): RestartVerdict {
-    const recent = (this.#deaths.get(name) ?? []).filter((at) => now - at < WINDOW_MS)
-    recent.push(now)
-    this.#deaths.set(name, recent)
-    return recent.length > MAX_RESTARTS
-      ? { kind: 'give_up', deaths: recent.length }
-      : { kind: 'restart', delayMs: FIRST_DELAY_MS * 2 ** (recent.length - 1) }
+    const { verdict, deaths } = judgeDeath(this.#deaths.get(name) ?? [], now)
+    this.#deaths.set(name, deaths)
+    return verdict
   }
 
   forget(name: string): void {

@@ -20,7 +20,7 @@ export type WorkspaceStatus = (typeof WORKSPACE_STATUSES)[number]
 
 /**
  * From -> to. `removed` is final. A suspended workspace (paused, hibernating, hibernated) comes
- * back only through provisioning: a stray register or heartbeat must not wake it (wart W12).
+ * back only when it is asked to: a stray register or heartbeat must not wake it (wart W12).
  */
 export const TRANSITIONS: Readonly<Record<WorkspaceStatus, readonly WorkspaceStatus[]>> =
   Object.freeze({
@@ -55,7 +55,8 @@ export const TRANSITIONS: Readonly<Record<WorkspaceStatus, readonly WorkspaceSta
     ],
     failed: ['online', 'provisioning', 'paused', 'removed'],
     removed: [],
-    paused: ['provisioning', 'removed'],
+    // An external agent comes back by itself.
+    paused: ['provisioning', 'awaiting_agent', 'removed'],
     hibernated: ['provisioning', 'paused', 'removed'],
     awaiting_agent: ['online', 'provisioning', 'paused', 'removed'],
     hibernating: ['hibernated', 'provisioning', 'paused', 'removed'],

@@ -51,7 +51,7 @@ export async function createWorkspace(deps: CreateDeps, input: CreateInput): Pro
       ? await validateAgentUrl(input.url, { policy: deps.addressPolicy, resolve: deps.resolve })
       : undefined
   const created = await insertAll(deps, { id, input, agentUrl: agentUrl?.href })
-  if (created.kind === 'provisioning') deps.lifecycle.provision(id)
+  if (created.kind === 'provisioning') deps.lifecycle.kick(id)
   return created
 }
 
@@ -76,7 +76,10 @@ async function insertAll(
         )
         await insertWorkspaceSecret(tx, { workspaceId: id, key, envelope, now: deps.clock.now() })
       }
-      if (!isExternal(input.runtimeKind)) return { kind: 'provisioning', id } as const
+      if (!isExternal(input.runtimeKind)) {
+        await deps.lifecycle.request(tx, { id, reason: 'created' })
+        return { kind: 'provisioning', id } as const
+      }
       if (agentUrl !== undefined) return { kind: 'external_online', id } as const
       const authToken = await issueWorkspaceToken(
         { ...deps, db: tx },

@@ -1,217 +1,226 @@
 /**
  * @module The only place that starts, stops and removes workspaces, and the only importer of
- * `provisioners/` beside the wiring (H3): create, recovery after a death and removal go through it.
+ * `provisioners/` beside the wiring (H3). What is asked for is written down with the status in one
+ * transaction, and done by whichever replica takes the run (`lifecycle-runner.ts`).
  */
-import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import { AppError } from '@atrium/http-kit/app-error'
 import type { Db } from '../db/client.ts'
+import { type Claim, listRuns, requestRun } from '../db/lifecycle-run-store.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
 import {
   findLiveWorkspace,
   findWorkspace,
-  listChildren,
-  listLiveDescendants,
   listLiveWorkspaces,
-  purgeRemovedWorkspaces,
-  type StatusChange,
   transitionWorkspace,
 } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
-import { RestartBudget } from '../domain/restart-budget.ts'
+import { lifecycleGoal } from '../domain/lifecycle-goal.ts'
 import { isExternal } from '../domain/runtime-kind.ts'
 import { isManaged } from '../domain/workspace-endpoint.ts'
 import type { UnexpectedExit } from '../provisioners/provisioner.ts'
-import { KeyedMutex } from './keyed-mutex.ts'
+import { LifecycleRunner, type LifecycleTimings } from './lifecycle/lifecycle-runner.ts'
+import type { ProvisionDeps } from './lifecycle/provision-workspace.ts'
+import { reconcileWorkspace } from './lifecycle/reconcile-workspace.ts'
+import { markTreeRemoved } from './lifecycle/remove-tree-of-workspaces.ts'
+import {
+  hibernateWorkspace,
+  pauseTree,
+  restartWorkspace,
+  resumeTree,
+  wakeWorkspace,
+} from './lifecycle/suspend-workspace.ts'
+import { BackEndOpinion, type Opinion, recordDeath } from './lifecycle/workspace-deaths.ts'
 import { outlastOutage } from './outlast-outage.ts'
-import { type ProvisionDeps, provisionWorkspace } from './provision-workspace.ts'
-import { TaskTracker } from './task-tracker.ts'
-import { ensureInboundSecret, revokeWorkspaceTokens } from './workspace-credentials.ts'
+import { ensureInboundSecret } from './workspace-credentials.ts'
 
-/** How many workspaces are started at once when the platform comes back. */
-const RESUME_CONCURRENCY = 4
-
-/** Statuses in which a workspace that the platform ran is meant to be running. */
-const RESUMABLE = new Set(['provisioning', 'online', 'degraded', 'offline'])
+export type LifecycleDeps = ProvisionDeps & {
+  readonly replicaId: string
+  readonly timings: LifecycleTimings
+  readonly restartDelayMs: number
+}
 
 export type Removal = { readonly status: 'removed' | 'purged'; readonly cascadeDeleted: number }
 
+/** How long a removal waits for its boxes; the runs go on without it (contract/platform 7.7). */
+const REMOVAL_PATIENCE_MS = 30_000
+const REMOVAL_POLL_MS = 50
+
 export class WorkspaceLifecycle {
-  readonly #deps: ProvisionDeps
-  readonly #mutex = new KeyedMutex()
-  readonly #budget = new RestartBudget()
-  readonly #tracker: TaskTracker
-  readonly #shutdown = new AbortController()
-  /** Aborts the start in progress of a workspace that is being removed. */
-  readonly #starts = new Map<string, AbortController>()
+  readonly #deps: LifecycleDeps
+  readonly #runner: LifecycleRunner
+  readonly #opinion: BackEndOpinion
   /** Until then the rows may be about the boxes of another platform, which holds the back-end. */
   #hasBackEnd = false
 
-  constructor(deps: ProvisionDeps) {
+  constructor(deps: LifecycleDeps) {
     this.#deps = deps
-    this.#tracker = new TaskTracker((error) => {
-      if (!this.#shutdown.signal.aborted) deps.log.error({ err: error }, 'lifecycle.run_failed')
+    this.#opinion = new BackEndOpinion(deps)
+    this.#runner = new LifecycleRunner({
+      ...deps,
+      hostId: () => deps.provisioner.hostId,
+      execute: (run) => reconcileWorkspace(deps, run),
+      isStillWanted: (claim) => this.#isStillWanted(claim),
     })
   }
 
-  /** Opens the back-end and starts again whatever ran when the platform last stopped. */
+  /** Opens the back-end, asks for whatever ran here when the platform last stopped, takes runs. */
   async start(): Promise<void> {
-    const { provisioner, db, log } = this.#deps
-    provisioner.onUnexpectedExit((exit) => this.#tracker.run(() => this.#recover(exit)))
+    const { provisioner } = this.#deps
+    provisioner.onUnexpectedExit((exit) => this.#runner.track(() => this.#onExit(exit)))
     await provisioner.open()
     this.#hasBackEnd = true
+    if (provisioner.hostId !== null) await this.#resumeHost(provisioner.hostId)
+    this.#runner.start()
+  }
+
+  /** The boxes of this machine ended with the platform that held them. */
+  async #resumeHost(hostId: string): Promise<void> {
+    const { db, clock, log, provisioner } = this.#deps
     const rows = (await listLiveWorkspaces(db)).filter(
-      (row) => RESUMABLE.has(row.status) && (isManaged(row) || isUnstarted(row)),
+      (row) =>
+        RESUMABLE.has(row.status) &&
+        isManaged(row) &&
+        row.backEnd === provisioner.name &&
+        (row.hostId ?? hostId) === hostId,
     )
     if (rows.length > 0) log.info({ count: rows.length }, 'lifecycle.resuming')
-    this.#tracker.run(async () => {
-      const queue = rows.map((row) => workspaceIdSchema.parse(row.id))
-      const worker = async (): Promise<void> => {
-        for (let id = queue.shift(); id !== undefined; id = queue.shift()) await this.#provision(id)
-      }
-      await Promise.all(Array.from({ length: RESUME_CONCURRENCY }, worker))
+    for (const row of rows) {
+      const id = workspaceIdSchema.parse(row.id)
+      await db.transaction(async (tx) => {
+        const now = clock.now()
+        const set = { endpointUrl: null, activeTasks: 0 }
+        await transitionWorkspace(tx, { id, to: 'provisioning', from: [row.status], now, set })
+        await requestRun(tx, { workspaceId: id, hostId, reason: 'platform started', now })
+      })
+    }
+  }
+
+  /** Whether what a run in progress does is still what its row asks for. */
+  async #isStillWanted(claim: Claim): Promise<boolean> {
+    const row = await findWorkspace(this.#deps.db, claim.workspaceId)
+    return row !== undefined && lifecycleGoal(row) === 'start'
+  }
+
+  /**
+   * Asks for a run within the transaction that changes the row; `wake` afterwards makes it begin at
+   * once. For those who create rows (`create-workspace.ts`, expansion).
+   */
+  async request(
+    tx: Db,
+    input: { readonly id: WorkspaceId; readonly reason: string },
+  ): Promise<void> {
+    const { clock } = this.#deps
+    await requestRun(tx, {
+      workspaceId: input.id,
+      hostId: null,
+      reason: input.reason,
+      now: clock.now(),
     })
   }
 
-  /** Starts a workspace in the background; the row tells how it went. */
-  provision(id: WorkspaceId): void {
-    this.#tracker.run(() => this.#provision(id))
-  }
-
-  async #provision(id: WorkspaceId): Promise<void> {
-    await this.#mutex.run(id, async () => {
-      if (this.#shutdown.signal.aborted) return
-      const start = new AbortController()
-      this.#starts.set(id, start)
-      try {
-        await provisionWorkspace(
-          this.#deps,
-          id,
-          AbortSignal.any([start.signal, this.#shutdown.signal]),
-        )
-      } finally {
-        this.#starts.delete(id)
-      }
-    })
+  /** Work has been asked for and committed: no need to wait for the next look. */
+  kick(id?: WorkspaceId): void {
+    this.#runner.kick(id)
   }
 
   /** A box ended by itself: the provisioner's own word, so the row follows it (contract 7.3). */
-  async #recover(exit: UnexpectedExit): Promise<void> {
-    const { clock, log } = this.#deps
+  async #onExit(exit: UnexpectedExit): Promise<void> {
     const id = workspaceIdSchema.parse(exit.workspaceId)
-    await this.#move(exit, 'offline', {
-      statusReason: `runtime ended: ${exit.reason}`,
-      endpointUrl: null,
-      activeTasks: 0,
+    const { generation, reason } = exit
+    await outlastOutage(this.#deps, this.#runner.signal, () =>
+      recordDeath(this.#deps, { id, generation, reason }),
+    )
+    this.#runner.kick(id)
+  }
+
+  /**
+   * A request could not reach the workspace, or its beats have stopped: one kind of evidence. The
+   * back-end is asked for the other; only when both agree the workspace is dead, and restarted.
+   */
+  async judge(row: WorkspaceRow, evidence: string): Promise<Opinion> {
+    const opinion = await this.#opinion.ask(row)
+    if (opinion === 'alive') return 'alive'
+    const id = workspaceIdSchema.parse(row.id)
+    const { generation } = row
+    await recordDeath(this.#deps, { id, generation, reason: evidence })
+    this.#runner.kick(id)
+    return 'dead'
+  }
+
+  /** `judge` in the background, for those who answer somebody meanwhile. */
+  suspect(row: WorkspaceRow, evidence: string): void {
+    this.#runner.track(async () => {
+      await this.judge(row, evidence)
     })
-    if (!(await this.#isOffline(exit)) || this.#shutdown.signal.aborted) return
-    const verdict = this.#budget.note(id, clock.now().getTime())
-    log.warn({ workspace_id: id, reason: exit.reason, verdict: verdict.kind }, 'lifecycle.box_died')
-    if (verdict.kind === 'give_up') {
-      await this.#move(exit, 'failed', {
-        statusReason: `runtime ended ${verdict.deaths} times within 10 minutes, last: ${exit.reason}; see its console output`,
-      })
-      return
-    }
-    await clock.sleep(verdict.delayMs, this.#shutdown.signal)
-    if (await this.#isOffline(exit)) await this.#provision(id)
   }
 
-  /** Moves the row of the box that ended, unless a newer generation has taken over. */
-  async #move(exit: UnexpectedExit, to: 'offline' | 'failed', set: StatusChange): Promise<void> {
-    const { db, clock } = this.#deps
-    const id = workspaceIdSchema.parse(exit.workspaceId)
-    const { generation } = exit
-    await outlastOutage(this.#deps, this.#shutdown.signal, () =>
-      transitionWorkspace(db, { id, to, generation, now: clock.now(), set }),
-    )
+  /** Stop and start anew (contract/platform 7.6). */
+  async restart(id: WorkspaceId): Promise<void> {
+    await restartWorkspace(this.#deps, id)
+    this.#runner.kick(id)
   }
 
-  /** Whether nothing has happened to the workspace since its box ended. */
-  async #isOffline(exit: UnexpectedExit): Promise<boolean> {
-    const row = await outlastOutage(this.#deps, this.#shutdown.signal, () =>
-      findLiveWorkspace(this.#deps.db, workspaceIdSchema.parse(exit.workspaceId)),
-    )
-    return row?.status === 'offline' && row.generation === exit.generation
+  /** Suspends a workspace with everything below it; resolves with how many. */
+  async pause(id: WorkspaceId): Promise<number> {
+    const paused = await pauseTree(this.#deps, id)
+    for (const each of paused) this.#runner.kick(each)
+    return paused.length
+  }
+
+  /** Brings a suspended workspace back with everything suspended below it. */
+  async resume(id: WorkspaceId): Promise<number> {
+    const resumed = await resumeTree(this.#deps, id)
+    this.#runner.kick()
+    return resumed.length
+  }
+
+  /** Ends an idle workspace's box until it is needed again. */
+  async hibernate(id: WorkspaceId, options: { readonly isForced: boolean }): Promise<void> {
+    await hibernateWorkspace(this.#deps, id, options)
+    this.#runner.kick(id)
+  }
+
+  /** Brings a hibernated workspace back; false when it does not sleep. */
+  async wake(id: WorkspaceId): Promise<boolean> {
+    const isWoken = await wakeWorkspace(this.#deps, id)
+    this.#runner.kick(id)
+    return isWoken
   }
 
   /**
    * Removes a workspace with everything below it (contract/platform 7.7): rows first, then boxes
-   * and volumes, then with `purge` the rows themselves. Safe to repeat. Throws
-   * `workspace_not_found`, `confirmation_required`, `stop_failed`.
+   * and volumes, then with `purge` the rows themselves. Safe to repeat; what it could not do goes on
+   * being tried. Throws `workspace_not_found`, `confirmation_required`, `stop_failed`.
    */
   async remove(
     id: WorkspaceId,
     options: { readonly isConfirmed: boolean; readonly isPurge: boolean },
   ): Promise<Removal> {
-    const { db } = this.#deps
-    const root = await findWorkspace(db, id)
-    if (root === undefined) throw new AppError('workspace_not_found')
-    const { ids, removedBelow } = await this.#markRemoved(id, options.isConfirmed)
-    const failures = (await Promise.all(ids.map((each) => this.#tearDown(each)))).filter(
-      (failed) => failed,
-    ).length
+    const { ids, removedBelow } = await markTreeRemoved(this.#deps, id, options)
+    for (const each of ids) this.#runner.kick(each)
+    const failures = await this.#awaitRuns(ids)
     if (failures > 0) {
       throw new AppError('stop_failed', {
         extensions: { removed_count: ids.length, stop_failures: failures },
       })
     }
-    if (!options.isPurge) return { status: 'removed', cascadeDeleted: removedBelow }
-    await db.transaction((tx) => purgeRemovedWorkspaces(tx, ids))
     // Rows that were removed before go only now.
-    return { status: 'purged', cascadeDeleted: ids.length - 1 }
+    return options.isPurge
+      ? { status: 'purged', cascadeDeleted: ids.length - 1 }
+      : { status: 'removed', cascadeDeleted: removedBelow }
   }
 
-  /**
-   * Marks the tree from its root down; returns all its ids, and how many below the root were not
-   * removed before. Rolls back without a needed confirmation.
-   */
-  async #markRemoved(
-    root: WorkspaceId,
-    isConfirmed: boolean,
-  ): Promise<{ readonly ids: readonly WorkspaceId[]; readonly removedBelow: number }> {
-    const tree = await this.#deps.db.transaction(async (tx) => {
-      const marked = new Set([root])
-      const moved: WorkspaceId[] = []
-      // Grows while it is walked. Children are looked for below a row that is locked already: who
-      // adds one has either committed or will find no parent.
-      for (const id of marked) {
-        if (await this.#markOne(tx, id)) moved.push(id)
-        const children = await listChildren(tx, id)
-        if (!isConfirmed && children.some(({ isLive }) => isLive)) {
-          throw confirmationRequired(await listLiveDescendants(tx, root))
-        }
-        for (const child of children) marked.add(child.id)
-      }
-      return { ids: [...marked], removedBelow: moved.filter((id) => id !== root).length }
-    })
-    for (const id of tree.ids) this.#starts.get(id)?.abort(new Error('workspace removed'))
-    return tree
-  }
-
-  /** False for one that an earlier, interrupted removal has marked. */
-  async #markOne(db: Db, id: WorkspaceId): Promise<boolean> {
-    const now = this.#deps.clock.now()
-    const set = { endpointUrl: null, agentUrl: null }
-    const moved = await transitionWorkspace(db, { id, to: 'removed', now, set })
-    await revokeWorkspaceTokens({ ...this.#deps, db }, { workspaceId: id, reason: 'removal' })
-    return moved !== undefined
-  }
-
-  /** Stops the box and removes its volume; resolves true when that failed. */
-  async #tearDown(id: WorkspaceId): Promise<boolean> {
-    const { provisioner, log } = this.#deps
-    return this.#mutex.run(id, async () => {
-      try {
-        await provisioner.stop({ workspaceId: id })
-        await provisioner.removeVolume({ workspaceId: id })
-        this.#budget.forget(id)
-        return false
-      } catch (error) {
-        // Without a back-end nothing was ever started from here.
-        if (findAppError(error)?.code === 'provisioner_unavailable') return false
-        log.error({ err: error, workspace_id: id }, 'lifecycle.teardown_failed')
-        return true
-      }
-    })
+  /** Resolves when these runs have ended, with how many have failed or take too long. */
+  async #awaitRuns(ids: readonly WorkspaceId[]): Promise<number> {
+    const { db, clock } = this.#deps
+    const deadline = clock.now().getTime() + REMOVAL_PATIENCE_MS
+    for (;;) {
+      const waiting = await listRuns(db, ids)
+      const failed = waiting.filter(({ lastError }) => lastError !== null)
+      if (failed.length === waiting.length) return failed.length
+      if (clock.now().getTime() >= deadline) return waiting.length
+      await clock.sleep(REMOVAL_POLL_MS, this.#runner.signal)
+    }
   }
 
   /**
@@ -219,33 +228,54 @@ export class WorkspaceLifecycle {
    * fresh or drifted one need not wait for a heartbeat (contract/platform 13.18). Background.
    */
   deliverInboundSecret(id: WorkspaceId): void {
-    this.#tracker.run(async () => {
+    this.#runner.track(async () => {
       const row = await findLiveWorkspace(this.#deps.db, id)
-      if (row === undefined || !isManaged(row)) return
+      if (row === undefined || row.boxGeneration === null || !this.#isHere(row)) return
       const { secret } = await ensureInboundSecret(this.#deps, row)
-      await this.#deps.provisioner.writeInboundSecret({ workspaceId: id }, secret)
+      const box = { workspaceId: row.id, instanceId: row.instanceId }
+      await this.#deps.provisioner.writeInboundSecret(box, secret)
     })
   }
 
-  /** The last `maxBytes` of a workspace's console. Throws `console_unavailable` for external ones. */
+  /** Whether this replica's back-end can reach the workspace's box. */
+  #isHere(row: WorkspaceRow): boolean {
+    const { provisioner } = this.#deps
+    return (
+      row.backEnd === provisioner.name && (row.hostId === null || row.hostId === provisioner.hostId)
+    )
+  }
+
+  /**
+   * The last `maxBytes` of a workspace's console. Throws `console_unavailable` for external ones and
+   * for those on another machine.
+   */
   async readConsole(row: WorkspaceRow, maxBytes: number): Promise<string> {
     if (isExternal(row.runtimeKind)) throw new AppError('console_unavailable')
-    return this.#deps.provisioner.readConsole({ workspaceId: row.id }, maxBytes)
+    if (row.backEnd === null) return ''
+    if (!this.#isHere(row)) {
+      throw new AppError('console_unavailable', {
+        message: 'console unavailable: another replica of this platform holds the workspace',
+      })
+    }
+    const box = { workspaceId: row.id, instanceId: row.instanceId }
+    return this.#deps.provisioner.readConsole(box, maxBytes)
   }
 
-  /** Ends runs in progress, stops every box and says so in the rows. Idempotent. */
+  /** Ends runs in progress, stops the boxes of this machine and says so in the rows. Idempotent. */
   async stop(): Promise<void> {
-    if (this.#shutdown.signal.aborted) return
-    this.#shutdown.abort(new Error('platform is shutting down'))
-    await this.#tracker.drain()
+    if (this.#runner.signal.aborted) return
+    await this.#runner.stop()
     await this.#deps.provisioner.close()
-    if (this.#hasBackEnd) await this.#markStopped()
+    if (!this.#hasBackEnd) return
+    await this.#runner.release()
+    if (this.#deps.provisioner.hostId !== null)
+      await this.#markStopped(this.#deps.provisioner.hostId)
   }
 
-  async #markStopped(): Promise<void> {
+  async #markStopped(hostId: string): Promise<void> {
     const { db, clock } = this.#deps
     for (const row of await listLiveWorkspaces(db)) {
-      if (!isManaged(row)) continue
+      if (!isManaged(row) || row.hostId !== hostId) continue
       await transitionWorkspace(db, {
         id: workspaceIdSchema.parse(row.id),
         to: 'offline',
@@ -258,20 +288,5 @@ export class WorkspaceLifecycle {
   }
 }
 
-/** Created, but the platform ended before its first start began. */
-function isUnstarted(row: WorkspaceRow): boolean {
-  return row.status === 'provisioning' && row.generation === 0 && !isExternal(row.runtimeKind)
-}
-
-function confirmationRequired(
-  children: readonly { readonly id: string; readonly name: string }[],
-): AppError {
-  return new AppError('confirmation_required', {
-    extensions: {
-      status: 'confirmation_required',
-      message: 'workspace has children; repeat with ?confirm=true to delete them too',
-      children: children.map(({ id, name }) => ({ id, name })),
-      children_count: children.length,
-    },
-  })
-}
+/** Statuses in which a workspace that the platform ran is meant to be running. */
+const RESUMABLE: ReadonlySet<string> = new Set(['provisioning', 'online', 'degraded', 'offline'])

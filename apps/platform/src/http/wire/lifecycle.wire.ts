@@ -1,0 +1,35 @@
+/** @module JSON shapes of the lifecycle routes (contract/platform 7.6). */
+import { AppError } from '@atrium/http-kit/app-error'
+import { z } from 'zod'
+
+const restartBody = z.looseObject({
+  template: z.string().nullish(),
+  apply_template: z.boolean().nullish(),
+  reset: z.boolean().nullish(),
+  rebuild_config: z.boolean().nullish(),
+})
+
+/**
+ * The optional body of a restart. What this platform cannot do is refused, never silently ignored:
+ * the volume stays, and the configuration is always written anew from the workspace's row.
+ */
+export function parseRestartBody(body: Uint8Array, resetQuery: string | undefined): void {
+  const parsed = restartBody.safeParse(body.length === 0 ? {} : parseJson(body))
+  if (!parsed.success) throw new AppError('invalid_request_body', { cause: parsed.error })
+  if (typeof parsed.data.template === 'string' && parsed.data.template !== '') {
+    throw new AppError('invalid_template')
+  }
+  if (parsed.data.reset === true || resetQuery === 'true') {
+    throw new AppError('invalid_request_body', {
+      message: 'reset is not supported: no back-end of this platform keeps CLI sessions apart',
+    })
+  }
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch (cause) {
+    throw new AppError('invalid_request_body', { cause })
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * @module One start of a workspace: new generation, fresh credentials, the back-end, the endpoint.
+ * Called by `reconcile-workspace.ts` only; secrets are minted inside it, never beside it (M1).
+ */
+import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import type { Secret } from '@atrium/http-kit/secret'
+import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import type { Logger } from 'pino'
+import { clearBox, recordBox, recordBoxIntent } from '../../db/box-store.ts'
+import { type Claim, lockClaim } from '../../db/lifecycle-run-store.ts'
+import type { WorkspaceRow } from '../../db/schema.ts'
+import { listWorkspaceSecrets } from '../../db/workspace-secret-store.ts'
+import { lockLiveWorkspace, transitionWorkspace } from '../../db/workspace-store.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../../domain/ids.ts'
+import { lifecycleGoal } from '../../domain/lifecycle-goal.ts'
+import { openSecret } from '../../domain/secret-envelope.ts'
+import type {
+  BoxRef,
+  Provisioner,
+  StartInput,
+  StartResult,
+  WorkspaceCredentials,
+} from '../../provisioners/provisioner.ts'
+import { outlastOutage } from '../outlast-outage.ts'
+import { CONFIG_FILE_NAME, workspaceConfigFile } from '../workspace-config-file.ts'
+import {
+  type CredentialDeps,
+  issueWorkspaceToken,
+  mintInboundSecret,
+  revokeWorkspaceTokens,
+} from '../workspace-credentials.ts'
+
+export type ProvisionDeps = CredentialDeps & {
+  readonly log: Logger
+  readonly provisioner: Provisioner
+  /** The URL under which workspaces reach the platform; known once it listens. */
+  readonly platformUrl: () => string
+  /** Operator settings that every runtime of this platform gets (upload limits). */
+  readonly runtimeEnv: Readonly<Record<string, string>>
+}
+
+/** A run that is being done, and what ends it early: taken over, unwanted, platform ends. */
+export type Run = {
+  readonly claim: Claim
+  readonly signal: AbortSignal
+}
+
+/** What a person may read about a failed start; internals stay in the log (contract/platform 7.5). */
+type FailedStep = 'secrets' | 'start'
+const FAILURE_TEXT: Readonly<Record<FailedStep, string>> = {
+  secrets: 'failed to decrypt workspace secret',
+  start: 'workspace start failed',
+}
+
+type Target = { readonly id: WorkspaceId; readonly generation: number }
+
+type Begun = {
+  readonly row: WorkspaceRow
+  readonly credentials: WorkspaceCredentials
+  /** What was asked for up to here is done by this start. */
+  readonly request: string
+}
+
+/**
+ * Starts a workspace and resolves when its box is written down, when the start failed (the row says
+ * why), or when it was overtaken. Resolves with the request that it has fulfilled. Never throws for
+ * a failed start.
+ */
+export async function provisionWorkspace(
+  deps: ProvisionDeps,
+  id: WorkspaceId,
+  run: Run,
+): Promise<string> {
+  const stored = <T>(work: () => Promise<T>): Promise<T> => outlastOutage(deps, run.signal, work)
+  const begun = await stored(() => begin(deps, id, run.claim))
+  if (begun === undefined) return run.claim.request
+  const { row } = begun
+  const target = { id, generation: row.generation }
+  let step: FailedStep = 'secrets'
+  try {
+    const input = await stored(() => prepareStart(deps, row, begun.credentials))
+    step = 'start'
+    const started = await deps.provisioner.start(input, run.signal)
+    await publishOrStop(deps, target, { started, run })
+  } catch (error) {
+    // Overtaken by a removal or by the platform's own end: that is not the workspace's failure.
+    if (run.signal.aborted) throw run.signal.reason
+    deps.log.error({ err: error, workspace_id: id, generation: row.generation }, PROVISION_FAILED)
+    await stored(() => markProvisionFailed(deps, target, { step, error }))
+  }
+  return begun.request
+}
+
+const PROVISION_FAILED = 'lifecycle.provision_failed'
+
+/** In one transaction: either the generation begins with everything that belongs to it, or not. */
+async function begin(
+  deps: ProvisionDeps,
+  id: WorkspaceId,
+  claim: Claim,
+): Promise<Begun | undefined> {
+  const { provisioner } = deps
+  return deps.db.transaction(async (tx) => {
+    const now = deps.clock.now()
+    const before = await lockLiveWorkspace(tx, id)
+    const held = await lockClaim(tx, claim)
+    if (before === undefined || held === undefined || lifecycleGoal(before) !== 'start') {
+      return undefined
+    }
+    const row = await transitionWorkspace(tx, {
+      id,
+      to: 'provisioning',
+      now,
+      set: {
+        raiseGeneration: true,
+        endpointUrl: null,
+        lastHeartbeatAt: null,
+        activeTasks: 0,
+        currentTask: '',
+      },
+    })
+    if (row === undefined) return undefined
+    const { generation } = row
+    const { hostId, name: backEnd } = provisioner
+    await recordBoxIntent(tx, { id, generation, hostId, backEnd })
+    const within = { ...deps, db: tx }
+    // A token of an older generation ends with it (design/peers, coder#13789).
+    await revokeWorkspaceTokens(within, { workspaceId: id, reason: 'new_generation' })
+    const inboundSecret = await mintInboundSecret(within, { id, generation })
+    if (inboundSecret === undefined) throw new Error('the row that is locked here has moved')
+    const authToken = await issueWorkspaceToken(within, { workspaceId: id, purpose: 'runtime' })
+    return { row, credentials: { authToken, inboundSecret }, request: held.request }
+  })
+}
+
+async function prepareStart(
+  deps: ProvisionDeps,
+  row: WorkspaceRow,
+  credentials: WorkspaceCredentials,
+): Promise<StartInput> {
+  return {
+    workspaceId: row.id,
+    generation: row.generation,
+    runtimeKind: row.runtimeKind,
+    tier: row.tier,
+    configFiles: new Map([[CONFIG_FILE_NAME, workspaceConfigFile(row)]]),
+    env: environmentOf(deps, row),
+    secretEnv: await secretEnvironment(deps, row),
+    credentials,
+  }
+}
+
+/** Contract/platform 7.5; `PARENT_ID` only where there is a parent, never empty. */
+function environmentOf(deps: ProvisionDeps, row: WorkspaceRow): Record<string, string> {
+  return {
+    ...deps.runtimeEnv,
+    [RUNTIME_ENV.workspaceId]: row.id,
+    [RUNTIME_ENV.platformUrl]: deps.platformUrl(),
+    [RUNTIME_ENV.platformUrlAlias]: deps.platformUrl(),
+    [RUNTIME_ENV.tier]: String(row.tier),
+    ...(row.parentId === null ? {} : { [RUNTIME_ENV.parentId]: row.parentId }),
+  }
+}
+
+async function secretEnvironment(
+  deps: ProvisionDeps,
+  row: WorkspaceRow,
+): Promise<Record<string, Secret>> {
+  const id = workspaceIdSchema.parse(row.id)
+  const environment: Record<string, Secret> = {}
+  for (const { key, envelope } of await listWorkspaceSecrets(deps.db, id)) {
+    environment[key] = openSecret(
+      deps.keyring,
+      { workspaceId: id, purpose: `env:${key}` },
+      envelope,
+    )
+  }
+  return environment
+}
+
+async function publishOrStop(
+  deps: ProvisionDeps,
+  target: Target,
+  result: { readonly started: StartResult; readonly run: Run },
+): Promise<void> {
+  const { started, run } = result
+  const box: BoxRef = { workspaceId: target.id, instanceId: started.instanceId }
+  let isPublished = false
+  try {
+    isPublished = await outlastOutage(deps, run.signal, () => publish(deps, target, started))
+  } finally {
+    // A box that no row speaks of would run for ever, and stand in the way of the next start.
+    if (!isPublished) await deps.provisioner.stop(box)
+  }
+  if (!isPublished) await clearBox(deps.db, target)
+}
+
+/**
+ * Stores where the box is and, when its agent registered before that, brings it online. The row
+ * lock orders this with a registration. False when the box is wanted no more.
+ */
+async function publish(
+  deps: ProvisionDeps,
+  target: Target,
+  started: StartResult,
+): Promise<boolean> {
+  return deps.db.transaction(async (tx) => {
+    const now = deps.clock.now()
+    const row = await lockLiveWorkspace(tx, target.id)
+    if (row?.generation !== target.generation) return false
+    // Written down already: the answer to the commit was lost with the connection.
+    if (row.boxStartedAt !== null) return true
+    // It died, or was removed, between being ready and being written down.
+    if (row.status !== 'provisioning') return false
+    if ((await recordBox(tx, { ...target, box: started, now })) === undefined) return false
+    if (row.lastHeartbeatAt !== null && started.endpointUrl !== null) {
+      await transitionWorkspace(tx, { ...target, to: 'online', now })
+    }
+    return true
+  })
+}
+
+async function markProvisionFailed(
+  deps: ProvisionDeps,
+  target: Target,
+  failure: { readonly step: FailedStep; readonly error: unknown },
+): Promise<void> {
+  const reason = failureText(failure)
+  await deps.db.transaction(async (tx) => {
+    await transitionWorkspace(tx, {
+      ...target,
+      to: 'failed',
+      from: ['provisioning'],
+      now: deps.clock.now(),
+      set: { statusReason: reason, lastSampleError: reason, endpointUrl: null },
+    })
+    // What a start that failed leaves behind is nothing (`Provisioner.start`).
+    await clearBox(tx, target)
+  })
+}
+
+function failureText(failure: { readonly step: FailedStep; readonly error: unknown }): string {
+  const known = findAppError(failure.error)
+  return known instanceof AppError && known.code === 'provisioner_unavailable'
+    ? NO_BACK_END
+    : FAILURE_TEXT[failure.step]
+}
+
+const NO_BACK_END =
+  'provisioner not available: this platform has no back-end that can start a workspace'
+
+/** A platform without a back-end starts nothing: said at once, without a generation. */
+export async function refuseWithoutBackEnd(deps: ProvisionDeps, id: WorkspaceId): Promise<void> {
+  await transitionWorkspace(deps.db, {
+    id,
+    to: 'failed',
+    from: ['provisioning', 'offline'],
+    now: deps.clock.now(),
+    set: { statusReason: NO_BACK_END, lastSampleError: NO_BACK_END, endpointUrl: null },
+  })
+}

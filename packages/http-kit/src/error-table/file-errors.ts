@@ -1,0 +1,59 @@
+/** @module Paths and files in the workspace. */
+import type { ErrorEntries } from './error-entry.ts'
+
+export const FILE_ERRORS = {
+  // Paths (contract/platform 6.3)
+  path_required: { status: 400, text: 'path query required', retryable: false },
+  path_not_absolute: { status: 400, text: 'path must be absolute', retryable: false },
+  path_outside_roots: {
+    status: 400,
+    text: 'path must be under /configs, /workspace, /home, or /plugins',
+    retryable: false,
+  },
+  invalid_path: { status: 400, text: 'invalid path', retryable: false },
+
+  // Files in the workspace (contract/runtime 2.2 and 3.1)
+  file_not_found: { status: 404, text: 'file not found', retryable: false },
+  file_forbidden: { status: 403, text: 'file is not readable', retryable: false },
+  not_a_regular_file: { status: 400, text: 'path is not a regular file', retryable: false },
+  stat_failed: { status: 500, text: 'stat failed', retryable: true },
+  declared_length_exceeds_total: {
+    status: 413,
+    text: 'request body exceeds total limit (50 MB)',
+    retryable: false,
+  },
+  total_limit_exceeded: {
+    status: 413,
+    text: 'total request body exceeds limit (50 MB)',
+    retryable: false,
+  },
+  file_limit_exceeded: {
+    status: 413,
+    text: 'file exceeds per-file limit (25 MB)',
+    retryable: false,
+  },
+  multipart_malformed: { status: 400, text: 'failed to parse multipart form', retryable: false },
+  files_field_missing: {
+    status: 400,
+    text: "expected at least one 'files' field",
+    retryable: false,
+  },
+  uploads_dir_failed: { status: 500, text: 'failed to prepare uploads dir', retryable: true },
+  upload_collision: { status: 500, text: 'internal collision; retry', retryable: true },
+  upload_write_failed: { status: 500, text: 'failed to write file', retryable: true },
+  upload_stalled: { status: 400, text: 'upload stalled', retryable: true },
+  insufficient_storage: { status: 507, text: 'insufficient storage', retryable: true },
+  agent_not_configured: {
+    status: 503,
+    text: 'agent is not configured',
+    retryable: false,
+    hop: 'workspace',
+  },
+  agent_starting: {
+    status: 503,
+    text: 'agent is starting',
+    retryable: true,
+    hop: 'workspace',
+    retryAfterSeconds: 5,
+  },
+} as const satisfies ErrorEntries

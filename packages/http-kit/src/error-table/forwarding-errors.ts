@@ -1,0 +1,84 @@
+/** @module Forwarding and A2A. */
+import type { ErrorEntries } from './error-entry.ts'
+
+export const FORWARDING_ERRORS = {
+  // Forwarding (contract/platform 6.1, contract/runtime 5)
+  workspace_url_missing: {
+    status: 503,
+    text: 'workspace url not registered yet',
+    retryable: true,
+    retryAfterSeconds: 5,
+  },
+  inbound_secret_minted: {
+    status: 503,
+    text: 'workspace inbound secret was just minted; retry in 30 seconds',
+    retryable: true,
+    retryAfterSeconds: 30,
+  },
+  inbound_secret_unavailable: {
+    status: 503,
+    text: 'workspace inbound secret is missing and could not be minted (RFC #2312). Reprovision the workspace',
+    retryable: false,
+  },
+  inbound_secret_read_failed: {
+    status: 500,
+    text: 'failed to read workspace secret',
+    retryable: true,
+  },
+  workspace_auth_mismatch: {
+    status: 502,
+    text: 'workspace refused the platform: its inbound secret is out of date and is being delivered again; retry in 30 seconds',
+    retryable: true,
+    hop: 'workspace',
+    retryAfterSeconds: 30,
+  },
+  workspace_unreachable: {
+    status: 502,
+    text: 'workspace unreachable',
+    retryable: true,
+    hop: 'workspace',
+  },
+  workspace_invalid_response: {
+    status: 502,
+    text: 'workspace sent an invalid response',
+    retryable: false,
+    hop: 'workspace',
+  },
+  workspace_redirected: {
+    status: 502,
+    text: 'workspace answered with a redirect, which is never followed',
+    retryable: false,
+    hop: 'workspace',
+  },
+  workspace_timeout: {
+    status: 504,
+    text: 'workspace went silent',
+    retryable: true,
+    hop: 'workspace',
+  },
+
+  // A2A (contract/platform 4.2, 4.5)
+  agent_url_not_routable: {
+    status: 502,
+    text: 'workspace URL is not publicly routable',
+    retryable: false,
+  },
+  agent_unreachable: {
+    status: 502,
+    text: 'failed to reach workspace agent',
+    retryable: true,
+    hop: 'workspace',
+  },
+  agent_error: {
+    status: 502,
+    text: 'agent answered with an error',
+    retryable: false,
+    hop: 'workspace',
+  },
+  workspace_has_no_url: { status: 503, text: 'workspace has no URL', retryable: true },
+  delivery_mode_unsupported: {
+    status: 503,
+    text: 'workspace is in poll mode; message delivery to it is not available yet',
+    retryable: false,
+  },
+} as const satisfies ErrorEntries
