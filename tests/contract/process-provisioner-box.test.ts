@@ -24,7 +24,7 @@ import {
   recordOf,
 } from '../support/process-boxes.ts'
 import { startedWith } from '../support/process-probe.ts'
-import { never, startInput, stateOf } from './provisioner-contract.ts'
+import { never, startInput, stateOf } from './provisioner-bench.ts'
 
 describe('process provisioner', () => {
   provideProcessProvisioner()

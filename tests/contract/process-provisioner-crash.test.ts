@@ -16,7 +16,7 @@ import { eventually } from '../support/eventually.ts'
 import { createIn, HOST_PLATFORM, makeBase } from '../support/process-boxes.ts'
 import { isRunning } from '../support/process-probe.ts'
 import { sendSignal } from '../support/send-signal.ts'
-import { never, startInput, stateOf } from './provisioner-contract.ts'
+import { never, startInput, stateOf } from './provisioner-bench.ts'
 
 describe('process provisioner after a crash of the platform', () => {
   let baseDir: string

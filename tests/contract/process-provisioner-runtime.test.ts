@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts'
 import { createIn, HOST_PLATFORM, makeBase, recordOf } from '../support/process-boxes.ts'
 import { isRunning } from '../support/process-probe.ts'
 import { sendSignal } from '../support/send-signal.ts'
-import { never, startInput } from './provisioner-contract.ts'
+import { never, startInput } from './provisioner-bench.ts'
 
 const RUNTIME = fileURLToPath(new URL('../../apps/workspace-runtime/src/main.ts', import.meta.url))
 
@@ -60,9 +60,9 @@ describe('process provisioner with the real runtime', () => {
   })
 
   it('has it end by itself when the platform is killed', async () => {
-    const platform = fork(HOST_PLATFORM, [baseDir, randomUUID(), '', RUNTIME, platformUrl])
+    const workspaceId = randomUUID()
+    const platform = fork(HOST_PLATFORM, [baseDir, workspaceId, '', RUNTIME, platformUrl])
     await once(platform, 'message')
-    const [workspaceId = ''] = readdirSync(baseDir)
     const { pid } = recordOf(baseDir, workspaceId)
     platform.kill('SIGKILL')
     try {

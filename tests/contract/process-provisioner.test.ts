@@ -27,42 +27,38 @@ import {
   recordOf,
 } from '../support/process-boxes.ts'
 import { isRunning, ownChildren, ownDescriptors } from '../support/process-probe.ts'
-import {
-  never,
-  type ProvisionerHarness,
-  print,
-  provisionerContract,
-  startInput,
-  stateOf,
-} from './provisioner-contract.ts'
+import { never, print, startInput, stateOf } from './provisioner-bench.ts'
 
 const REMOVE_TREE = new URL('../../apps/platform/src/provisioners/remove-tree.ts', import.meta.url)
   .href
 
-provisionerContract('process', async (): Promise<ProvisionerHarness> => {
-  const baseDir = makeBase()
-  const provisioner = createIn(baseDir, { startTimeoutMs: 3_000 })
-  await provisioner.open()
-  return {
-    provisioner,
-    readConfig: async (workspaceId, name) => {
-      const path = join(baseDir, workspaceId, 'configs', name)
-      if (!existsSync(path)) return undefined
-      return { text: readFileSync(path, 'utf8'), mode: statSync(path).mode & 0o777 }
-    },
-    kill: async (workspaceId) => {
-      process.kill(recordOf(baseDir, workspaceId).pid, 'SIGKILL')
-    },
-    hasVolume: async (workspaceId) => existsSync(join(baseDir, workspaceId)),
-    dispose: async () => {
-      await provisioner.close()
-      rmSync(baseDir, { recursive: true, force: true })
-    },
-  }
-})
-
 describe('process provisioner', () => {
   provideProcessProvisioner()
+
+  describe('hostId', () => {
+    it('is kept beside the boxes, for nobody else to read, and is not that of another folder', async () => {
+      const file = join(baseDir, 'host-id')
+      expect(readFileSync(file, 'utf8')).toBe(provisioner.hostId)
+      expect(statSync(file).mode & 0o777).toBe(0o600)
+      const elsewhere = makeBase()
+      const other = createIn(elsewhere)
+      await other.open()
+      expect(other.hostId).not.toBe(provisioner.hostId)
+      await other.close()
+      rmSync(elsewhere, { recursive: true })
+    })
+
+    it('keeps a platform from starting over a damaged one, and the folder free', async () => {
+      const damaged = makeBase()
+      writeFileSync(join(damaged, 'host-id'), '')
+      await expect(createIn(damaged).open()).rejects.toThrow('does not hold a host id')
+      rmSync(join(damaged, 'host-id'))
+      const repaired = createIn(damaged)
+      await repaired.open()
+      await repaired.close()
+      rmSync(damaged, { recursive: true })
+    })
+  })
 
   describe('stop', () => {
     it.each([

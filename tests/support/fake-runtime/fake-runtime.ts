@@ -2,8 +2,8 @@
  * @module A runtime with the manners that a test asks for (`FAKE_RUNTIME`, a comma-separated list).
  * It stands for programs that misbehave; the real one is tested by itself.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -73,28 +73,51 @@ if (traits.has('exits')) {
   listen()
 }
 
+function answer(url: URL, response: ServerResponse): void {
+  const query = Object.fromEntries(url.searchParams)
+  switch (url.pathname) {
+    case '/state': {
+      const pids = [process.pid, ...children.map((child) => child.pid)]
+      reply(response, { pids, seen, env: process.env, cwd: process.cwd() })
+      break
+    }
+    case '/print': {
+      const stream = url.searchParams.has('stderr') ? process.stderr : process.stdout
+      const text = (query['text'] ?? '').repeat(Number(query['times'] ?? '1'))
+      stream.write(text, () => reply(response, {}))
+      break
+    }
+    case '/plant':
+      plant(query)
+      reply(response, {})
+      break
+    case '/exit':
+      exit(Number(query['code']))
+      break
+    default:
+      reply(response, {})
+  }
+}
+
 function listen(): void {
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://fake')
-    if (url.pathname === '/state') {
-      const pids = [process.pid, ...children.map((child) => child.pid)]
-      return reply(response, { pids, seen, env: process.env, cwd: process.cwd() })
-    }
-    if (url.pathname === '/print') {
-      const text = url.searchParams.get('text') ?? ''
-      const times = Number(url.searchParams.get('times') ?? '1')
-      const stream = url.searchParams.has('stderr') ? process.stderr : process.stdout
-      stream.write(text.repeat(times), () => reply(response, {}))
-      return
-    }
-    if (url.pathname === '/exit') return exit(Number(url.searchParams.get('code')))
-    reply(response, {})
+    answer(new URL(request.url ?? '/', 'http://fake'), response)
   })
   server.listen(0, process.env['ATRIUM_LISTEN_HOST'], () => {
     const { port } = server.address() as AddressInfo
     process.send?.({ type: 'ready', port })
     if (traits.has('dies-when-ready')) process.kill(process.pid, 'SIGKILL')
   })
+}
+
+/** Makes what a test wants to find at a path of the wire. */
+function plant({ kind = '', path = '', target = '', text = '', times = '1' }): void {
+  const onWire = (name: string): string => join(process.env['ATRIUM_ROOTS_DIR'] ?? '/', name)
+  const place = onWire(path)
+  if (kind === 'file') writeFileSync(place, text.repeat(Number(times)))
+  if (kind === 'link') symlinkSync(target, place)
+  if (kind === 'hard-link') linkSync(onWire(target), place)
+  if (kind === 'fifo') spawnSync('mkfifo', [place])
 }
 
 function reply(response: ServerResponse, body: unknown): void {

@@ -10,6 +10,8 @@ import { removeTree } from './remove-tree.ts'
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
 const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+// O_NONBLOCK: a FIFO in the place of a file must not hold the reader up.
+const READ_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /** A pinned folder. Whoever opens one closes it (`await using`). */
@@ -25,6 +27,11 @@ export class AnchoredFolder implements AsyncDisposable {
     return new AnchoredFolder(await open(path, OPEN_FOLDER))
   }
 
+  /** As `open`; undefined when no folder, or a link, is there. */
+  static async find(path: string): Promise<AnchoredFolder | undefined> {
+    return unlessAbsent(() => AnchoredFolder.open(path))
+  }
+
   /** Opens the folder `name` directly inside, 0700, creating it when missing. Throws on a link. */
   async openFolder(name: string): Promise<AnchoredFolder> {
     try {
@@ -35,6 +42,28 @@ export class AnchoredFolder implements AsyncDisposable {
     const handle = await open(this.#at(name), OPEN_FOLDER)
     await handle.chmod(FOLDER_MODE)
     return new AnchoredFolder(handle)
+  }
+
+  /** Opens the folder `name` directly inside; undefined when no folder, or a link, is there. */
+  async findFolder(name: string): Promise<AnchoredFolder | undefined> {
+    return AnchoredFolder.find(this.#at(name))
+  }
+
+  /**
+   * Opens the regular file `name` directly inside for reading; undefined when it is missing or
+   * something else, such as a link, a FIFO or a device. The caller closes it.
+   */
+  async findFile(name: string): Promise<FileHandle | undefined> {
+    const file = await unlessAbsent(() => open(this.#at(name), READ_FILE))
+    if (file === undefined) return undefined
+    try {
+      if ((await file.stat()).isFile()) return file
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+    await file.close()
+    return undefined
   }
 
   /**
@@ -82,5 +111,15 @@ export class AnchoredFolder implements AsyncDisposable {
       throw new Error('not the name of a single file')
     }
     return `/proc/self/fd/${this.#handle.fd}/${name}`
+  }
+}
+
+/** Missing, or not what was asked for: a link (ELOOP), a socket or dead device (ENXIO), no folder. */
+async function unlessAbsent<T>(opening: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await opening()
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO')) return undefined
+    throw error
   }
 }

@@ -1,5 +1,6 @@
 /** @module The folder of one workspace on this machine: what lies where, and what is written there. */
 import { join } from 'node:path'
+import { AppError } from '@atrium/http-kit/app-error'
 import type { Ids } from '@atrium/http-kit/clock'
 import { hasErrorCode } from '@atrium/http-kit/error-code'
 import type { Secret } from '@atrium/http-kit/secret'
@@ -7,8 +8,8 @@ import {
   AUTH_TOKEN_FILE,
   INBOUND_SECRET_FILE,
   isSecretFile,
-  parseWorkspacePath,
 } from '@atrium/path-safety/workspace-path'
+import { acceptedPath } from './accepted-path.ts'
 import { AnchoredFolder } from './anchored-folder.ts'
 import type { StartInput } from './provisioner.ts'
 
@@ -67,15 +68,16 @@ export async function prepareBoxFolder(
   await configs.writeFile(INBOUND_SECRET_FILE, inboundSecret.reveal(), staging())
 }
 
-/** Replaces the inbound secret of a workspace that has a folder; false when it has none. */
-export async function replaceInboundSecret(
+/** Replaces a credential of a workspace that has a folder, 0600 and whole; false when it has none. */
+export async function replaceCredential(
   target: { readonly paths: BoxPaths; readonly ids: Ids },
-  inboundSecret: Secret,
+  name: typeof AUTH_TOKEN_FILE | typeof INBOUND_SECRET_FILE,
+  credential: Secret,
 ): Promise<boolean> {
   try {
     await using root = await AnchoredFolder.open(target.paths.root)
     await using configs = await root.openFolder('configs')
-    await configs.writeFile(INBOUND_SECRET_FILE, inboundSecret.reveal(), {
+    await configs.writeFile(name, credential.reveal(), {
       folder: root,
       temporaryName: `.${target.ids.hex(16)}.part`,
     })
@@ -105,8 +107,7 @@ async function writeConfigFile(
 
 /** The same rule as for paths on the wire, so that no template writes what no client could read. */
 function configSegments(relativePath: string): readonly string[] {
-  const verdict = parseWorkspacePath([`/configs/${relativePath}`])
-  if (!verdict.ok) throw new Error('a configuration file has an unacceptable path')
-  if (isSecretFile(verdict.path)) throw new Error('a configuration file may not be a credential')
-  return verdict.path.segments
+  const path = acceptedPath(`/configs/${relativePath}`)
+  if (isSecretFile(path)) throw new AppError('invalid_path', { internal: 'a credential by name' })
+  return path.segments
 }

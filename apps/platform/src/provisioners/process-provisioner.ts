@@ -9,14 +9,17 @@ import { basename, dirname } from 'node:path'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Secret } from '@atrium/http-kit/secret'
+import { AUTH_TOKEN_FILE, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
 import { BOX_MARKER_ENV } from '@atrium/runtime-contract/environment'
 import type { Logger } from 'pino'
 import { parseWorkspaceId } from '../domain/ids.ts'
 import { type BaseDirLock, lockBaseDir } from './base-dir-lock.ts'
 import type { InheritedEnv } from './box-environment.ts'
-import { type BoxPaths, boxPaths, replaceInboundSecret } from './box-folder.ts'
+import { hasConfigFile, readBoxFile } from './box-files.ts'
+import { type BoxPaths, boxPaths, replaceCredential } from './box-folder.ts'
 import { readConsoleTail } from './console-tail.ts'
 import { findLeftovers } from './find-box-members.ts'
+import { keepHostId } from './host-id.ts'
 import { removePidRecord } from './pid-record.ts'
 import { snapshotProcesses } from './process-table.ts'
 import type {
@@ -60,17 +63,23 @@ export function createProcessProvisioner(options: ProcessProvisionerOptions): Pr
   return new ProcessProvisioner({ ...DEFAULTS, ...options })
 }
 
+type OpenBase = { readonly dir: string; readonly lock: BaseDirLock; readonly hostId: string }
+
 class ProcessProvisioner implements Provisioner {
   readonly name = 'process'
-  readonly hostId: string | null = 'local'
   readonly #options: Required<ProcessProvisionerOptions>
   readonly #boxes = new Map<string, RuntimeBox>()
-  #base: { readonly dir: string; readonly lock: BaseDirLock } | undefined
+  #base: OpenBase | undefined
   #listener: ((exit: UnexpectedExit) => void) | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: Required<ProcessProvisionerOptions>) {
     this.#options = options
+  }
+
+  get hostId(): string {
+    if (this.#base === undefined) throw new Error('the provisioner is not open')
+    return this.#base.hostId
   }
 
   async open(): Promise<void> {
@@ -79,12 +88,13 @@ class ProcessProvisioner implements Provisioner {
     const dir = await realpath(this.#options.baseDir)
     const lock = await lockBaseDir(dir)
     try {
+      const hostId = await keepHostId(dir, this.#options.ids)
       await this.#endLeftoversIn(dir)
+      this.#base = { dir, lock, hostId }
     } catch (error) {
       await lock.release()
       throw error
     }
-    this.#base = { dir, lock }
   }
 
   async #endLeftoversIn(dir: string): Promise<void> {
@@ -112,7 +122,9 @@ class ProcessProvisioner implements Provisioner {
     const id = input.workspaceId
     const paths = this.#pathsOf(id)
     for (let earlier = this.#boxes.get(id); earlier !== undefined; earlier = this.#boxes.get(id)) {
-      if (earlier.isInUse) throw new Error(`workspace ${id} is started already`)
+      if (earlier.isInUse && earlier.generation >= input.generation) {
+        throw new Error(`workspace ${id} is started already`)
+      }
       await earlier.stop()
     }
     const box = new RuntimeBox(
@@ -140,20 +152,29 @@ class ProcessProvisioner implements Provisioner {
     return this.#boxes.get(workspaceId)?.isRunning ?? false
   }
 
-  async execRead(_box: BoxRef, _path: string, _maxBytes: number): Promise<Uint8Array | undefined> {
-    throw new Error('not there yet')
+  async execRead(box: BoxRef, path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    const { root } = this.#pathsOf(box.workspaceId)
+    if (!(await this.isRunning(box))) throw new Error(`workspace ${box.workspaceId} does not run`)
+    return readBoxFile(root, path, maxBytes)
   }
 
-  async volumeHasFile(_box: BoxRef, _path: string): Promise<boolean> {
-    throw new Error('not there yet')
+  async volumeHasFile({ workspaceId }: BoxRef, path: string): Promise<boolean> {
+    return hasConfigFile(this.#pathsOf(workspaceId).root, path)
   }
 
-  async writeAuthToken(_box: BoxRef, _authToken: Secret): Promise<boolean> {
-    throw new Error('not there yet')
+  async writeAuthToken({ workspaceId }: BoxRef, authToken: Secret): Promise<boolean> {
+    const paths = this.#pathsOf(workspaceId)
+    return replaceCredential({ paths, ids: this.#options.ids }, AUTH_TOKEN_FILE, authToken)
   }
 
   async listBoxes(): Promise<readonly ListedBox[]> {
-    throw new Error('not there yet')
+    const { dir } = this.#openBase()
+    const names = new Set([...(await readdir(dir)).filter(isCanonicalId), ...this.#boxes.keys()])
+    return [...names].map((workspaceId) => {
+      const box = this.#boxes.get(workspaceId)
+      const isRunning = box?.isRunning ?? false
+      return { workspaceId, generation: box?.generation, instanceId: null, isRunning }
+    })
   }
 
   async removeVolume({ workspaceId }: BoxRef): Promise<void> {
@@ -164,7 +185,7 @@ class ProcessProvisioner implements Provisioner {
 
   async writeInboundSecret({ workspaceId }: BoxRef, inboundSecret: Secret): Promise<boolean> {
     const paths = this.#pathsOf(workspaceId)
-    return replaceInboundSecret({ paths, ids: this.#options.ids }, inboundSecret)
+    return replaceCredential({ paths, ids: this.#options.ids }, INBOUND_SECRET_FILE, inboundSecret)
   }
 
   async readConsole({ workspaceId }: BoxRef, maxBytes: number): Promise<string> {

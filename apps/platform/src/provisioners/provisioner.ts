@@ -86,8 +86,9 @@ export interface Provisioner {
 
   /**
    * Starts the workspace's box and resolves when its HTTP server listens (or, without an
-   * `endpointUrl`, when the back-end has accepted it). A box of an older generation is replaced;
-   * with one of a newer generation there, the start is refused. Throws AppError
+   * `endpointUrl`, when the back-end has accepted it). A box of an older generation is replaced,
+   * which is no unexpected exit; while one of the same or a newer generation runs, the start is
+   * refused (`started already`) and that one left alone. Throws AppError
    * `provisioner_unavailable` when there is no back-end; any other error means the start failed and
    * nothing of it is left running.
    */
@@ -100,30 +101,42 @@ export interface Provisioner {
   isRunning(box: BoxRef): Promise<boolean>
 
   /**
-   * A file of the running box by its path on the wire (`/configs/config.yaml`), at most `maxBytes`.
-   * undefined when it is not there. Throws when the box does not run.
+   * A regular file of the running box by its path on the wire (`/configs/config.yaml`), by the rules
+   * for clients. undefined when none is there: nothing, a folder, a link, a FIFO, a credential by
+   * whatever name; and always where the back-end has no place for it. Throws when the box does not
+   * run, when the path is not one of the wire (AppError), and when the file is larger than
+   * `maxBytes`: half a configuration is worse than none.
    */
   execRead(box: BoxRef, path: string, maxBytes: number): Promise<Uint8Array | undefined>
 
-  /** Whether the workspace's volume holds this path below `/configs`, running or not. */
+  /**
+   * Whether the workspace's volume holds a regular file at `path`, relative to `/configs`, running
+   * or not; credentials count. Without a volume, or a place for one, false. Throws AppError for a
+   * path that is not one of the wire.
+   */
   volumeHasFile(box: BoxRef, path: string): Promise<boolean>
 
-  /** Removes everything the workspace stored. Only after `stop`; nothing there is success. */
+  /** Removes everything the workspace stored. Throws unless stopped; nothing there is success. */
   removeVolume(box: BoxRef): Promise<void>
 
-  /** Writes `/configs/.auth_token`, 0600. Resolves false when the back-end has no place for it. */
+  /**
+   * Writes `/configs/.auth_token` of the running or stopped box, 0600 and whole at every moment.
+   * Resolves false when the workspace has no volume, or the back-end no place for it.
+   */
   writeAuthToken(box: BoxRef, authToken: Secret): Promise<boolean>
 
   /**
-   * Writes a new inbound secret into the running or stopped box (contract/platform 13.18).
-   * Resolves false when the back-end has no place for it.
+   * Writes a new inbound secret into the running or stopped box (contract/platform 13.18), likewise.
    */
   writeInboundSecret(box: BoxRef, inboundSecret: Secret): Promise<boolean>
 
   /** The last `maxBytes` of the box's console output; empty when there is none. */
   readConsole(box: BoxRef, maxBytes: number): Promise<string>
 
-  /** Every box and every volume without one that the back-end holds for this platform. */
+  /**
+   * Every box and every volume without one that the back-end holds for this platform, each
+   * workspace once. Empty where the back-end cannot tell.
+   */
   listBoxes(): Promise<readonly ListedBox[]>
 
   /** Called for every box that ends by itself. One listener; set once before the first start. */

@@ -66,6 +66,10 @@ export class RuntimeBox {
     })
   }
 
+  get generation(): number {
+    return this.#input.generation
+  }
+
   /** Whether the runtime runs and nobody has asked for its end. */
   get isRunning(): boolean {
     return (this.#phase === 'starting' || this.#phase === 'running') && this.#hasLiveChild()
