@@ -8,6 +8,7 @@ import type { AppEnv } from './http/env.ts'
 import { loopbackGuard } from './http/middleware/loopback-guard.ts'
 import {
   adminScope,
+  peerScope,
   publicScope,
   type ScopeDeps,
   workspaceScope,
@@ -46,6 +47,7 @@ export function createApp(deps: AppDeps): PlatformApp {
   const guards: Readonly<Record<GuardName, Guard>> = {
     none: async (_, next) => next(),
     identity: publicScope(scopes),
+    peer: peerScope(scopes),
     workspace: workspaceScope(scopes),
     admin: adminScope(scopes),
   }
@@ -56,7 +58,7 @@ export function createApp(deps: AppDeps): PlatformApp {
 }
 
 /** `identity` says who is there and admits everybody; `none` does not even ask. */
-type GuardName = 'none' | 'identity' | 'workspace' | 'admin'
+type GuardName = 'none' | 'identity' | 'peer' | 'workspace' | 'admin'
 type Guard = Parameters<typeof mountScope>[1]['guard']
 
 type Mount = {
@@ -77,7 +79,7 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { name: 'public', guard: 'identity', prefix: '', routes: workspacePublicRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },
-    { ...workspace, routes: a2aRoutes(deps) },
+    { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },
     { ...workspace, routes: lifecycleRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },

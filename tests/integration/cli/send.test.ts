@@ -313,6 +313,17 @@ describe('atrium send', () => {
     expect(run.stderr).toContain('submitted (task t9)')
   })
 
+  it('takes the acknowledgement of a polling workspace for no answer and no failure', async () => {
+    await serveAgent(({ response }) => {
+      sendJson(response, { status: 'queued', delivery_mode: 'poll', method: 'message/send' })
+    })
+    const run = await send(['go'])
+    expect([run.exitCode, run.stdout]).toEqual([0, ''])
+    expect(run.stderr).toContain('the agent fetches its messages')
+    const asJson = await send(['go', '--json'])
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ state: 'queued', text: '' })
+  })
+
   it('takes the text from standard input, and refuses to send nothing', async () => {
     let message: RpcMessage | undefined
     const server = await serveAgent(({ response }, given) => {

@@ -202,19 +202,12 @@ describe('POST /workspaces/:id/a2a', () => {
     expect(answer.status).toBe(502)
   })
 
-  it('tells the truth about a workspace without a URL and about poll mode', async () => {
+  it('tells the truth about a workspace without a URL', async () => {
     await platform.client.sql`UPDATE workspaces SET endpoint_url = NULL WHERE id = ${workspace.id}`
     const nowhere = await send(request())
     expect(nowhere.status).toBe(503)
     expect(await nowhere.json()).toMatchObject({
       error: { message: 'workspace has no URL', data: { status: 'online' } },
-    })
-    await platform.client
-      .sql`UPDATE workspaces SET delivery_mode = 'poll' WHERE id = ${workspace.id}`
-    const poll = await send(request())
-    expect(poll.status).toBe(503)
-    expect(await poll.json()).toMatchObject({
-      error: { data: { code: 'delivery_mode_unsupported' } },
     })
   })
 

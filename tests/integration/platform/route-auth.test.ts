@@ -59,7 +59,7 @@ const ROUTES: Readonly<Record<string, RouteRow>> = {
   },
   'POST /workspaces/:id/notify': { scope: 'workspace', body: () => ({ message: 'done' }) },
   'POST /workspaces/:id/a2a': {
-    scope: 'workspace',
+    scope: 'peer',
     body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
   },
   'POST /workspaces/:id/restart': { scope: 'workspace', isFresh: true },
@@ -107,6 +107,8 @@ function credential(identity: Identity): string | null {
 function isAdmitted(scope: string, route: string, identity: Identity): boolean {
   if (scope === 'public') return true
   if (scope === 'admin') return identity === 'admin'
+  // The other workspace is its sibling.
+  if (scope === 'peer') return identity === 'foreign' || isAdmitted('workspace', route, identity)
   if (scope === 'workspace') return identity === 'own' || identity === 'admin'
   // The registry takes the workspace's own token only; the test token exists in development only.
   return route.startsWith('POST /registry') && identity === 'own'

@@ -21,6 +21,14 @@ export type Question = {
 
 const rpcAnswer = z.looseObject({ result: z.unknown().optional(), error: z.unknown().optional() })
 
+/** The agent fetches its messages by itself (contract/platform 4.4): there is no answer yet. */
+const queuedForPoll = z.looseObject({
+  status: z.literal('queued'),
+  delivery_mode: z.literal('poll'),
+})
+/** The state of a reply of which nothing is known but that the agent will get the message. */
+export const QUEUED = 'queued'
+
 /**
  * Resolves with the collected answer; its text has been printed by then (as it came, when
  * streaming). Throws when the platform or the agent refuses, and exit 5 when a stream ends before
@@ -97,6 +105,10 @@ function takeAnswer(body: unknown, { reply, printer }: ReplySink): void {
   if (!parsed.success) throw new CliFailure(EXIT.failed, 'the agent answered with something else')
   if (parsed.data.error !== undefined && parsed.data.error !== null) {
     throw answerFailure({ status: 200, body: parsed.data })
+  }
+  if (queuedForPoll.safeParse(body).success) {
+    reply.state = QUEUED
+    return
   }
   const added = reply.take(parsed.data.result)
   if (added === undefined) {

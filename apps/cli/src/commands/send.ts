@@ -12,7 +12,7 @@ import { type UploadedFile, uploadFiles } from '../files/upload-files.ts'
 import { resolveWorkspaceId } from '../platform/resolve-workspace.ts'
 import { printableLine } from '../terminal/printable.ts'
 import { formatBytes } from '../terminal/table.ts'
-import { askAgent } from './ask-agent.ts'
+import { askAgent, QUEUED } from './ask-agent.ts'
 import { shellWord } from './shell-word.ts'
 import { uploadedJson } from './upload.ts'
 
@@ -154,7 +154,9 @@ function report(context: CommandContext, { reply, ...result }: SendReport): void
   if (result.isStreaming) context.terminal.jsonLine({ type: 'result', ...document })
   else context.terminal.json(document)
   for (const file of result.files) context.terminal.line(fileLine(result.workspaceId, file))
-  if (!reply.isTerminal) {
+  if (reply.state === QUEUED) {
+    context.terminal.notice('queued: the agent fetches its messages and answers when it has')
+  } else if (!reply.isTerminal) {
     const task = reply.taskId === undefined ? '' : ` (task ${reply.taskId})`
     context.terminal.notice(`the agent has not finished: ${reply.state}${task}`)
   }

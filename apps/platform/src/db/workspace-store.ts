@@ -351,6 +351,25 @@ export async function listLiveDescendants(
   return [...rows]
 }
 
+/** Longer chains of parents are not followed (contract/platform 4.9). */
+const MAX_ANCESTORS = 32
+
+/** A workspace and what is above it, from the bottom; empty when it does not exist. */
+export async function listLineage(
+  db: Db,
+  id: WorkspaceId,
+): Promise<{ readonly id: string; readonly parentId: string | null }[]> {
+  const rows = await db.execute<{ id: string; parent_id: string | null }>(sql`
+    WITH RECURSIVE up (id, parent_id, depth) AS (
+      SELECT w.id, w.parent_id, 0 FROM workspaces w WHERE w.id = ${id}
+      UNION ALL
+      SELECT w.id, w.parent_id, up.depth + 1
+        FROM workspaces w JOIN up ON w.id = up.parent_id WHERE up.depth < ${MAX_ANCESTORS}
+    )
+    SELECT id, parent_id FROM up ORDER BY depth`)
+  return [...rows].map((row) => ({ id: row.id, parentId: row.parent_id }))
+}
+
 /** The workspaces directly below one, removed ones too: an interrupted removal may have left boxes. */
 export async function listChildren(
   db: Db,

@@ -2,8 +2,8 @@
 import type { Hono, MiddlewareHandler } from 'hono'
 import type { AppEnv, WorkspaceEnv } from './env.ts'
 
-/** Which of the three audiences a route has; the route-by-identity test reads it back. */
-export type ScopeName = 'public' | 'workspace' | 'admin' | 'self'
+/** Which of the audiences a route has; the route-by-identity test reads it back. */
+export type ScopeName = 'public' | 'peer' | 'workspace' | 'admin' | 'self'
 
 export type MountedRoute = {
   readonly method: string

@@ -1,5 +1,5 @@
 /**
- * @module A message on its way to a push workspace's agent (contract/platform 4.2). Same dialect on
+ * @module A message on its way to a workspace's agent (contract/platform 4.2). Same dialect on
  * both sides: the original bytes go through untouched unless the envelope had to be completed.
  */
 import { addAbortSignal, type Readable } from 'node:stream'
@@ -15,8 +15,9 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
 import { appendActivity } from '../db/activity-store.ts'
-import { storableText } from '../domain/activity.ts'
-import { type Caller, mayActFor } from '../domain/caller.ts'
+import { recordUse } from '../db/workspace-store.ts'
+import type { Sender } from '../domain/caller.ts'
+import { resolveDeliveryMode } from '../domain/delivery-mode.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import {
   type AgentClient,
@@ -24,8 +25,11 @@ import {
   agentFailure,
   discardAnswer,
 } from '../upstream/agent-client.ts'
+import { admitMessage } from './admit-message.ts'
+import { deliverByPoll } from './deliver-by-poll.ts'
 import type { DetachedExchanges } from './detached-exchanges.ts'
 import { getWorkspace, type Workspace } from './find-workspace.ts'
+import { messageActivity } from './log-message.ts'
 import {
   type ForwardTarget,
   type ForwardTargetDeps,
@@ -48,7 +52,7 @@ const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 
 export type ProxyInput = {
   readonly workspaceId: WorkspaceId
-  readonly caller: Caller
+  readonly caller: Sender
   readonly body: Uint8Array
   readonly headers: (name: string) => string | undefined
   readonly requestId: string
@@ -77,27 +81,83 @@ export class ProxyFailure extends Error {
   }
 }
 
-/** Sends a request to the workspace's agent. Throws `ProxyFailure` for everything that goes wrong. */
+/**
+ * Sends a request to the workspace's agent, or keeps it for one that fetches its messages. Throws
+ * `ProxyFailure` for everything that goes wrong.
+ */
 export async function proxyA2a(deps: ProxyDeps, input: ProxyInput): Promise<ProxyAnswer> {
   const parsed = parseRpcRequest(input.body, deps.ids)
+  try {
+    // One read for mode and address: when it fails, nothing was kept and nothing is acknowledged.
+    const target = await getWorkspace(deps.db, input.workspaceId)
+    await admitMessage(deps.db, { sender: input.caller, target })
+    const message = { ...readableMessage(deps, parsed), sender: input.caller, target }
+    const answer =
+      deliveryModeOf(target) === 'poll'
+        ? await keepForPoll(deps, message)
+        : await push(deps, input, message)
+    noteOutbound(deps, input.caller)
+    return answer
+  } catch (cause) {
+    if (cause instanceof ProxyFailure) throw cause
+    throw new ProxyFailure(parsed.ok ? parsed.request.id : parsed.error.id, { cause })
+  }
+}
+
+type Message = {
+  readonly sender: Sender
+  readonly target: Workspace
+  /** As it came. */
+  readonly given: RpcRequest
+  /** As the agent shall read it. */
+  readonly request: RpcRequest
+  readonly isChanged: boolean
+}
+
+function readableMessage(
+  deps: ProxyDeps,
+  parsed: ReturnType<typeof parseRpcRequest>,
+): Pick<Message, 'given' | 'request' | 'isChanged'> {
   if (!parsed.ok) throw new ProxyFailure(parsed.error.id, { rpc: parsed.error })
   const normalised = normaliseRequest(parsed.request, deps.ids)
   if (!normalised.ok) throw new ProxyFailure(parsed.request.id, { rpc: normalised.error })
-  const { request, changed } = normalised
-  const body = changed ? Buffer.from(rpcRequestText(request), 'utf8') : input.body
+  return { given: parsed.request, request: normalised.request, isChanged: normalised.changed }
+}
+
+/** An external workspace that nobody has registered yet will fetch its messages, or say otherwise. */
+function deliveryModeOf(target: Workspace) {
+  return resolveDeliveryMode({
+    requested: undefined,
+    stored: target.deliveryMode,
+    runtimeKind: target.runtimeKind,
+  })
+}
+
+async function keepForPoll(deps: ProxyDeps, message: Message): Promise<ProxyAnswer> {
+  await deliverByPoll(deps, message)
+  const { method } = message.request
+  const acknowledgement = { status: 'queued', delivery_mode: 'poll', method }
+  return { kind: 'json', status: 200, body: Buffer.from(JSON.stringify(acknowledgement), 'utf8') }
+}
+
+async function push(deps: ProxyDeps, input: ProxyInput, message: Message): Promise<ProxyAnswer> {
+  const { request } = message
+  const body = message.isChanged ? Buffer.from(rpcRequestText(request), 'utf8') : input.body
   const startedAt = deps.clock.now()
-  try {
-    const workspace = await getWorkspace(deps.db, input.workspaceId)
-    const target = await messageTarget(deps, workspace)
-    const answer = await deps.detached.run(input.signal, body.length, (signal) =>
-      dispatch(deps, { input, target, body, signal }),
-    )
-    record(deps, { input, workspace, request, startedAt, answer })
-    if (answer.kind === 'stream') endWithCaller(answer.body, input.signal)
-    return answer
-  } catch (cause) {
-    throw new ProxyFailure(request.id, { cause })
-  }
+  const target = await messageTarget(deps, message.target)
+  const answer = await deps.detached.run(input.signal, body.length, (signal) =>
+    dispatch(deps, { input, target, body, signal }),
+  )
+  record(deps, { message, startedAt, answer })
+  if (answer.kind === 'stream') endWithCaller(answer.body, input.signal)
+  return answer
+}
+
+/** Contract/platform 4.11, in the background: who spoke is not idle either. */
+function noteOutbound(deps: ProxyDeps, caller: Sender): void {
+  if (caller.kind !== 'workspace') return
+  const use = { id: caller.workspaceId, now: deps.clock.now(), isOutbound: true }
+  deps.tracker.run(() => recordUse(deps.db, use))
 }
 
 /** Events that nobody reads any more; the task behind them goes on (contract/a2a 2.7). */
@@ -108,7 +168,6 @@ function endWithCaller(events: Readable, signal: AbortSignal): void {
 
 /** The contract has its own words for a message that has nowhere to go (4.2 step 6). */
 async function messageTarget(deps: ProxyDeps, workspace: Workspace): Promise<ForwardTarget> {
-  if (workspace.deliveryMode === 'poll') throw new AppError('delivery_mode_unsupported')
   try {
     return await resolveForwardTarget(deps, workspace)
   } catch (error) {
@@ -204,31 +263,21 @@ function isRpcObject(body: Buffer): boolean {
 function record(
   deps: ProxyDeps,
   exchange: {
-    readonly input: ProxyInput
-    readonly workspace: Workspace
-    readonly request: RpcRequest
+    readonly message: Message
     readonly startedAt: Date
     readonly answer: ProxyAnswer
   },
 ): void {
-  const { input, workspace, request, startedAt, answer } = exchange
-  const { caller, workspaceId } = input
+  const { message, startedAt, answer } = exchange
   const now = deps.clock.now()
   deps.tracker.run(async () => {
     await appendActivity(deps.db, {
+      ...messageActivity(message),
       id: deps.ids.uuid(),
-      workspaceId,
-      activityType: 'a2a_receive',
-      sourceId:
-        caller.kind === 'workspace' && !mayActFor(caller, workspaceId) ? caller.workspaceId : null,
-      targetId: workspaceId,
-      method: storableText(request.method),
-      summary: storableText(`${request.method} → ${workspace.name}`),
-      requestBody: storableBody(rpcRequestText(request)),
+      requestBody: storableBody(rpcRequestText(message.request)),
       responseBody: answer.kind === 'json' ? storableBody(answer.body.toString('utf8')) : null,
       durationMs: now.getTime() - startedAt.getTime(),
       status: answer.status < 400 ? 'ok' : 'error',
-      errorDetail: null,
       createdAt: now,
     })
   })

@@ -76,9 +76,4 @@ export const FORWARDING_ERRORS = {
     hop: 'workspace',
   },
   workspace_has_no_url: { status: 503, text: 'workspace has no URL', retryable: true },
-  delivery_mode_unsupported: {
-    status: 503,
-    text: 'workspace is in poll mode; message delivery to it is not available yet',
-    retryable: false,
-  },
 } as const satisfies ErrorEntries

@@ -5,7 +5,7 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import { bearerCredential } from '@atrium/http-kit/bearer'
 import type { Context, MiddlewareHandler } from 'hono'
-import { type Caller, mayActFor, OPERATOR } from '../../domain/caller.ts'
+import { type Caller, isInternalName, mayActFor, OPERATOR } from '../../domain/caller.ts'
 import { parseWorkspaceId } from '../../domain/ids.ts'
 import type { AppEnv, WorkspaceEnv } from '../env.ts'
 
@@ -44,6 +44,28 @@ export function workspaceScope(deps: ScopeDeps): MiddlewareHandler<WorkspaceEnv>
       throw new AppError('invalid_workspace_token')
     }
     if (id === undefined) throw new AppError('invalid_workspace_id')
+    c.set('caller', caller)
+    c.set('workspaceId', id)
+    return next()
+  }
+}
+
+/**
+ * Who speaks to an agent: the operator or any workspace, known by its bearer alone (contract/platform
+ * 3.8, wart W15). Whether the two may talk is judged where the message is.
+ */
+export function peerScope(deps: ScopeDeps): MiddlewareHandler<WorkspaceEnv> {
+  return async function peerAuth(c, next) {
+    const named = c.req.header('x-workspace-id')
+    if (named !== undefined && isInternalName(named)) throw new AppError('invalid_caller_id')
+    const caller = await workspaceCaller(deps, c)
+    const id = parseWorkspaceId(c.req.param('id') ?? '')
+    if (id === undefined) throw new AppError('invalid_workspace_id')
+    // The header may agree with the bearer, and says nothing that the bearer does not.
+    const self = caller.kind === 'workspace' ? caller.workspaceId : id
+    if (named !== undefined && named !== '' && parseWorkspaceId(named) !== self) {
+      throw new AppError('invalid_caller_token')
+    }
     c.set('caller', caller)
     c.set('workspaceId', id)
     return next()
