@@ -3,6 +3,7 @@ import { type ExtractTablesWithRelations, is } from 'drizzle-orm'
 import { type PgDatabase, PgTransaction } from 'drizzle-orm/pg-core'
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
+import { ARRAY_TYPES } from './array-types.ts'
 import * as schema from './schema.ts'
 
 /** A connection or an open transaction: stores take either, services open transactions (H21). */
@@ -17,9 +18,12 @@ export async function inTransaction<T>(db: Db, work: (tx: Db) => Promise<T>): Pr
   return is(db, PgTransaction) ? await work(db) : await db.transaction(work)
 }
 
+/** The pool itself, for the few statements whose text must be prepared once and never built. */
+export type Sql = postgres.Sql
+
 export type DatabaseClient = {
   readonly db: Db
-  readonly sql: postgres.Sql
+  readonly sql: Sql
   /** Resolves when the database answers a query; rejects otherwise. */
   ping(): Promise<void>
   /**
@@ -45,6 +49,8 @@ export function openDatabase(options: {
     max: options.maxConnections,
     connect_timeout: 10,
     backoff: (failures) => Math.min(3 ** failures / 100, MAX_RECONNECT_DELAY_SECONDS),
+    fetch_types: false,
+    types: ARRAY_TYPES,
     // Notices carry no decision; errors arrive as exceptions.
     onnotice: () => undefined,
   })
