@@ -141,6 +141,7 @@ export async function startPlatformHarness(
       await deps.lifecycle.stop()
       await deps.tracker.drain()
       await server.close(1_000)
+      await deps.beats.drain()
       await Promise.all([
         deps.trustedClient.close(),
         deps.guardedClient.close(),

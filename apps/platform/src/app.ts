@@ -20,7 +20,7 @@ import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
-import { registryRoutes } from './http/routes/registry.routes.ts'
+import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
 import { workspacePublicRoutes, workspacesAdminRoutes } from './http/routes/workspaces.routes.ts'
 import { authenticateOrUnavailable } from './services/authenticate-caller.ts'
@@ -76,6 +76,7 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { name: 'public', guard: 'none', prefix: '', routes: healthRoutes(deps) },
     { name: 'self', guard: 'none', prefix: '', routes: testTokenRoutes(deps) },
     { name: 'self', guard: 'identity', prefix: '/registry', routes: registryRoutes(deps) },
+    { name: 'self', guard: 'none', prefix: '/registry', routes: heartbeatRoutes(deps) },
     { name: 'public', guard: 'identity', prefix: '', routes: workspacePublicRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },

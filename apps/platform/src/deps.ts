@@ -9,6 +9,7 @@ import type { DatabaseClient } from './db/client.ts'
 import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
 import { ActivityBell } from './services/activity-bell.ts'
+import { BeatBatcher } from './services/beat-batcher.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
@@ -57,8 +58,10 @@ export function createDeps(resources: Resources) {
     timings: LIFECYCLE_TIMINGS,
     restartDelayMs: config.restartDelayMs,
   })
+  const isBootstrapOpen = config.isDevelopment
   return {
     db,
+    beats: new BeatBatcher({ sql: database.sql, clock, log, isBootstrapOpen }),
     log,
     clock,
     ids,
@@ -84,7 +87,7 @@ export function createDeps(resources: Resources) {
     testTokensEnabled: config.identity.testTokensEnabled,
     isAdminScopeOpen: config.identity.isAdminScopeOpen,
     isWorkspaceScopeOpen: config.identity.isWorkspaceScopeOpen,
-    isBootstrapOpen: config.isDevelopment,
+    isBootstrapOpen,
     allowedOrigins: config.identity.allowedOrigins,
     pingDatabase: () => database.ping(),
     isShuttingDown: resources.isShuttingDown,

@@ -73,7 +73,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   undo.push({
     phase: 'close the clients',
     run: async () => {
-      await deps.tracker.drain()
+      await Promise.all([deps.tracker.drain(), deps.beats.drain()])
       await Promise.all([
         deps.trustedClient.close(),
         deps.guardedClient.close(),

@@ -50,6 +50,17 @@ describe('while the database is away', () => {
     }
   })
 
+  it('a beat is told to come back, and the next one is stored', async () => {
+    const { id, authToken } = await platform.onlineWorkspace(BOX)
+    const beat = () => platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
+    await gate.shut()
+    const refused = await beat()
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5'])
+    expect(await refused.json()).toMatchObject({ code: 'platform_unavailable', retryable: true })
+    await gate.open()
+    await eventually(async () => (await beat()).status === 200)
+  })
+
   it('a long outage does not make the platform slow to notice its end', async () => {
     await gate.shut()
     for (let round = 0; round < 16; round += 1) await platform.request('/ready')

@@ -23,6 +23,11 @@ export function isForeignKeyViolation(thrown: unknown, constraint: string): bool
   return failure?.sqlState === '23503' && failure.constraint === constraint
 }
 
+/** 55P03: a lock was not to be had in the time that was given for it. */
+export function isLockTimeout(thrown: unknown): boolean {
+  return databaseFailure(thrown)?.sqlState === '55P03'
+}
+
 /** The driver's own words for a connection that is not there. */
 const DRIVER_CODES: ReadonlySet<string> = new Set([
   'CONNECTION_CLOSED',

@@ -249,30 +249,6 @@ export async function recordUse(
     .where(and(eq(workspaces.id, input.id), whereLive))
 }
 
-export type HeartbeatFacts = Pick<
-  NewWorkspace,
-  'lastErrorRate' | 'lastSampleError' | 'activeTasks' | 'uptimeSeconds' | 'currentTask'
-> & { readonly monthlySpend: number | undefined }
-
-/** Stores a beat of a live row and returns it, or undefined when there is none. */
-export async function recordBeat(
-  db: Db,
-  input: { readonly id: WorkspaceId; readonly facts: HeartbeatFacts; readonly now: Date },
-): Promise<WorkspaceRow | undefined> {
-  const { monthlySpend, ...facts } = input.facts
-  const rows = await db
-    .update(workspaces)
-    .set({
-      ...facts,
-      ...(monthlySpend === undefined ? {} : { monthlySpend }),
-      lastHeartbeatAt: input.now,
-      updatedAt: input.now,
-    })
-    .where(and(eq(workspaces.id, input.id), whereLive))
-    .returning()
-  return rows[0]
-}
-
 /** Stores where the provisioner put this generation; false when a newer one has taken over. */
 export async function recordEndpoint(
   db: Db,

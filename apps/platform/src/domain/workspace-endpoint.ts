@@ -1,4 +1,5 @@
 /** @module Where a workspace is reached, and on whose word (design/architecture 4). */
+import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import { isExternal } from './runtime-kind.ts'
 
 export type EndpointFacts = {
@@ -11,6 +12,20 @@ export type EndpointFacts = {
 /** Whether the platform itself started this workspace: then only its provisioner says where it is. */
 export function isManaged(row: Pick<EndpointFacts, 'runtimeKind' | 'generation'>): boolean {
   return row.generation > 0 && !isExternal(row.runtimeKind)
+}
+
+/**
+ * Whether a workspace that speaks may count as online: a provisioned one only when its provisioner
+ * has said where it is. Nobody calls an agent that polls: it needs no port, only a box that is known.
+ */
+export function isReachable(
+  row: Pick<EndpointFacts, 'runtimeKind' | 'generation' | 'endpointUrl'> & {
+    readonly deliveryMode: DeliveryMode | null
+    readonly boxAddress: string | null
+  },
+): boolean {
+  if (!isManaged(row) || row.endpointUrl !== null) return true
+  return row.deliveryMode === 'poll' && row.boxAddress !== null
 }
 
 export type WorkspaceEndpoint = {

@@ -1,19 +1,28 @@
 /** @module Liveness, load and delivery of the inbound secret (contract/platform 2.2, 2.3). */
 import { AppError } from '@atrium/http-kit/app-error'
-import { credentialId } from '@atrium/http-kit/bearer'
+import { bearerCredential, credentialId, sha256 } from '@atrium/http-kit/bearer'
 import type { Secret } from '@atrium/http-kit/secret'
 import type { heartbeatRequest } from '@atrium/runtime-contract/registration'
+import type { Logger } from 'pino'
 import type { z } from 'zod'
+import type { BeatenWorkspace, BeatRecord } from '../db/beat-store.ts'
 import { loggableDatabaseError } from '../db/db-error.ts'
-import type { WorkspaceRow } from '../db/schema.ts'
-import { findWorkspace, recordBeat, transitionWorkspace } from '../db/workspace-store.ts'
-import type { Caller } from '../domain/caller.ts'
-import { parseWorkspaceId, type WorkspaceId } from '../domain/ids.ts'
-import { isManaged } from '../domain/workspace-endpoint.ts'
+import { findWorkspace, transitionWorkspace } from '../db/workspace-store.ts'
+import { parseWorkspaceId, type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
+import { parseRuntimeMetadata, storedRuntimeMetadata } from '../domain/runtime-metadata.ts'
+import { isReachable } from '../domain/workspace-endpoint.ts'
 import { degradedBy, recoveredByBeat } from '../domain/workspace-events.ts'
 import type { WorkspaceStatus } from '../domain/workspace-status.ts'
-import { admitRegistryCall, type RegisterDeps } from './register-agent.ts'
-import { ensureInboundSecret } from './workspace-credentials.ts'
+import type { BeatBatcher } from './beat-batcher.ts'
+import { databaseProblem } from './database-problem.ts'
+import { type CredentialDeps, ensureInboundSecret } from './workspace-credentials.ts'
+
+export type HeartbeatDeps = CredentialDeps & {
+  readonly log: Logger
+  readonly beats: BeatBatcher
+  /** Development keeps the contract's open bootstrap of zero-token workspaces (architecture 3). */
+  readonly isBootstrapOpen: boolean
+}
 
 export type Beat = z.output<typeof heartbeatRequest>
 
@@ -21,47 +30,89 @@ const MAX_MONTHLY_SPEND_CENTS = 1e12
 const DEGRADE_AT_ERROR_RATE = 0.5
 const RECOVER_BELOW_ERROR_RATE = 0.1
 const INT4_MAX = 2_147_483_647
+/** What a canvas card shows; a whole log is not an error message. */
+const MAX_TEXT_LENGTH = 8_192
 
 /**
- * Stores a beat and moves the status as contract 2.3 says. Resolves with the inbound secret unless
- * the beat proves that the workspace holds the current one. Unknown ids are accepted silently where
- * the contract's open bootstrap is on. Throws `missing_workspace_token`, `invalid_workspace_token`,
+ * Stores a beat and moves the status as contract 2.3 says. Only a token of this very workspace
+ * passes, and it is checked in the statement that stores the beat: none is made without a bearer.
+ * Resolves with the inbound secret unless the beat proves that the workspace holds the current one.
+ * Unknown ids are accepted silently where the contract's open bootstrap is on. Throws
+ * `missing_workspace_token`, `invalid_workspace_token`, `stale_generation`, `platform_unavailable`,
  * `heartbeat_failed`.
  */
 export async function recordHeartbeat(
-  deps: RegisterDeps,
-  input: { readonly beat: Beat; readonly caller: Caller; readonly hasBearer: boolean },
+  deps: HeartbeatDeps,
+  input: { readonly beat: Beat; readonly authorization: string | undefined },
 ): Promise<Secret | undefined> {
-  const id = parseWorkspaceId(input.beat.workspace_id)
+  const { beat } = input
+  const id = parseWorkspaceId(beat.workspace_id)
   if (id === undefined) throw new AppError('invalid_request_body')
+  const credential = bearerCredential(input.authorization)
+  if (credential === undefined && !deps.isBootstrapOpen) {
+    throw new AppError('missing_workspace_token')
+  }
   try {
-    const known = await findWorkspace(deps.db, id)
-    await admitRegistryCall(deps, { ...input, id, row: known })
-    const row = await recordBeat(deps.db, {
-      id,
-      facts: factsOf(input.beat),
-      now: deps.clock.now(),
-    })
+    const row = await storeBeat(deps, { beat, id, credential })
     if (row === undefined) return undefined
-    await moveStatus(deps, { id, row, beat: input.beat })
-    return await secretToDeliver(deps, row, input.beat.inbound_secret_id)
+    await moveStatus(deps, row, beat)
+    return await secretToDeliver(deps, row, beat.inbound_secret_id)
   } catch (error) {
     if (error instanceof AppError) throw error
-    throw new AppError('heartbeat_failed', { cause: loggableDatabaseError(error) })
+    throw (
+      databaseProblem(error) ??
+      new AppError('heartbeat_failed', { cause: loggableDatabaseError(error) })
+    )
   }
 }
 
-function factsOf(beat: Beat) {
+/** The row with the beat in it; undefined for an unknown one that may be silent about it. */
+async function storeBeat(
+  deps: HeartbeatDeps,
+  input: {
+    readonly beat: Beat
+    readonly id: WorkspaceId
+    readonly credential: string | undefined
+  },
+): Promise<BeatenWorkspace | undefined> {
+  const { beat, id, credential } = input
+  const tokenHash = credential === undefined ? null : sha256(credential)
+  const outcome = await deps.beats.record(recordOf(beat, { workspaceId: id, tokenHash }))
+  if (outcome.kind === 'stored') return outcome.row
+  if (outcome.kind === 'stale') throw new AppError('stale_generation')
+  const mayBeUnknown = deps.isBootstrapOpen && (await findWorkspace(deps.db, id)) === undefined
+  if (mayBeUnknown) return undefined
+  throw new AppError(
+    credential === undefined ? 'missing_workspace_token' : 'invalid_workspace_token',
+  )
+}
+
+function recordOf(
+  beat: Beat,
+  from: { readonly workspaceId: WorkspaceId; readonly tokenHash: Buffer | null },
+): BeatRecord {
   const spend = Math.min(Math.max(Math.trunc(beat.monthly_spend), 0), MAX_MONTHLY_SPEND_CENTS)
+  const metadata = parseRuntimeMetadata(beat.runtime_metadata)
   return {
-    lastErrorRate: beat.error_rate,
-    lastSampleError: beat.sample_error,
+    ...from,
+    generation: beat.generation ?? null,
+    errorRate: beat.error_rate,
+    sampleError: bounded(beat.sample_error),
     activeTasks: clampInt4(beat.active_tasks),
     uptimeSeconds: clampInt4(beat.uptime_seconds),
-    currentTask: beat.current_task,
+    currentTask: bounded(beat.current_task),
     // Contract/platform 2.2: written only when positive.
-    monthlySpend: spend > 0 ? spend : undefined,
+    monthlySpend: spend > 0 ? spend : null,
+    runtimeMetadata:
+      metadata === undefined ? null : JSON.stringify(storedRuntimeMetadata(metadata)),
   }
+}
+
+/** Cut between characters: half of a pair cannot be stored (wart W32). */
+function bounded(text: string): string {
+  return text.length <= MAX_TEXT_LENGTH
+    ? text
+    : text.slice(0, MAX_TEXT_LENGTH).replace(/[\ud800-\udbff]$/, '')
 }
 
 function clampInt4(value: number): number {
@@ -74,7 +125,8 @@ export function statusAfterBeat(
   beat: Pick<Beat, 'error_rate' | 'runtime_state' | 'runtime_metadata'>,
 ): WorkspaceStatus | undefined {
   const isWedged = beat.runtime_state === 'wedged'
-  const reportsStatusItself = hasCapability(beat.runtime_metadata, 'status_mgmt')
+  const metadata = parseRuntimeMetadata(beat.runtime_metadata)
+  const reportsStatusItself = metadata?.capabilities.includes('status_mgmt') === true
   switch (current) {
     case 'online':
       if (isWedged) return 'degraded'
@@ -94,28 +146,17 @@ export function statusAfterBeat(
   }
 }
 
-function hasCapability(metadata: Beat['runtime_metadata'], name: string): boolean {
-  const capabilities = metadata?.['capabilities']
-  return (
-    typeof capabilities === 'object' &&
-    capabilities !== null &&
-    Reflect.get(capabilities, name) === true
-  )
-}
-
-async function moveStatus(
-  deps: RegisterDeps,
-  input: { readonly id: WorkspaceId; readonly row: WorkspaceRow; readonly beat: Beat },
-): Promise<void> {
-  const { id, row, beat } = input
+/** Only a beat that changes the status costs a second statement. */
+async function moveStatus(deps: HeartbeatDeps, row: BeatenWorkspace, beat: Beat): Promise<void> {
   const to = statusAfterBeat(row.status, beat)
   if (to === undefined) return
   // While its provisioner has not said where it is, a workspace cannot be reached: not online.
-  if (to === 'online' && isManaged(row) && row.endpointUrl === null) return
+  if (to === 'online' && !isReachable(row)) return
   await transitionWorkspace(deps.db, {
-    id,
+    id: workspaceIdSchema.parse(row.id),
     to,
     from: [row.status],
+    generation: row.generation,
     now: deps.clock.now(),
     set: to === 'degraded' ? { statusReason: degradedReason(beat) } : {},
     event: to === 'degraded' ? degradedBy(factsOfEvent(beat)) : recoveredByBeat(row.status),
@@ -137,8 +178,8 @@ function degradedReason(beat: Beat): string {
 }
 
 async function secretToDeliver(
-  deps: RegisterDeps,
-  row: WorkspaceRow,
+  deps: HeartbeatDeps,
+  row: BeatenWorkspace,
   heldId: string | undefined,
 ): Promise<Secret | undefined> {
   try {

@@ -17,7 +17,12 @@ import { type Caller, mayActFor } from '../domain/caller.ts'
 import { parseDeliveryMode, resolveDeliveryMode } from '../domain/delivery-mode.ts'
 import { parseWorkspaceId, type WorkspaceId } from '../domain/ids.ts'
 import { DEFAULT_RUNTIME_KIND } from '../domain/runtime-kind.ts'
-import { endpointWithinBox, isManaged, plainHttpUrl } from '../domain/workspace-endpoint.ts'
+import {
+  endpointWithinBox,
+  isManaged,
+  isReachable,
+  plainHttpUrl,
+} from '../domain/workspace-endpoint.ts'
 import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
 import {
   type CredentialDeps,
@@ -45,7 +50,7 @@ export type Registration = {
  * Registers a workspace's agent and brings the workspace online where the transition table allows.
  * `hasBearer` tells a missing credential from a wrong one. Throws `missing_workspace_token`,
  * `invalid_workspace_token`, `invalid_delivery_mode`, `agent_url_required`, `invalid_agent_url`,
- * `registration_failed`.
+ * `stale_generation`, `registration_failed`.
  */
 export async function registerAgent(
   deps: RegisterDeps,
@@ -165,18 +170,6 @@ function placeOfBox(
   return { agentUrl: undefined, endpointUrl: endpoint.href }
 }
 
-/** A provisioned workspace is online when both it and its provisioner have spoken. */
-function hasPlace(
-  row: Pick<WorkspaceRow, 'runtimeKind' | 'generation' | 'endpointUrl' | 'boxAddress'> & {
-    readonly deliveryMode: DeliveryMode
-  },
-  place: Place,
-): boolean {
-  if (!isManaged(row) || (place.endpointUrl ?? row.endpointUrl) !== null) return true
-  // Nobody calls an agent that polls: it needs no port, only a box that is known.
-  return row.deliveryMode === 'poll' && row.boxAddress !== null
-}
-
 async function store(
   deps: RegisterDeps,
   input: {
@@ -192,11 +185,7 @@ async function store(
   const stored = await deps.db.transaction(async (tx) => {
     const now = deps.clock.now()
     if (input.isNew) await insertUnknown(deps, tx, input.id)
-    // The lock orders this with `recordEndpoint`: whichever comes second sees the other's write.
-    const row = await lockLiveWorkspace(tx, input.id)
-    // Of several that claim a zero-token workspace at once, all passed the gate: here one wins.
-    await admitRegistryCall({ ...deps, db: tx }, { ...input, row })
-    if (row === undefined) throw new AppError('invalid_workspace_token')
+    const row = await lockAdmitted(deps, tx, input)
     const place = placeOf(row, input)
     const facts = {
       agentCard: input.request.agent_card,
@@ -206,7 +195,8 @@ async function store(
     if (!(await recordRegistration(tx, { id: input.id, facts, now }))) {
       throw new AppError('invalid_workspace_token')
     }
-    if (row.status !== 'online' && hasPlace({ ...row, ...input }, place)) {
+    const told = { ...row, ...input, endpointUrl: place.endpointUrl ?? row.endpointUrl }
+    if (row.status !== 'online' && isReachable(told)) {
       await transitionWorkspace(tx, { id: input.id, to: 'online', now })
     }
     const authToken =
@@ -223,6 +213,28 @@ async function store(
     authToken: stored.authToken,
     inboundSecret: await inboundSecretOrNothing(deps, stored.row),
   }
+}
+
+/** The row, locked, once more judged: what was read before may be otherwise by now. */
+async function lockAdmitted(
+  deps: RegisterDeps,
+  tx: CredentialDeps['db'],
+  input: {
+    readonly id: WorkspaceId
+    readonly request: ReceivedRegistration
+    readonly caller: Caller
+    readonly hasBearer: boolean
+  },
+): Promise<WorkspaceRow> {
+  // The lock orders this with `recordEndpoint`: whichever comes second sees the other's write.
+  const row = await lockLiveWorkspace(tx, input.id)
+  // Of several that claim a zero-token workspace at once, all passed the gate: here one wins.
+  await admitRegistryCall({ ...deps, db: tx }, { ...input, row })
+  if (row === undefined) throw new AppError('invalid_workspace_token')
+  if ((input.request.generation ?? row.generation) !== row.generation) {
+    throw new AppError('stale_generation')
+  }
+  return row
 }
 
 /** Contract/platform 2.1 step 11: any failure omits the field, the registration stands. */

@@ -84,5 +84,10 @@ export const WORKSPACE_ERRORS = {
   invalid_agent_url: { status: 400, text: 'url is not valid', retryable: false },
   agent_url_required: { status: 400, text: 'url is required', retryable: false },
   registration_failed: { status: 500, text: 'registration failed', retryable: true },
+  stale_generation: {
+    status: 409,
+    text: 'a newer start of this workspace has taken over',
+    retryable: false,
+  },
   heartbeat_failed: { status: 500, text: 'failed to update', retryable: true },
 } as const satisfies ErrorEntries

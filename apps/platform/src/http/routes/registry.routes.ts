@@ -3,13 +3,14 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { bearerCredential } from '@atrium/http-kit/bearer'
 import { heartbeatRequest, registerRequest } from '@atrium/runtime-contract/registration'
 import { Hono } from 'hono'
-import { recordHeartbeat } from '../../services/record-heartbeat.ts'
+import { type HeartbeatDeps, recordHeartbeat } from '../../services/record-heartbeat.ts'
 import { type RegisterDeps, registerAgent } from '../../services/register-agent.ts'
 import type { AppEnv } from '../env.ts'
 import { readJson } from '../read-json.ts'
 
 /** Cards are the largest thing a registration carries. */
 const MAX_BODY_BYTES = 1024 * 1024
+const MAX_BEAT_BYTES = 64 * 1024
 
 export function registryRoutes(deps: RegisterDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -28,12 +29,16 @@ export function registryRoutes(deps: RegisterDeps): Hono<AppEnv> {
       ...(inboundSecret === undefined ? {} : { platform_inbound_secret: inboundSecret.reveal() }),
     })
   })
+  return app
+}
+
+/** Outside the scopes: a beat's token is checked in the very statement that stores the beat. */
+export function heartbeatRoutes(deps: HeartbeatDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
   app.post('/heartbeat', async (c) => {
-    const beat = parse(heartbeatRequest, await readJson(c, MAX_BODY_BYTES))
     const inboundSecret = await recordHeartbeat(deps, {
-      beat,
-      caller: c.get('caller'),
-      hasBearer: bearerCredential(c.req.header('authorization')) !== undefined,
+      beat: parse(heartbeatRequest, await readJson(c, MAX_BEAT_BYTES)),
+      authorization: c.req.header('authorization'),
     })
     return c.json({
       status: 'ok',

@@ -1,0 +1,47 @@
+/** @module What a runtime says of itself with its beats (contract/platform 2.2): hostile until read here. */
+
+export type RuntimeMetadata = {
+  /** Only those that it has, by name. */
+  readonly capabilities: readonly string[]
+  readonly idleTimeoutSeconds: number | undefined
+}
+
+const CAPABILITY_NAME = /^[a-z][a-z0-9_]{0,63}$/
+const MAX_CAPABILITIES = 64
+/** A month: longer than any turn, and far inside every integer type on the way. */
+const MAX_IDLE_TIMEOUT_SECONDS = 2_592_000
+
+/**
+ * The known part of a beat's `runtime_metadata`, bounded, whatever it contains besides; undefined
+ * when it is absent, which clears what an earlier beat said.
+ */
+export function parseRuntimeMetadata(received: unknown): RuntimeMetadata | undefined {
+  if (typeof received !== 'object' || received === null) return undefined
+  const capabilities: unknown = Reflect.get(received, 'capabilities')
+  const idle: unknown = Reflect.get(received, 'idle_timeout_seconds')
+  return {
+    capabilities: namesOf(capabilities),
+    idleTimeoutSeconds:
+      typeof idle === 'number' && Number.isInteger(idle) && idle > 0
+        ? Math.min(idle, MAX_IDLE_TIMEOUT_SECONDS)
+        : undefined,
+  }
+}
+
+function namesOf(capabilities: unknown): readonly string[] {
+  if (typeof capabilities !== 'object' || capabilities === null) return []
+  return Object.entries(capabilities)
+    .filter(([name, has]) => has === true && CAPABILITY_NAME.test(name))
+    .map(([name]) => name)
+    .slice(0, MAX_CAPABILITIES)
+}
+
+/** As it is stored: the contract's own shape, so that a person who reads the column knows it. */
+export function storedRuntimeMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
+  return {
+    capabilities: Object.fromEntries(metadata.capabilities.map((name) => [name, true])),
+    ...(metadata.idleTimeoutSeconds === undefined
+      ? {}
+      : { idle_timeout_seconds: metadata.idleTimeoutSeconds }),
+  }
+}

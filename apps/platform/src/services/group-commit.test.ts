@@ -1,0 +1,119 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { AppError } from '@atrium/http-kit/app-error'
+import { describe, expect, it } from 'vitest'
+import { GroupCommit, type GroupCommitOptions } from './group-commit.ts'
+
+/** Groups that end when the test says so. */
+function held(options: Partial<GroupCommitOptions<number, number>> = {}) {
+  const groups: { items: readonly number[]; end: (error?: Error) => void }[] = []
+  const commit = new GroupCommit<number, number>({
+    run: (items) =>
+      new Promise((resolve, reject) => {
+        groups.push({
+          items,
+          end: (error) =>
+            error === undefined ? resolve(items.map((item) => item * 10)) : reject(error),
+        })
+      }),
+    sizeOf: () => 1,
+    maxGroupItems: 100,
+    maxGroupBytes: 100,
+    maxWaitingItems: 100,
+    maxWaitingBytes: 100,
+    maxWaitMs: 60_000,
+    ...options,
+  })
+  return { commit, groups }
+}
+
+describe('GroupCommit', () => {
+  it('sends the first at once, and what comes meanwhile together', async () => {
+    const { commit, groups } = held()
+    const outcomes = [1, 2, 3].map((item) => commit.submit(item))
+    expect(groups.map(({ items }) => items)).toEqual([[1]])
+    groups[0]?.end()
+    await turn()
+    expect(groups.map(({ items }) => items)).toEqual([[1], [2, 3]])
+    groups[1]?.end()
+    expect(await Promise.all(outcomes)).toEqual([10, 20, 30])
+    await commit.drain()
+  })
+
+  it('bounds a group by number and by size', async () => {
+    const { commit, groups } = held({ maxGroupItems: 3, maxGroupBytes: 10, sizeOf: (item) => item })
+    const outcomes = [1, 1, 1, 1, 1, 9, 2, 50].map((item) => commit.submit(item))
+    for (let at = 0; at < 5; at += 1) {
+      await turn()
+      groups[at]?.end()
+    }
+    await Promise.all(outcomes)
+    expect(groups.map(({ items }) => items)).toEqual([[1], [1, 1, 1], [1, 9], [2], [50]])
+  })
+
+  it('refuses what does not fit into the queue, by number or by size', async () => {
+    for (const limit of [{ maxWaitingItems: 2 }, { maxWaitingBytes: 2 }]) {
+      const { commit, groups } = held(limit)
+      const admitted = [1, 2, 3].map((item) => commit.submit(item))
+      await expect(commit.submit(4)).rejects.toMatchObject({ code: 'platform_unavailable' })
+      groups[0]?.end()
+      await turn()
+      groups[1]?.end()
+      expect(await Promise.all(admitted)).toEqual([10, 20, 30])
+    }
+  })
+
+  it('gives up what has waited too long, and goes on with the rest', async () => {
+    const { commit, groups } = held({ maxWaitMs: 5 })
+    const first = commit.submit(1)
+    await expect(commit.submit(2)).rejects.toBeInstanceOf(AppError)
+    groups[0]?.end()
+    expect(await first).toBe(10)
+    const third = commit.submit(3)
+    await turn()
+    groups[1]?.end()
+    expect(await third).toBe(30)
+    expect(groups.map(({ items }) => items)).toEqual([[1], [3]])
+  })
+
+  it('fails the items of a failed group and no others', async () => {
+    const { commit, groups } = held()
+    const outcomes = [1, 2].map((item) => commit.submit(item))
+    const failed = expect(outcomes[0]).rejects.toThrow('broken')
+    groups[0]?.end(new Error('broken'))
+    await failed
+    groups[1]?.end()
+    expect(await outcomes[1]).toBe(20)
+  })
+
+  it('does not make a group wait for an outcome that comes later', async () => {
+    const late = Promise.withResolvers<number>()
+    const commit = new GroupCommit<number, number>({
+      run: async (items) => items.map((item) => (item === 1 ? late.promise : item)),
+      sizeOf: () => 1,
+      maxGroupItems: 1,
+      maxGroupBytes: 1,
+      maxWaitingItems: 9,
+      maxWaitingBytes: 9,
+      maxWaitMs: 60_000,
+    })
+    const first = commit.submit(1)
+    expect(await commit.submit(2)).toBe(2)
+    late.resolve(11)
+    expect(await first).toBe(11)
+  })
+
+  it('drains what waits', async () => {
+    const { commit, groups } = held()
+    const outcomes = [1, 2].map((item) => commit.submit(item))
+    let isDrained = false
+    const drained = commit.drain().then(() => {
+      isDrained = true
+    })
+    groups[0]?.end()
+    await turn()
+    expect(isDrained).toBe(false)
+    groups[1]?.end()
+    await drained
+    expect(await Promise.all(outcomes)).toEqual([10, 20])
+  })
+})

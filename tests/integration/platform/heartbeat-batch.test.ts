@@ -1,0 +1,209 @@
+/** Beats that arrive together: grouped on their way, each with an answer of its own. */
+import { beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
+import { platform, sharePlatform } from '../../support/shared-platform.ts'
+
+sharePlatform()
+
+type Agent = { readonly id: string; readonly authToken: string }
+
+async function agent(): Promise<Agent> {
+  const answer = await platform.json('/workspaces', { name: 'ext', runtime: 'external' })
+  const body = (await answer.json()) as { id: string; connection: { auth_token: string } }
+  const authToken = body.connection.auth_token
+  await platform.json('/registry/register', { id: body.id, agent_card: {} }, authToken)
+  return { id: body.id, authToken }
+}
+
+const beat = (id: string, as: string | null, fields: Record<string, unknown> = {}) =>
+  platform.json('/registry/heartbeat', { workspace_id: id, ...fields }, as)
+
+async function read(id: string): Promise<Record<string, unknown>> {
+  return (await (await platform.request(`/workspaces/${id}`)).json()) as Record<string, unknown>
+}
+
+/** Runs `during` while nobody else can write the row. */
+async function whileLocked(id: string, during: () => Promise<void>): Promise<void> {
+  await platform.database.sql.begin(async (tx) => {
+    await tx`SELECT 1 FROM workspaces WHERE id = ${id} FOR UPDATE`
+    await during()
+  })
+}
+
+let agents: readonly Agent[]
+
+beforeAll(async () => {
+  agents = await Promise.all(Array.from({ length: 12 }, agent))
+})
+
+describe('many beats at once', () => {
+  it('are answered each by itself: good, without, with a wrong and with a foreign token', async () => {
+    const answers = await Promise.all(
+      agents.flatMap(({ id, authToken }, index) => [
+        beat(id, authToken, { uptime_seconds: index + 1 }),
+        beat(id, null, { uptime_seconds: 9_000 }),
+        beat(id, 'nonsense', { uptime_seconds: 9_001 }),
+        beat(id, agents[(index + 1) % agents.length]?.authToken ?? '', { uptime_seconds: 9_002 }),
+      ]),
+    )
+    const errors = await Promise.all(
+      answers.map(async (answer) => [answer.status, (await answer.json()) as { error?: string }]),
+    )
+    for (const [index, [status, body]] of errors.entries()) {
+      const expected = [
+        [200, undefined],
+        [401, 'missing workspace auth token'],
+        [401, 'invalid workspace auth token'],
+        [401, 'invalid workspace auth token'],
+      ][index % 4]
+      expect([status, Reflect.get(new Object(body), 'error')]).toEqual(expected)
+    }
+    for (const [index, { id }] of agents.entries()) {
+      expect(await read(id)).toMatchObject({ uptime_seconds: index + 1 })
+    }
+  })
+
+  it('move only the statuses that have to move', async () => {
+    const rates = await Promise.all(
+      agents.map(({ id, authToken }, index) =>
+        beat(id, authToken, { error_rate: index % 2 === 0 ? 0.8 : 0 }),
+      ),
+    )
+    expect(rates.every(({ status }) => status === 200)).toBe(true)
+    const statuses = await Promise.all(agents.map(async ({ id }) => (await read(id))['status']))
+    expect(statuses).toEqual(agents.map((_, index) => (index % 2 === 0 ? 'degraded' : 'online')))
+    await Promise.all(agents.map(({ id, authToken }) => beat(id, authToken)))
+  })
+
+  it('cost far fewer statements than there are beats', async () => {
+    // Rows that one transaction wrote carry the same xmin.
+    await Promise.all(agents.map(({ id, authToken }) => beat(id, authToken, { active_tasks: 1 })))
+    const ids = agents.map(({ id }) => id)
+    const rows = await platform.database.sql`
+      SELECT count(DISTINCT xmin::text)::int AS transactions FROM workspaces WHERE id = ANY (${ids})`
+    expect(Number(rows[0]?.['transactions'])).toBeLessThan(agents.length)
+  })
+})
+
+describe('a beat whose row is locked', () => {
+  it('waits alone, and is stored when the row is free', async () => {
+    const [locked, ...others] = agents
+    if (locked === undefined) throw new Error('no agents')
+    let late: Promise<Response> | undefined
+    await whileLocked(locked.id, async () => {
+      late = beat(locked.id, locked.authToken, { uptime_seconds: 4_242 })
+      const answers = await Promise.all(
+        others.map(({ id, authToken }) => beat(id, authToken, { uptime_seconds: 4_243 })),
+      )
+      expect(answers.map(({ status }) => status)).toEqual(others.map(() => 200))
+    })
+    expect((await late)?.status).toBe(200)
+    expect(await read(locked.id)).toMatchObject({ uptime_seconds: 4_242 })
+  })
+})
+
+describe('a beat that the database refuses', () => {
+  it('fails alone', async () => {
+    const [bad, ...others] = agents
+    if (bad === undefined) throw new Error('no agents')
+    await platform.database.sql.unsafe(`
+      CREATE FUNCTION refuse_beat() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.current_task = 'poison' THEN RAISE EXCEPTION 'internal detail'; END IF;
+        RETURN NEW; END $$;
+      CREATE TRIGGER refuse_beat BEFORE UPDATE ON workspaces
+        FOR EACH ROW EXECUTE FUNCTION refuse_beat();`)
+    try {
+      const answers = await Promise.all([
+        beat(bad.id, bad.authToken, { current_task: 'poison' }),
+        ...others.map(({ id, authToken }) => beat(id, authToken, { current_task: 'fine' })),
+      ])
+      expect(answers.map(({ status }) => status)).toEqual([500, ...others.map(() => 200)])
+      const text = await answers[0]?.text()
+      expect(JSON.parse(text ?? '')).toMatchObject({ error: 'failed to update' })
+      expect(text).not.toContain('internal detail')
+      for (const { id } of others) expect(await read(id)).toMatchObject({ status: 'online' })
+    } finally {
+      await platform.database.sql.unsafe(
+        'DROP TRIGGER refuse_beat ON workspaces; DROP FUNCTION refuse_beat();',
+      )
+    }
+  })
+})
+
+describe('a generation that is not the current one', () => {
+  it('is refused at a beat and at a registration, and changes nothing', async () => {
+    const own = await platform.onlineWorkspace('http://127.0.0.1:9')
+    const dump = async () =>
+      JSON.stringify(await platform.database.sql`SELECT * FROM workspaces WHERE id = ${own.id}`)
+    const before = await dump()
+    for (const generation of [0, 2]) {
+      const answers = [
+        await beat(own.id, own.authToken, { generation, error_rate: 1, active_tasks: 4 }),
+        await platform.json(
+          '/registry/register',
+          { id: own.id, agent_card: { name: 'usurper' }, generation },
+          own.authToken,
+        ),
+      ]
+      for (const answer of answers) {
+        expect(answer.status).toBe(409)
+        expect(await answer.json()).toMatchObject({
+          error: 'a newer start of this workspace has taken over',
+          code: 'stale_generation',
+        })
+      }
+    }
+    expect(await dump()).toBe(before)
+    expect((await beat(own.id, own.authToken, { generation: 1 })).status).toBe(200)
+  })
+})
+
+describe('what a beat says of its runtime', () => {
+  it('is stored for every replica, and cleared when a beat is silent about it (wart W34)', async () => {
+    const [own] = agents
+    if (own === undefined) throw new Error('no agents')
+    const metadata = async () => {
+      const rows = await platform.database.sql`
+        SELECT runtime_metadata FROM workspaces WHERE id = ${own.id}`
+      return rows[0]?.['runtime_metadata']
+    }
+    await beat(own.id, own.authToken, {
+      runtime_metadata: {
+        capabilities: { session: true, retry: false, 'a\u0000b': true },
+        idle_timeout_seconds: 900,
+        junk: 'x'.repeat(10_000),
+      },
+    })
+    expect(await metadata()).toEqual({
+      capabilities: { session: true },
+      idle_timeout_seconds: 900,
+    })
+    await beat(own.id, own.authToken)
+    expect(await metadata()).toBeNull()
+  })
+
+  it('is cut between characters where it is longer than a card shows (wart W32)', async () => {
+    const [own] = agents
+    if (own === undefined) throw new Error('no agents')
+    const text = `${'x'.repeat(8_191)}😀 and more`
+    expect((await beat(own.id, own.authToken, { sample_error: text })).status).toBe(200)
+    const rows = await platform.database.sql`
+      SELECT last_sample_error FROM workspaces WHERE id = ${own.id}`
+    expect(rows[0]?.['last_sample_error']).toBe('x'.repeat(8_191))
+  })
+})
+
+describe('a beat after a silence', () => {
+  it.each(['offline', 'awaiting_agent', 'provisioning'])(
+    'brings a workspace that is %s online, however long it was (wart W20)',
+    async (status) => {
+      const [own] = agents
+      if (own === undefined) throw new Error('no agents')
+      await platform.database.sql`
+        UPDATE workspaces SET status = ${status}::workspace_status,
+          last_heartbeat_at = now() - interval '1 day' WHERE id = ${own.id}`
+      expect((await beat(own.id, own.authToken)).status).toBe(200)
+      await eventually(async () => (await read(own.id))['status'] === 'online')
+    },
+  )
+})
