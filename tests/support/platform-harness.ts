@@ -21,6 +21,7 @@ export type PlatformHarness = {
   readonly url: string
   readonly config: Config
   readonly deps: AppDeps
+  readonly app: PlatformApp['app']
   readonly routes: PlatformApp['routes']
   readonly database: TestDatabase
   readonly client: DatabaseClient
@@ -115,6 +116,7 @@ export async function startPlatformHarness(
     url,
     config,
     deps,
+    app,
     routes,
     database,
     client,

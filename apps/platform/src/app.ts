@@ -20,8 +20,10 @@ import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
+import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
+import { workspaceTokensRoutes } from './http/routes/workspace-tokens.routes.ts'
 import { workspacePublicRoutes, workspacesAdminRoutes } from './http/routes/workspaces.routes.ts'
 import { authenticateOrUnavailable } from './services/authenticate-caller.ts'
 import { databaseProblem } from './services/database-problem.ts'
@@ -40,7 +42,9 @@ export function createApp(deps: AppDeps): PlatformApp {
   app.use(requestContext(deps), earlyAnswer())
   if (deps.isAdminScopeOpen) app.use(loopbackGuard(deps))
   const scopes: ScopeDeps = {
-    authenticate: (authorization) => authenticateOrUnavailable(deps, authorization),
+    authenticate: (authorization, requestId) =>
+      authenticateOrUnavailable(deps, authorization, requestId),
+    refusedUses: deps.refusedUses,
     isAdminScopeOpen: deps.isAdminScopeOpen,
     isWorkspaceScopeOpen: deps.isWorkspaceScopeOpen,
   }
@@ -82,7 +86,9 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { ...workspace, routes: activityRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },
     { ...workspace, routes: lifecycleRoutes(deps) },
+    { ...workspace, routes: workspaceTokensRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },
+    { ...admin, routes: orgTokensRoutes(deps) },
   ]
 }

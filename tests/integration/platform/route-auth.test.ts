@@ -1,4 +1,5 @@
 /** Every route of the running app, with every kind of credential (H41). */
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   ADMIN_TOKEN,
@@ -8,48 +9,44 @@ import {
 } from '../../support/platform-harness.ts'
 import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
 
-let platform: PlatformHarness
-let box: WorkspaceServer
-let own: OnlineWorkspace
-let foreign: OnlineWorkspace
-let revoked: OnlineWorkspace
-let removed: OnlineWorkspace
-
-beforeAll(async () => {
-  platform = await startPlatformHarness()
-  box = await startWorkspaceServer()
-  box.answer = (_, response) =>
-    response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end('{"jsonrpc":"2.0","id":1,"result":{}}')
-  own = await platform.onlineWorkspace(box.url)
-  foreign = await platform.onlineWorkspace(box.url)
-  revoked = await platform.onlineWorkspace(box.url)
-  removed = await platform.onlineWorkspace(box.url)
-  await platform.client.sql`
-    UPDATE workspace_auth_tokens SET revoked_at = now() WHERE workspace_id = ${revoked.id}`
-  await platform.request(`/workspaces/${removed.id}`, { method: 'DELETE' })
-})
-afterAll(async () => {
-  await platform.stop()
-  await box.close()
-})
-
-/** The table: a route that is not in it fails the first test. */
-type RouteRow = {
-  scope: string
-  body?: () => unknown
-  query?: string
-  /** Changes what the others need: it gets a workspace of its own. */
-  isFresh?: boolean
+type Row = {
+  /** As it is mounted in `app.ts`. */
+  readonly scope: 'public' | 'peer' | 'workspace' | 'admin' | 'self'
+  /** The gate of a `self` route: a key of `GATES`. */
+  readonly gate?: 'registry' | 'test_token'
+  /** What it is called with; `id` is the workspace in the path. */
+  readonly body?: (id: string) => unknown
+  readonly query?: string
+  /** What who is admitted gets; anything but a refusal or a defect unless given. */
+  readonly answers?: number
+  /** The call changes what others need: everybody who is admitted gets a workspace of their own. */
+  readonly isFresh?: true
 }
-const ROUTES: Readonly<Record<string, RouteRow>> = {
-  'GET /health': { scope: 'public' },
-  'GET /ready': { scope: 'public' },
-  'GET /workspaces/:id': { scope: 'public' },
-  'GET /admin/workspaces/:id/test-token': { scope: 'self' },
-  'POST /registry/register': { scope: 'self', body: () => ({ id: own.id, agent_card: {} }) },
-  'POST /registry/heartbeat': { scope: 'self', body: () => ({ workspace_id: own.id }) },
+
+/**
+ * The table: a new route is one line here, and `npx vitest run tests/integration/platform/route-auth`
+ * fails until it is there. Who is admitted and who is told what follows from the scope.
+ */
+const ROUTES: Readonly<Record<string, Row>> = {
+  'GET /health': { scope: 'public', answers: 200 },
+  'GET /ready': { scope: 'public', answers: 200 },
+  'GET /workspaces/:id': { scope: 'public', answers: 200 },
+
+  'POST /registry/register': {
+    scope: 'self',
+    gate: 'registry',
+    body: (id) => ({ id, agent_card: {} }),
+    answers: 200,
+  },
+  'POST /registry/heartbeat': {
+    scope: 'self',
+    gate: 'registry',
+    body: (id) => ({ workspace_id: id }),
+    answers: 200,
+  },
+  'GET /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
+  'POST /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
+
   'POST /workspaces/:id/chat/uploads': { scope: 'workspace', body: () => ({}) },
   'GET /workspaces/:id/chat/download': { scope: 'workspace', query: '?path=/workspace/a' },
   'GET /workspaces/:id/activity': { scope: 'workspace' },
@@ -61,101 +58,281 @@ const ROUTES: Readonly<Record<string, RouteRow>> = {
   'POST /workspaces/:id/a2a': {
     scope: 'peer',
     body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
+    answers: 200,
   },
   'POST /workspaces/:id/restart': { scope: 'workspace', isFresh: true },
   'POST /workspaces/:id/pause': { scope: 'workspace', isFresh: true },
   'POST /workspaces/:id/resume': { scope: 'workspace', isFresh: true },
   'POST /workspaces/:id/hibernate': { scope: 'workspace', isFresh: true },
   'POST /workspaces/:id/wake': { scope: 'workspace', isFresh: true },
-  'GET /workspaces': { scope: 'admin' },
-  'POST /workspaces': { scope: 'admin', body: () => ({ name: 'x', external: true }) },
-  'GET /workspaces/:id/console': { scope: 'admin' },
-  'GET /admin/audit': { scope: 'admin' },
-  'DELETE /workspaces/:id': { scope: 'admin' },
+  'GET /workspaces/:id/tokens': { scope: 'workspace', answers: 200 },
+  'POST /workspaces/:id/tokens': { scope: 'workspace', answers: 201 },
+  'DELETE /workspaces/:id/tokens/:tokenId': { scope: 'workspace', answers: 404 },
+
+  'GET /workspaces': { scope: 'admin', answers: 200 },
+  'POST /workspaces': { scope: 'admin', body: () => ({ name: 'x', external: true }), answers: 201 },
+  'DELETE /workspaces/:id': { scope: 'admin', isFresh: true, answers: 200 },
+  'GET /workspaces/:id/console': { scope: 'admin', answers: 200 },
+  'GET /org/tokens': { scope: 'admin', answers: 200 },
+  'POST /org/tokens': { scope: 'admin', answers: 200 },
+  'DELETE /org/tokens/:id': { scope: 'admin', answers: 404 },
+  'GET /admin/audit': { scope: 'admin', answers: 200 },
 }
 
-type Identity = 'none' | 'wrong' | 'foreign' | 'revoked' | 'removed' | 'own' | 'admin'
-const IDENTITIES: readonly Identity[] = [
+/**
+ * Who asks. `revoked` was a token of the workspace that it asks for, `removed` is one of the removed
+ * workspace that it asks for; `malformed` sends what the contract does not take for a bearer (3.1).
+ */
+const IDENTITIES = [
   'none',
-  'wrong',
+  'malformed',
+  'unknown',
   'foreign',
+  'own',
   'revoked',
   'removed',
-  'own',
+  'org',
+  'revoked_org',
   'admin',
-]
+] as const
+type Identity = (typeof IDENTITIES)[number]
 
-function credential(identity: Identity): string | null {
-  switch (identity) {
-    case 'none':
-      return null
-    case 'wrong':
-      return 'x'.repeat(43)
-    case 'foreign':
-      return foreign.authToken
-    case 'revoked':
-      return revoked.authToken
-    case 'removed':
-      return removed.authToken
-    case 'own':
-      return own.authToken
-    case 'admin':
-      return ADMIN_TOKEN
-  }
-}
+/** `admitted`, or the code of the refusal; every refusal here is a 401. */
+type Verdicts = Readonly<Record<Identity, string>>
 
-function isAdmitted(scope: string, route: string, identity: Identity): boolean {
-  if (scope === 'public') return true
-  if (scope === 'admin') return identity === 'admin'
+const allOf = (verdict: string): Verdicts =>
+  Object.fromEntries(IDENTITIES.map((identity) => [identity, verdict])) as Verdicts
+
+/** Contract/platform 3.4, 2.6, 3.7 as data. */
+const GATES: Readonly<Record<string, Verdicts>> = {
+  public: allOf('admitted'),
+  workspace: {
+    ...allOf('invalid_workspace_token'),
+    none: 'missing_workspace_token',
+    malformed: 'missing_workspace_token',
+    own: 'admitted',
+    org: 'admitted',
+    admin: 'admitted',
+  },
   // The other workspace is its sibling.
-  if (scope === 'peer') return identity === 'foreign' || isAdmitted('workspace', route, identity)
-  if (scope === 'workspace') return identity === 'own' || identity === 'admin'
-  // The registry takes the workspace's own token only; the test token exists in development only.
-  return route.startsWith('POST /registry') && identity === 'own'
+  peer: {
+    ...allOf('invalid_workspace_token'),
+    none: 'missing_workspace_token',
+    malformed: 'missing_workspace_token',
+    foreign: 'admitted',
+    own: 'admitted',
+    org: 'admitted',
+    admin: 'admitted',
+  },
+  admin: {
+    ...allOf('invalid_admin_token'),
+    none: 'admin_auth_required',
+    malformed: 'admin_auth_required',
+    org: 'admitted',
+    admin: 'admitted',
+  },
+  // An operator is nobody's agent.
+  registry: {
+    ...allOf('invalid_workspace_token'),
+    none: 'missing_workspace_token',
+    malformed: 'missing_workspace_token',
+    own: 'admitted',
+  },
+  test_token: { ...allOf('admin_auth_required'), admin: 'admitted' },
 }
 
-const REFUSALS: ReadonlySet<number> = new Set([401, 403])
+let platform: PlatformHarness
+let box: WorkspaceServer
+let own: OnlineWorkspace
+let foreign: OnlineWorkspace
+let removed: OnlineWorkspace
+/** What each identity sends as its Authorization header; several for `malformed`. */
+let headers: Readonly<Record<Identity, readonly (string | undefined)[]>>
 
-function entryOf(route: string): (typeof ROUTES)[string] {
-  return ROUTES[route] ?? { scope: 'missing' }
+beforeAll(async () => {
+  platform = await startPlatformHarness({ MOLECULE_ENABLE_TEST_TOKENS: '1' })
+  box = await startWorkspaceServer()
+  box.answer = (_, response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end('{"jsonrpc":"2.0","id":1,"result":{}}')
+  own = await platform.onlineWorkspace(box.url)
+  foreign = await platform.onlineWorkspace(box.url)
+  removed = await platform.onlineWorkspace(box.url)
+  await platform.request(`/workspaces/${removed.id}`, { method: 'DELETE' })
+  // Its removal has revoked it as well: here it must be refused for the workspace's sake alone.
+  await platform.client.sql`
+    UPDATE workspace_auth_tokens SET revoked_at = NULL WHERE workspace_id = ${removed.id}`
+  const revoked = await mint(`/workspaces/${own.id}/tokens`)
+  await platform.client.sql`
+    UPDATE workspace_auth_tokens SET revoked_at = now()
+     WHERE prefix = ${revoked.auth_token.slice(0, 8)}`
+  const org = await mint('/org/tokens')
+  const revokedOrg = await mint('/org/tokens')
+  await platform.request(`/org/tokens/${revokedOrg.id}`, { method: 'DELETE' })
+  headers = {
+    none: [undefined],
+    malformed: ['Bearer', 'Bearer  ', `bearer ${own.authToken}`, `Basic ${own.authToken}`],
+    unknown: [`Bearer ${'x'.repeat(43)}`],
+    foreign: [`Bearer ${foreign.authToken}`],
+    own: [`Bearer ${own.authToken}`],
+    revoked: [`Bearer ${revoked.auth_token}`],
+    removed: [`Bearer ${removed.authToken}`],
+    org: [`Bearer ${org.auth_token}`],
+    revoked_org: [`Bearer ${revokedOrg.auth_token}`],
+    admin: [`Bearer ${ADMIN_TOKEN}`],
+  }
+})
+afterAll(async () => {
+  await platform.stop()
+  await box.close()
+})
+
+async function mint(path: string): Promise<{ id: string; auth_token: string }> {
+  const answer = await platform.request(path, { method: 'POST' })
+  return (await answer.json()) as { id: string; auth_token: string }
 }
 
-/** In production the test-token route says that it does not exist. */
-function isHidden(route: string, status: number): boolean {
-  return route.includes('test-token') && status === 404
+/** An external workspace that nobody else in this file uses. */
+async function spareWorkspace(): Promise<string> {
+  const answer = await platform.json('/workspaces', { name: 'spare', external: true })
+  return ((await answer.json()) as { id: string }).id
 }
 
-function call(route: string, identity: Identity): Promise<Response> {
+function rowOf(route: string): Row {
+  const row = ROUTES[route]
+  if (row === undefined) throw new Error(`${route} is not in the table of route-auth.test.ts`)
+  return row
+}
+
+function call(
+  route: string,
+  authorization: string | undefined,
+  target: { readonly id: string; readonly method?: string },
+): Promise<Response> {
   const [method = '', path = ''] = route.split(' ')
-  const { query, body } = entryOf(route)
-  const target = method === 'DELETE' && identity === 'admin' ? foreign.id : own.id
-  return platform.request(`${path.replace(':id', target)}${query ?? ''}`, {
-    method,
-    as: credential(identity),
-    headers: { 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body: JSON.stringify(body()) }),
+  const { query, body } = rowOf(route)
+  const isWorkspace = path.startsWith('/workspaces/') || path.startsWith('/admin/workspaces/')
+  const url = path
+    .replace(':id', isWorkspace ? target.id : randomUUID())
+    .replaceAll(/:\w+/g, () => randomUUID())
+  return platform.request(`${url}${query ?? ''}`, {
+    method: target.method ?? method,
+    as: null,
+    headers: {
+      'content-type': 'application/json',
+      ...(authorization === undefined ? {} : { authorization }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body(target.id)) }),
   })
+}
+
+/** What is left of an answer when the name of the request is taken away. */
+async function bodyOf(answer: Response): Promise<unknown> {
+  const text = await answer.text()
+  return JSON.parse(text, (key, value: unknown) => (key === 'request_id' ? undefined : value))
+}
+
+/** The error object, wherever the route puts it: JSON-RPC has it in `error.data`. */
+function problemOf(body: unknown): unknown {
+  const { error } = body as { error?: { data?: unknown } }
+  return typeof error === 'object' ? error.data : body
+}
+
+async function expectVerdict(
+  verdict: string,
+  route: string,
+  { identity, authorization }: { identity: Identity; authorization: string | undefined },
+): Promise<void> {
+  if (verdict !== 'admitted') {
+    const { id } = identity === 'removed' ? removed : own
+    return expectRefusal(verdict, await call(route, authorization, { id }))
+  }
+  const row = rowOf(route)
+  if (row.isFresh !== true) {
+    return expectAdmission(row, await call(route, authorization, { id: own.id }))
+  }
+  const id = await spareWorkspace()
+  const bearer =
+    identity === 'own' && row.scope === 'workspace'
+      ? `Bearer ${(await mint(`/workspaces/${id}/tokens`)).auth_token}`
+      : authorization
+  return expectAdmission(row, await call(route, bearer, { id }))
+}
+
+async function expectAdmission(row: Row, answer: Response): Promise<void> {
+  expect([401, 403, 429, 500]).not.toContain(answer.status)
+  if (row.answers !== undefined) expect(answer.status).toBe(row.answers)
+  await answer.text()
+}
+
+async function expectRefusal(code: string, answer: Response): Promise<void> {
+  expect(answer.status).toBe(401)
+  const problem = { code, hop: 'platform', retryable: false }
+  expect(problemOf(await bodyOf(answer))).toMatchObject(problem)
 }
 
 describe('the routes of the running app', () => {
   it('are exactly those of the table, each in its scope', () => {
-    const mounted = platform.routes.map((route) => [`${route.method} ${route.path}`, route.scope])
-    const listed = Object.entries(ROUTES).map(([route, { scope }]) => [route, scope])
-    expect(mounted.sort()).toEqual(listed.sort())
+    const served = platform.app.routes
+      .filter(({ method, path }) => !(method === 'ALL' && path === '/*'))
+      .map(({ method, path }) => `${method} ${path}`)
+    expect([...new Set(served)].sort()).toEqual(Object.keys(ROUTES).sort())
+    const mounted = platform.routes.map(({ method, path, scope }) => [`${method} ${path}`, scope])
+    expect(mounted.sort()).toEqual(
+      Object.entries(ROUTES)
+        .map(([route, { scope }]) => [route, scope])
+        .sort(),
+    )
+    const calls = Object.keys(ROUTES).length * IDENTITIES.length
+    process.stdout.write(`routes: ${Object.keys(ROUTES).length}, with identities: ${calls}\n`)
   })
 
-  it.each(Object.keys(ROUTES))('%s admits whom its scope names and nobody else', async (route) => {
-    const { scope, isFresh } = entryOf(route)
-    if (isFresh === true) own = await platform.onlineWorkspace(box.url)
-    // The operator comes last, so that a DELETE finds the workspace for everybody before.
-    for (const identity of IDENTITIES) {
-      const answer = await call(route, identity)
-      const isRefused = REFUSALS.has(answer.status) || isHidden(route, answer.status)
-      expect([identity, !isRefused]).toEqual([identity, isAdmitted(scope, route, identity)])
-      const refusal = expect.objectContaining({ hop: 'platform', retryable: false })
-      expect(isRefused ? await answer.json() : refusal).toEqual(refusal)
-    }
+  describe.each(Object.keys(ROUTES))('%s', (route) => {
+    const row = rowOf(route)
+    const { scope } = row
+
+    it.each(IDENTITIES)('to %s says what its scope says', async (identity) => {
+      const verdict = GATES[row.gate ?? scope]?.[identity] ?? 'missing in GATES'
+      for (const authorization of headers[identity]) {
+        await expectVerdict(verdict, route, { identity, authorization })
+      }
+    })
+
+    it.runIf(route.includes('/:id') && scope !== 'public' && scope !== 'peer')(
+      'answers a workspace alike for another one and for none',
+      async () => {
+        const authorization = `Bearer ${own.authToken}`
+        const others = await call(route, authorization, { id: foreign.id })
+        const none = await call(route, authorization, { id: randomUUID() })
+        expect([none.status, await bodyOf(none)]).toEqual([others.status, await bodyOf(others)])
+        expect(none.status).toBe(401)
+      },
+    )
+
+    it.runIf(route.startsWith('GET ') && scope !== 'public')(
+      'asks who looks at its head only as well',
+      async () => {
+        const answer = await call(route, undefined, { id: own.id, method: 'HEAD' })
+        expect(answer.status).toBe(401)
+      },
+    )
   })
+
+  it.each(['/registry/register', '/registry/heartbeat'])(
+    'POST %s answers a workspace alike for another one and for none',
+    async (path) => {
+      const ask = async (id: string): Promise<unknown[]> => {
+        const answer = await platform.json(
+          path,
+          { id, workspace_id: id, agent_card: {} },
+          own.authToken,
+        )
+        return [answer.status, await bodyOf(answer)]
+      }
+      expect(await ask(randomUUID())).toEqual(await ask(foreign.id))
+    },
+  )
 
   it('answer 404 as JSON for what does not exist', async () => {
     for (const path of ['/nope', '/workspaces/x/y/z', '/registry/register']) {
@@ -164,54 +341,56 @@ describe('the routes of the running app', () => {
       expect(await answer.json()).toMatchObject({ error: 'not found', code: 'not_found' })
     }
   })
-
-  it('touch no database for a request without a bearer', async () => {
-    await platform.client.sql`ALTER TABLE workspace_auth_tokens RENAME TO hidden_tokens`
-    try {
-      const answer = await platform.request(`/workspaces/${own.id}/chat/uploads`, {
-        method: 'POST',
-        as: null,
-      })
-      expect(answer.status).toBe(401)
-      const broken = await platform.request(`/workspaces/${own.id}/chat/uploads`, {
-        method: 'POST',
-        as: own.authToken,
-      })
-      expect(broken.status).toBe(503)
-      const text = await broken.text()
-      expect(JSON.parse(text)).toMatchObject({
-        error: 'platform datastore unavailable — retry shortly',
-        code: 'platform_unavailable',
-        retryable: true,
-      })
-      expect(text).not.toContain('workspace_auth_tokens')
-      // A failed statement carries its parameters: here the digest of a token.
-      expect(platform.logLines().join()).not.toMatch(/Failed query|params:/)
-    } finally {
-      await platform.client.sql`ALTER TABLE hidden_tokens RENAME TO workspace_auth_tokens`
-    }
-  })
 })
 
-describe('the last use of a token', () => {
-  const lastUse = async (id: string): Promise<unknown> => {
-    const rows = await platform.client.sql`
-      SELECT last_used_at FROM workspace_auth_tokens WHERE workspace_id = ${id}`
-    return rows[0]?.['last_used_at']
+describe('a database that cannot be asked', () => {
+  const hide = (table: string) =>
+    platform.client.sql.unsafe(`ALTER TABLE ${table} RENAME TO hidden_${table}`)
+  const show = (table: string) =>
+    platform.client.sql.unsafe(`ALTER TABLE hidden_${table} RENAME TO ${table}`)
+
+  const guarded = Object.keys(ROUTES).filter((route) =>
+    ['peer', 'workspace', 'admin'].includes(rowOf(route).scope),
+  )
+
+  async function expectUnavailable(route: string, identity: Identity): Promise<void> {
+    const answer = await call(route, headers[identity][0], { id: own.id })
+    const text = await answer.text()
+    expect([route, answer.status]).toEqual([route, 503])
+    expect(problemOf(JSON.parse(text))).toMatchObject({
+      error: 'platform datastore unavailable — retry shortly',
+      code: 'platform_unavailable',
+      retryable: true,
+    })
+    expect(text).not.toMatch(/auth_tokens|api_tokens/)
   }
 
-  it('is noted, and not again within a minute', async () => {
-    const { id, authToken } = await platform.onlineWorkspace(box.url)
-    const path = `/workspaces/${id}/chat/download?path=/workspace/a`
-    await platform.request(path, { as: authToken })
-    const first = await lastUse(id)
-    expect(first).toEqual(expect.any(String))
-    await platform.request(path, { as: authToken })
-    expect(await lastUse(id)).toEqual(first)
-    await platform.client.sql`
-      UPDATE workspace_auth_tokens SET last_used_at = now() - interval '2 minutes'
-       WHERE workspace_id = ${id}`
-    await platform.request(path, { as: authToken })
-    expect(await lastUse(id)).not.toEqual(first)
+  it.each(['workspace_auth_tokens', 'org_api_tokens'])(
+    'W15, W17: is a 503 for every bearer on every guarded route, never a yes or a no: %s',
+    async (table) => {
+      await hide(table)
+      try {
+        for (const route of guarded) {
+          for (const identity of ['unknown', 'own', 'org'] as const) {
+            await expectUnavailable(route, identity)
+          }
+        }
+      } finally {
+        await show(table)
+      }
+      // A failed statement carries its parameters: here the digest of a token.
+      expect(platform.logLines().join()).not.toMatch(/Failed query|params:/)
+    },
+  )
+
+  it('is not asked without a bearer, nor for the admin token', async () => {
+    await hide('workspace_auth_tokens')
+    try {
+      const path = `/workspaces/${own.id}/chat/uploads`
+      expect((await platform.request(path, { method: 'POST', as: null })).status).toBe(401)
+      expect((await platform.request('/workspaces')).status).toBe(200)
+    } finally {
+      await show('workspace_auth_tokens')
+    }
   })
 })

@@ -1,9 +1,10 @@
 /** @module Workspace tokens: only their SHA-256 is stored (contract/platform 3.1). */
 import { and, desc, eq, inArray, isNull, lt, or, sql } from 'drizzle-orm'
+import { unionAll } from 'drizzle-orm/pg-core'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
 import { preparedQuery } from './prepared-query.ts'
-import { type TokenPurpose, workspaceAuthTokens, workspaces } from './schema.ts'
+import { orgApiTokens, type TokenPurpose, workspaceAuthTokens, workspaces } from './schema.ts'
 import { whereLive } from './workspace-store.ts'
 
 export async function insertToken(
@@ -27,35 +28,69 @@ export async function insertToken(
   })
 }
 
-export type LiveToken = {
+/** A token that was issued here, whoever presents it now. */
+export type KnownToken = {
   readonly id: string
-  readonly workspaceId: string
+  readonly prefix: string
   readonly lastUsedAt: Date | null
-}
-
-const liveTokenByHash = preparedQuery((db) =>
-  db
-    .select({
-      id: workspaceAuthTokens.id,
-      workspaceId: workspaceAuthTokens.workspaceId,
-      lastUsedAt: workspaceAuthTokens.lastUsedAt,
-    })
-    .from(workspaceAuthTokens)
-    .innerJoin(workspaces, eq(workspaces.id, workspaceAuthTokens.workspaceId))
-    .where(
-      and(
-        eq(workspaceAuthTokens.tokenHash, sql.placeholder('tokenHash')),
-        isNull(workspaceAuthTokens.revokedAt),
-        whereLive,
-      ),
-    )
-    .prepare('live_token_by_hash'),
+} & (
+  | {
+      readonly kind: 'workspace'
+      readonly workspaceId: string
+      readonly state: 'live' | 'revoked' | 'removed'
+    }
+  | { readonly kind: 'org'; readonly orgId: string | null; readonly state: 'live' | 'revoked' }
 )
 
-/** The only token lookup: live token of a live workspace, by hash. */
-export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<LiveToken | undefined> {
-  const rows = await liveTokenByHash(db).execute({ tokenHash })
-  return rows[0]
+const knownTokenByHash = preparedQuery((db) =>
+  unionAll(
+    db
+      .select({
+        id: workspaceAuthTokens.id,
+        prefix: workspaceAuthTokens.prefix,
+        lastUsedAt: workspaceAuthTokens.lastUsedAt,
+        revokedAt: workspaceAuthTokens.revokedAt,
+        workspaceId: sql<string | null>`${workspaces.id}`.as('workspace_id'),
+        isLive: sql<boolean>`${whereLive}`.as('is_live'),
+        orgId: sql<string | null>`NULL`.as('org_id'),
+      })
+      .from(workspaceAuthTokens)
+      .innerJoin(workspaces, eq(workspaces.id, workspaceAuthTokens.workspaceId))
+      .where(eq(workspaceAuthTokens.tokenHash, sql.placeholder('tokenHash'))),
+    db
+      .select({
+        id: orgApiTokens.id,
+        prefix: orgApiTokens.prefix,
+        lastUsedAt: orgApiTokens.lastUsedAt,
+        revokedAt: orgApiTokens.revokedAt,
+        workspaceId: sql<string | null>`NULL::uuid`.as('workspace_id'),
+        isLive: sql<boolean>`true`.as('is_live'),
+        orgId: sql<string | null>`${orgApiTokens.orgId}`.as('org_id'),
+      })
+      .from(orgApiTokens)
+      .where(eq(orgApiTokens.tokenHash, sql.placeholder('tokenHash'))),
+  ).prepare('known_token_by_hash'),
+)
+
+/**
+ * The only token lookup, for workspaces' and for operators' alike: one statement says whose a bearer
+ * is and whether it still counts. Who is refused is thereby known as well, for the audit trail.
+ */
+export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<KnownToken | undefined> {
+  const [row] = await knownTokenByHash(db).execute({ tokenHash })
+  if (row === undefined) return undefined
+  const { id, prefix, lastUsedAt, revokedAt, workspaceId, isLive, orgId } = row
+  const token = { id, prefix, lastUsedAt }
+  if (workspaceId === null) {
+    return { ...token, kind: 'org', orgId, state: revokedAt === null ? 'live' : 'revoked' }
+  }
+  if (!isLive) return { ...token, kind: 'workspace', workspaceId, state: 'removed' }
+  return {
+    ...token,
+    kind: 'workspace',
+    workspaceId,
+    state: revokedAt === null ? 'live' : 'revoked',
+  }
 }
 
 /**
@@ -76,6 +111,56 @@ export async function touchToken(
         or(isNull(workspaceAuthTokens.lastUsedAt), lt(workspaceAuthTokens.lastUsedAt, before)),
       ),
     )
+}
+
+export type WorkspaceToken = {
+  readonly id: string
+  readonly prefix: string
+  readonly createdAt: Date
+  readonly lastUsedAt: Date | null
+}
+
+/** A workspace's tokens that are not revoked, newest first. */
+export async function listLiveTokens(
+  db: Db,
+  query: { readonly workspaceId: WorkspaceId; readonly limit: number; readonly offset: number },
+): Promise<WorkspaceToken[]> {
+  return db
+    .select({
+      id: workspaceAuthTokens.id,
+      prefix: workspaceAuthTokens.prefix,
+      createdAt: workspaceAuthTokens.createdAt,
+      lastUsedAt: workspaceAuthTokens.lastUsedAt,
+    })
+    .from(workspaceAuthTokens)
+    .where(
+      and(
+        eq(workspaceAuthTokens.workspaceId, query.workspaceId),
+        isNull(workspaceAuthTokens.revokedAt),
+      ),
+    )
+    .orderBy(desc(workspaceAuthTokens.createdAt), desc(workspaceAuthTokens.id))
+    .limit(query.limit)
+    .offset(query.offset)
+}
+
+/** Revokes one token of this workspace; returns it, or undefined when there is no such live one. */
+export async function revokeToken(
+  db: Db,
+  input: { readonly id: string; readonly workspaceId: WorkspaceId; readonly now: Date },
+): Promise<{ readonly prefix: string; readonly purpose: TokenPurpose } | undefined> {
+  const rows = await db
+    .update(workspaceAuthTokens)
+    .set({ revokedAt: input.now })
+    .where(
+      and(
+        eq(workspaceAuthTokens.id, input.id),
+        eq(workspaceAuthTokens.workspaceId, input.workspaceId),
+        isNull(workspaceAuthTokens.revokedAt),
+      ),
+    )
+    .returning({ prefix: workspaceAuthTokens.prefix, purpose: workspaceAuthTokens.purpose })
+  return rows[0]
 }
 
 export async function countLiveTokens(db: Db, workspaceId: WorkspaceId): Promise<number> {

@@ -43,5 +43,7 @@ export const PLATFORM_ACTOR: AuditActor = Object.freeze({ kind: 'platform', id: 
 export function auditActor(caller: Caller): AuditActor {
   if (caller.kind === 'workspace') return { kind: 'workspace', id: caller.workspaceId }
   if (caller.kind === 'anonymous') return { kind: 'anonymous', id: null }
-  return { kind: 'admin_token', id: null }
+  if (caller.via === 'org_token') return { kind: 'org_token', id: caller.tokenId }
+  if (caller.via === 'session') return { kind: 'session', id: caller.userId }
+  return { kind: caller.via, id: null }
 }

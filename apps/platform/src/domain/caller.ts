@@ -1,17 +1,32 @@
 /** @module Who is speaking: what authentication found out, and nothing more (design/architecture 3). */
 import type { WorkspaceId } from './ids.ts'
 
+/** Somebody who may do everything; how that was shown matters to the audit trail only. */
+export type Operator =
+  /** Holds the admin token, or speaks to a development platform that asks for none. */
+  | { readonly kind: 'operator'; readonly via: 'admin_token' | 'open_development' }
+  /** Holds a live token of the organisation. */
+  | {
+      readonly kind: 'operator'
+      readonly via: 'org_token'
+      readonly tokenId: string
+      readonly prefix: string
+      readonly orgId: string | null
+    }
+  /** A member of the tenant, by the control plane's word. */
+  | { readonly kind: 'operator'; readonly via: 'session'; readonly userId: string }
+
 export type Caller =
-  /** Holds the admin token, or speaks to an open development platform. */
-  | { readonly kind: 'operator' }
+  | Operator
   /** Holds a live workspace token. */
-  | { readonly kind: 'workspace'; readonly workspaceId: WorkspaceId }
+  | { readonly kind: 'workspace'; readonly workspaceId: WorkspaceId; readonly tokenId: string }
   | { readonly kind: 'anonymous' }
 
 /** Who a message comes from: a caller, or a part of the platform itself such as `webhook:github`. */
 export type Sender = Caller | { readonly kind: 'internal'; readonly name: string }
 
-export const OPERATOR: Caller = Object.freeze({ kind: 'operator' })
+export const OPERATOR: Operator = Object.freeze({ kind: 'operator', via: 'admin_token' })
+export const DEVELOPER: Operator = Object.freeze({ kind: 'operator', via: 'open_development' })
 export const ANONYMOUS: Caller = Object.freeze({ kind: 'anonymous' })
 
 /** Whether the caller may act for this workspace: its operator, or the workspace itself. */

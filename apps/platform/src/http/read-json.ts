@@ -34,7 +34,16 @@ export async function readBody(c: Context, maxBytes: number): Promise<Buffer> {
 
 /** The body as JSON. Throws `invalid_request_body`, `payload_too_large`. */
 export async function readJson(c: Context, maxBytes: number): Promise<unknown> {
+  return parseJson(await readBody(c, maxBytes))
+}
+
+/** The body as JSON; undefined when there is none. Throws as `readJson` does. */
+export async function readOptionalJson(c: Context, maxBytes: number): Promise<unknown> {
   const body = await readBody(c, maxBytes)
+  return body.length === 0 ? undefined : parseJson(body)
+}
+
+function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
   } catch (cause) {

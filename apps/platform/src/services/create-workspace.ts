@@ -9,6 +9,7 @@ import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { EXTERNAL_RUNTIME_KIND, isExternal } from '../domain/runtime-kind.ts'
 import { sealSecret } from '../domain/secret-envelope.ts'
 import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
+import type { AuditContext } from './audit-trail.ts'
 import { type CredentialDeps, issueWorkspaceToken } from './workspace-credentials.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
 
@@ -44,13 +45,17 @@ export type Created =
  * `invalid_agent_url`, `workspace_not_found` (unknown parent), `create_failed`; a refused creation
  * leaves nothing behind.
  */
-export async function createWorkspace(deps: CreateDeps, input: CreateInput): Promise<Created> {
+export async function createWorkspace(
+  deps: CreateDeps,
+  input: CreateInput,
+  by: AuditContext,
+): Promise<Created> {
   const id = workspaceIdSchema.parse(deps.ids.uuid())
   const agentUrl =
     isExternal(input.runtimeKind) && input.url !== undefined && input.url !== ''
       ? await validateAgentUrl(input.url, { policy: deps.addressPolicy, resolve: deps.resolve })
       : undefined
-  const created = await insertAll(deps, { id, input, agentUrl: agentUrl?.href })
+  const created = await insertAll(deps, { id, input, agentUrl: agentUrl?.href, by })
   if (created.kind === 'provisioning') deps.lifecycle.kick(id)
   return created
 }
@@ -61,9 +66,10 @@ async function insertAll(
     readonly id: WorkspaceId
     readonly input: CreateInput
     readonly agentUrl: string | undefined
+    readonly by: AuditContext
   },
 ): Promise<Created> {
-  const { id, input, agentUrl } = creation
+  const { id, input, agentUrl, by } = creation
   try {
     return await deps.db.transaction(async (tx) => {
       await requireParent(tx, input.parentId)
@@ -83,7 +89,7 @@ async function insertAll(
       if (agentUrl !== undefined) return { kind: 'external_online', id } as const
       const authToken = await issueWorkspaceToken(
         { ...deps, db: tx },
-        { workspaceId: id, purpose: 'runtime' },
+        { workspaceId: id, purpose: 'runtime', by },
       )
       return { kind: 'external_awaiting', id, authToken } as const
     })

@@ -13,16 +13,18 @@ import { parseRuntimeMetadata, storedRuntimeMetadata } from '../domain/runtime-m
 import { isReachable } from '../domain/workspace-endpoint.ts'
 import { degradedBy, recoveredByBeat } from '../domain/workspace-events.ts'
 import type { WorkspaceStatus } from '../domain/workspace-status.ts'
+import { type AuthenticationDeps, noteRefusedBearer } from './authenticate-caller.ts'
 import type { BeatBatcher } from './beat-batcher.ts'
 import { databaseProblem } from './database-problem.ts'
 import { type CredentialDeps, ensureInboundSecret } from './workspace-credentials.ts'
 
-export type HeartbeatDeps = CredentialDeps & {
-  readonly log: Logger
-  readonly beats: BeatBatcher
-  /** Development keeps the contract's open bootstrap of zero-token workspaces (architecture 3). */
-  readonly isBootstrapOpen: boolean
-}
+export type HeartbeatDeps = CredentialDeps &
+  AuthenticationDeps & {
+    readonly log: Logger
+    readonly beats: BeatBatcher
+    /** Development keeps the contract's open bootstrap of zero-token workspaces (architecture 3). */
+    readonly isBootstrapOpen: boolean
+  }
 
 export type Beat = z.output<typeof heartbeatRequest>
 
@@ -53,7 +55,7 @@ export async function recordHeartbeat(
     throw new AppError('missing_workspace_token')
   }
   try {
-    const row = await storeBeat(deps, { beat, id, credential })
+    const row = await storeBeat(deps, { ...input, id, credential })
     if (row === undefined) return undefined
     await moveStatus(deps, row, beat)
     return await secretToDeliver(deps, row, beat.inbound_secret_id)
@@ -71,17 +73,19 @@ async function storeBeat(
   deps: HeartbeatDeps,
   input: {
     readonly beat: Beat
+    readonly authorization: string | undefined
     readonly id: WorkspaceId
     readonly credential: string | undefined
   },
 ): Promise<BeatenWorkspace | undefined> {
-  const { beat, id, credential } = input
+  const { beat, authorization, id, credential } = input
   const tokenHash = credential === undefined ? null : sha256(credential)
   const outcome = await deps.beats.record(recordOf(beat, { workspaceId: id, tokenHash }))
   if (outcome.kind === 'stored') return outcome.row
   if (outcome.kind === 'stale') throw new AppError('stale_generation')
   const mayBeUnknown = deps.isBootstrapOpen && (await findWorkspace(deps.db, id)) === undefined
   if (mayBeUnknown) return undefined
+  await noteRefusedBearer(deps, authorization, id)
   throw new AppError(
     credential === undefined ? 'missing_workspace_token' : 'invalid_workspace_token',
   )

@@ -13,6 +13,7 @@ import {
   recordRegistration,
   transitionWorkspace,
 } from '../db/workspace-store.ts'
+import { auditActor } from '../domain/audit.ts'
 import { type Caller, mayActFor } from '../domain/caller.ts'
 import { parseDeliveryMode, resolveDeliveryMode } from '../domain/delivery-mode.ts'
 import { parseWorkspaceId, type WorkspaceId } from '../domain/ids.ts'
@@ -24,6 +25,8 @@ import {
   plainHttpUrl,
 } from '../domain/workspace-endpoint.ts'
 import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
+import { foreignUse } from './authenticate-caller.ts'
+import type { RefusedUses } from './refused-uses.ts'
 import {
   type CredentialDeps,
   ensureInboundSecret,
@@ -36,6 +39,7 @@ export type RegisterDeps = CredentialDeps & {
   readonly resolve: Resolve
   /** Development keeps the contract's open bootstrap of zero-token workspaces (architecture 3). */
   readonly isBootstrapOpen: boolean
+  readonly refusedUses: Pick<RefusedUses, 'note'>
 }
 
 export type Registration = {
@@ -94,7 +98,7 @@ function requestedMode(text: string | undefined): DeliveryMode | undefined {
  * removed one never (wart W12).
  */
 export async function admitRegistryCall(
-  deps: Pick<RegisterDeps, 'db' | 'isBootstrapOpen'>,
+  deps: Pick<RegisterDeps, 'db' | 'isBootstrapOpen' | 'refusedUses'>,
   call: {
     readonly id: WorkspaceId
     readonly row: WorkspaceRow | undefined
@@ -105,6 +109,9 @@ export async function admitRegistryCall(
   if (call.caller.kind === 'workspace' && mayActFor(call.caller, call.id)) return
   const isRemoved = call.row?.status === 'removed'
   if (!isRemoved && deps.isBootstrapOpen && (await countLiveTokens(deps.db, call.id)) === 0) return
+  if (call.caller.kind === 'workspace') {
+    deps.refusedUses.note(foreignUse(call.caller, call.id))
+  }
   throw new AppError(call.hasBearer ? 'invalid_workspace_token' : 'missing_workspace_token')
 }
 
@@ -203,7 +210,7 @@ async function store(
       (await countLiveTokens(tx, input.id)) === 0
         ? await issueWorkspaceToken(
             { ...deps, db: tx },
-            { workspaceId: input.id, purpose: 'runtime' },
+            { workspaceId: input.id, purpose: 'runtime', by: { actor: auditActor(input.caller) } },
           )
         : undefined
     return { row, authToken }

@@ -44,6 +44,13 @@ export const REQUEST_ERRORS = {
     text: 'invalid workspace auth token',
     retryable: false,
   },
+  token_limit_reached: {
+    status: 429,
+    text: 'maximum 50 active tokens per workspace',
+    retryable: false,
+  },
+  token_not_found: { status: 404, text: 'token not found or already revoked', retryable: false },
+  name_too_long: { status: 400, text: 'name too long (max 100 chars)', retryable: false },
 
   // Who speaks to an agent (contract/platform 3.8, 4.2)
   invalid_caller_id: { status: 403, text: 'invalid caller ID', retryable: false },

@@ -5,12 +5,21 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import { bearerCredential } from '@atrium/http-kit/bearer'
 import type { Context, MiddlewareHandler } from 'hono'
-import { type Caller, isInternalName, mayActFor, OPERATOR } from '../../domain/caller.ts'
+import {
+  ANONYMOUS,
+  type Caller,
+  DEVELOPER,
+  isInternalName,
+  mayActFor,
+} from '../../domain/caller.ts'
 import { parseWorkspaceId } from '../../domain/ids.ts'
+import { foreignUse } from '../../services/authenticate-caller.ts'
+import type { RefusedUses } from '../../services/refused-uses.ts'
 import type { AppEnv, WorkspaceEnv } from '../env.ts'
 
 export type ScopeDeps = {
-  readonly authenticate: (authorization: string | undefined) => Promise<Caller>
+  readonly authenticate: (authorization: string | undefined, requestId: string) => Promise<Caller>
+  readonly refusedUses: Pick<RefusedUses, 'note'>
   readonly isAdminScopeOpen: boolean
   readonly isWorkspaceScopeOpen: boolean
 }
@@ -19,32 +28,50 @@ function hasBearer(c: Context): boolean {
   return bearerCredential(c.req.header('authorization')) !== undefined
 }
 
+function callerOf<E extends AppEnv>(deps: ScopeDeps, c: Context<E>): Promise<Caller> {
+  return deps.authenticate(c.req.header('authorization'), c.get('requestId'))
+}
+
+function noteForeign<E extends AppEnv>(deps: ScopeDeps, c: Context<E>, target: string): void {
+  const caller = c.get('caller')
+  if (caller.kind !== 'workspace') return
+  deps.refusedUses.note({ ...foreignUse(caller, target), requestId: c.get('requestId') })
+}
+
 /** Operators only. In open development everybody on this machine is one. */
 export function adminScope(deps: ScopeDeps): MiddlewareHandler<AppEnv> {
   return async function adminAuth(c, next) {
     if (deps.isAdminScopeOpen) {
-      c.set('caller', OPERATOR)
+      c.set('caller', DEVELOPER)
       return next()
     }
     if (!hasBearer(c)) throw new AppError('admin_auth_required')
-    const caller = await deps.authenticate(c.req.header('authorization'))
+    c.set('caller', await callerOf(deps, c))
     // A workspace token never administers anything (contract/platform 3.4 AdminAuth 7).
-    if (caller.kind !== 'operator') throw new AppError('invalid_admin_token')
-    c.set('caller', caller)
+    if (c.get('caller').kind !== 'operator') {
+      noteForeign(deps, c, 'admin')
+      throw new AppError('invalid_admin_token')
+    }
     return next()
   }
 }
 
-/** The operator, or the workspace that the path names. No database call without a bearer. */
+/**
+ * An operator, or the workspace that the path names. No database call without a bearer. Whether
+ * another workspace exists is nobody's business: the answer is the same (wart W16).
+ */
 export function workspaceScope(deps: ScopeDeps): MiddlewareHandler<WorkspaceEnv> {
   return async function workspaceAuth(c, next) {
-    const caller = await workspaceCaller(deps, c)
+    c.set('caller', await workspaceCaller(deps, c))
     const id = parseWorkspaceId(c.req.param('id') ?? '')
-    if (caller.kind === 'workspace' && (id === undefined || !mayActFor(caller, id))) {
+    if (
+      c.get('caller').kind === 'workspace' &&
+      (id === undefined || !mayActFor(c.get('caller'), id))
+    ) {
+      noteForeign(deps, c, id ?? 'malformed')
       throw new AppError('invalid_workspace_token')
     }
     if (id === undefined) throw new AppError('invalid_workspace_id')
-    c.set('caller', caller)
     c.set('workspaceId', id)
     return next()
   }
@@ -72,12 +99,12 @@ export function peerScope(deps: ScopeDeps): MiddlewareHandler<WorkspaceEnv> {
   }
 }
 
-async function workspaceCaller(deps: ScopeDeps, c: Context): Promise<Caller> {
+async function workspaceCaller<E extends AppEnv>(deps: ScopeDeps, c: Context<E>): Promise<Caller> {
   if (!hasBearer(c)) {
-    if (deps.isWorkspaceScopeOpen) return OPERATOR
+    if (deps.isWorkspaceScopeOpen) return DEVELOPER
     throw new AppError('missing_workspace_token')
   }
-  const caller = await deps.authenticate(c.req.header('authorization'))
+  const caller = await callerOf(deps, c)
   if (caller.kind === 'anonymous') throw new AppError('invalid_workspace_token')
   return caller
 }
@@ -85,8 +112,8 @@ async function workspaceCaller(deps: ScopeDeps, c: Context): Promise<Caller> {
 /** Everybody; who presents a credential is known by it, a wrong one is nobody's. */
 export function publicScope(deps: ScopeDeps): MiddlewareHandler<AppEnv> {
   return async function identify(c, next) {
-    const isOpen = deps.isAdminScopeOpen && !hasBearer(c)
-    c.set('caller', isOpen ? OPERATOR : await deps.authenticate(c.req.header('authorization')))
+    if (hasBearer(c)) c.set('caller', await callerOf(deps, c))
+    else c.set('caller', deps.isAdminScopeOpen ? DEVELOPER : ANONYMOUS)
     return next()
   }
 }

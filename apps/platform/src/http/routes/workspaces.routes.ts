@@ -5,6 +5,7 @@ import { mayActFor } from '../../domain/caller.ts'
 import { parseWorkspaceId, type WorkspaceId } from '../../domain/ids.ts'
 import { type CreateDeps, createWorkspace } from '../../services/create-workspace.ts'
 import { getWorkspace, listWorkspaces } from '../../services/find-workspace.ts'
+import { auditContext } from '../audit-context.ts'
 import type { AppEnv } from '../env.ts'
 import { readJson } from '../read-json.ts'
 import {
@@ -44,7 +45,7 @@ export function workspacesAdminRoutes(deps: WorkspacesDeps): Hono<AppEnv> {
         ? cause
         : new AppError('invalid_workspace_payload', { cause })
     })
-    const created = await createWorkspace(deps, parseCreateBody(body))
+    const created = await createWorkspace(deps, parseCreateBody(body), auditContext(c))
     return c.json(renderCreated(created, deps.publicUrl()), 201)
   })
   app.delete('/workspaces/:id', async (c) => {
