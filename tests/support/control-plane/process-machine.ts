@@ -1,0 +1,112 @@
+/** @module A machine that is a real runtime in a child process, in a folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import {
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { eventually } from '../eventually.ts'
+import { isRunning } from '../process-probe.ts'
+import { runLogPath } from '../secret-ledger.ts'
+import type { Machine, MachineInput, MachineState } from './machine.ts'
+
+const RUNTIME = resolve(import.meta.dirname, '../../../apps/workspace-runtime/src/main.ts')
+
+/** Handed down by the runtime to whatever it starts: by it the whole machine is found. */
+const MARK = 'ATRIUM_BOX'
+
+export class ProcessMachine implements Machine {
+  readonly instanceId: string
+  readonly workspaceId: string
+  readonly address: string
+  readonly env: Readonly<Record<string, string>>
+  readonly #folder = mkdtempSync(join(tmpdir(), 'atrium-machine-'))
+  readonly #logFile = runLogPath('machine')
+  readonly #child: ChildProcess
+  #isTerminated = false
+
+  constructor(input: MachineInput, entry = RUNTIME) {
+    this.instanceId = input.instanceId
+    this.workspaceId = input.workspaceId
+    this.address = input.address
+    this.env = input.env
+    for (const root of ['configs', 'workspace', 'home', 'plugins']) {
+      mkdirSync(join(this.#folder, root), { mode: 0o700 })
+    }
+    this.#child = spawn(process.execPath, ['--max-semi-space-size=1', entry], {
+      cwd: this.#folder,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...input.env,
+        // What an image would have: its roots, and the one interface it listens on.
+        PATH: process.env['PATH'] ?? '',
+        LANG: 'C.UTF-8',
+        HOME: join(this.#folder, 'home'),
+        CONFIGS_DIR: join(this.#folder, 'configs'),
+        ATRIUM_ROOTS_DIR: this.#folder,
+        ATRIUM_LISTEN_HOST: input.address,
+        PORT: '0',
+        [MARK]: this.#folder,
+      },
+    })
+    const log = createWriteStream(this.#logFile)
+    this.#child.stdout?.pipe(log, { end: false })
+    this.#child.stderr?.pipe(log, { end: false })
+    this.#child.once('close', () => log.end())
+  }
+
+  get state(): MachineState {
+    if (this.#isTerminated) return 'terminated'
+    return this.#child.exitCode === null && this.#child.signalCode === null ? 'running' : 'stopped'
+  }
+
+  pids(): readonly number[] {
+    const mark = `${MARK}=${this.#folder}\0`
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => isRunning(pid) && environmentOf(pid).includes(mark))
+  }
+
+  console(): string {
+    return readFileSync(this.#logFile, 'utf8')
+  }
+
+  async kill(): Promise<void> {
+    // A machine that fails takes everything on it along.
+    await eventually(() => {
+      const pids = this.pids()
+      for (const pid of pids) killOne(pid)
+      return pids.length === 0 && this.state !== 'running'
+    })
+  }
+
+  async terminate(): Promise<void> {
+    this.#isTerminated = true
+    await this.kill()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+function killOne(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended between the listing and now.
+  }
+}
+
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8')
+  } catch {
+    // Gone, or somebody else's.
+    return ''
+  }
+}
