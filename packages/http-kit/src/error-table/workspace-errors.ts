@@ -74,6 +74,24 @@ export const WORKSPACE_ERRORS = {
     retryable: false,
     hop: 'provisioner',
   },
+  control_plane_unreachable: {
+    status: 502,
+    text: 'the control plane cannot be reached',
+    retryable: true,
+    hop: 'provisioner',
+  },
+  control_plane_timeout: {
+    status: 504,
+    text: 'the control plane did not answer in time',
+    retryable: true,
+    hop: 'provisioner',
+  },
+  control_plane_failed: {
+    status: 502,
+    text: 'the control plane answered with an error',
+    retryable: true,
+    hop: 'provisioner',
+  },
   console_unavailable: {
     status: 404,
     text: 'this workspace has no console output on this platform',
