@@ -5,6 +5,7 @@ import { type ListeningServer, listen } from '@atrium/hono-kit/server'
 import { type Clock, systemClock, systemIds } from '@atrium/http-kit/clock'
 import pino from 'pino'
 import { createApp, type PlatformApp } from '../../apps/platform/src/app.ts'
+import { createBackground } from '../../apps/platform/src/background.ts'
 import { type Config, parseConfig } from '../../apps/platform/src/config.ts'
 import { type DatabaseClient, openDatabase } from '../../apps/platform/src/db/client.ts'
 import { serializeError } from '../../apps/platform/src/db/db-error.ts'
@@ -94,8 +95,9 @@ export async function startPlatformHarness(
   const { app, routes } = createApp(deps)
   const server = await listen(app, config.listen)
   listening = server
-  deps.refusedUses.start()
+  const background = createBackground(deps)
   await deps.lifecycle.start()
+  background.start()
   const url = `http://127.0.0.1:${server.port}`
 
   const request: PlatformHarness['request'] = (path, init = {}) => {
@@ -140,6 +142,7 @@ export async function startPlatformHarness(
     },
     logLines: () => readFileSync(logPath, 'utf8').split('\n').filter(Boolean),
     async stop() {
+      await background.stop()
       await deps.lifecycle.stop()
       await deps.tracker.drain()
       await server.close(1_000)

@@ -20,6 +20,7 @@ import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
+import { livenessRoutes } from './http/routes/liveness.routes.ts'
 import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
@@ -90,5 +91,6 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },
     { ...admin, routes: orgTokensRoutes(deps) },
+    { ...admin, routes: livenessRoutes(deps) },
   ]
 }

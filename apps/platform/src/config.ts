@@ -67,6 +67,10 @@ const environment = z.object({
   ACTIVITY_RETENTION_DAYS: count(7),
   ACTIVITY_CLEANUP_INTERVAL_HOURS: count(6),
   ATRIUM_RESTART_DELAY_MS: milliseconds(500),
+  ATRIUM_SWEEP_INTERVAL_MS: milliseconds(15_000),
+  ATRIUM_LIVENESS_STALE_AFTER: count(180),
+  REMOTE_LIVENESS_STALE_AFTER: count(90),
+  PROVISION_TIMEOUT_SECONDS: count(600),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
 
@@ -128,6 +132,13 @@ export type Config = {
   readonly auditRetentionDays: number
   /** Before the first restart of a workspace that died; doubles with every death. */
   readonly restartDelayMs: number
+  /** When the reconcilers look, and what is too long for them (contract/platform 7.11). */
+  readonly sweeps: {
+    readonly sweepIntervalMs: number
+    readonly livenessStaleMs: number
+    readonly externalStaleMs: number
+    readonly provisionTimeoutMs: number
+  }
   readonly logLevel: string
 }
 
@@ -179,6 +190,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     agentTimeoutMs: values.ATRIUM_AGENT_TIMEOUT_MS,
     auditRetentionDays: values.ATRIUM_AUDIT_RETENTION_DAYS,
     restartDelayMs: values.ATRIUM_RESTART_DELAY_MS,
+    sweeps: {
+      sweepIntervalMs: values.ATRIUM_SWEEP_INTERVAL_MS,
+      livenessStaleMs: values.ATRIUM_LIVENESS_STALE_AFTER * 1000,
+      externalStaleMs: values.REMOTE_LIVENESS_STALE_AFTER * 1000,
+      provisionTimeoutMs: values.PROVISION_TIMEOUT_SECONDS * 1000,
+    },
     logLevel: values.LOG_LEVEL,
   })
 }

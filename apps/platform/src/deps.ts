@@ -4,6 +4,7 @@ import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Secret } from '@atrium/http-kit/secret'
 import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import type { Logger } from 'pino'
+import manifest from '../package.json' with { type: 'json' }
 import type { Config } from './config.ts'
 import type { DatabaseClient } from './db/client.ts'
 import type { Keyring } from './domain/secret-envelope.ts'
@@ -13,7 +14,6 @@ import { BeatBatcher } from './services/beat-batcher.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
-
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
@@ -42,57 +42,73 @@ export type AppDeps = ReturnType<typeof createDeps>
 
 export function createDeps(resources: Resources) {
   const { config, log, clock, ids, database, keyring } = resources
-  const db = database.db
-  const tracker = new TaskTracker((error) => log.error({ err: error }, 'background.failed'))
+  const replicaId = ids.uuid()
   const platformUrl = (): string => config.platformUrl ?? resources.ownUrl()
-  const lifecycle = new WorkspaceLifecycle({
-    db,
-    clock,
-    ids,
-    keyring,
-    log,
-    provisioner: resources.provisioner,
-    platformUrl,
-    runtimeEnv: runtimeEnv(config),
-    replicaId: ids.uuid(),
-    timings: LIFECYCLE_TIMINGS,
-    restartDelayMs: config.restartDelayMs,
-  })
-  const isBootstrapOpen = config.isDevelopment
   return {
-    db,
-    beats: new BeatBatcher({ sql: database.sql, clock, log, isBootstrapOpen }),
+    db: database.db,
     log,
     clock,
     ids,
     keyring,
-    tracker,
-    lifecycle,
-    refusedUses: new RefusedUses({
-      db,
-      clock,
-      ids,
-      log,
-      retentionDays: config.auditRetentionDays,
-    }),
-    addressPolicy: config.agentAddresses,
+    replicaId,
+    version: manifest.version,
+    tracker: new TaskTracker((error) => log.error({ err: error }, 'background.failed')),
+    lifecycle: lifecycleOf(resources, replicaId, platformUrl),
     resolve: systemResolve,
+    ...settingsOf(config),
     ...clientsOf(config),
-    detached: new DetachedExchanges(),
-    activityBell: new ActivityBell({ listen: (...on) => database.listen(...on), log }),
-    activityRetentionDays: config.activity.retentionDays,
-    maxRequestBytes: config.uploads.maxRequestBytes,
-    clientIdleTimeoutMs: config.idleTimeoutMs,
-    adminToken: config.identity.adminToken satisfies Secret | undefined,
-    testTokensEnabled: config.identity.testTokensEnabled,
-    isAdminScopeOpen: config.identity.isAdminScopeOpen,
-    isWorkspaceScopeOpen: config.identity.isWorkspaceScopeOpen,
-    isBootstrapOpen,
-    allowedOrigins: config.identity.allowedOrigins,
+    ...workersOf(resources),
     pingDatabase: () => database.ping(),
     isShuttingDown: resources.isShuttingDown,
     publicUrl: () => config.externalPlatformUrl ?? platformUrl(),
   }
+}
+
+/** What of the configuration the floors below are told. */
+function settingsOf(config: Config) {
+  const { identity } = config
+  return {
+    ...config.sweeps,
+    addressPolicy: config.agentAddresses,
+    activityRetentionDays: config.activity.retentionDays,
+    maxRequestBytes: config.uploads.maxRequestBytes,
+    clientIdleTimeoutMs: config.idleTimeoutMs,
+    adminToken: identity.adminToken satisfies Secret | undefined,
+    testTokensEnabled: identity.testTokensEnabled,
+    isAdminScopeOpen: identity.isAdminScopeOpen,
+    isWorkspaceScopeOpen: identity.isWorkspaceScopeOpen,
+    isBootstrapOpen: config.isDevelopment,
+    allowedOrigins: identity.allowedOrigins,
+  }
+}
+
+/** What goes on beside the requests; `background.ts` starts and stops it. */
+function workersOf(resources: Resources) {
+  const { config, log, clock, ids, database } = resources
+  const { db, sql } = database
+  return {
+    beats: new BeatBatcher({ sql, clock, log, isBootstrapOpen: config.isDevelopment }),
+    refusedUses: new RefusedUses({ db, clock, ids, log, retentionDays: config.auditRetentionDays }),
+    detached: new DetachedExchanges(),
+    activityBell: new ActivityBell({ listen: (...on) => database.listen(...on), log }),
+  }
+}
+
+function lifecycleOf(
+  resources: Resources,
+  replicaId: string,
+  platformUrl: () => string,
+): WorkspaceLifecycle {
+  const { config, database } = resources
+  return new WorkspaceLifecycle({
+    ...resources,
+    db: database.db,
+    platformUrl,
+    runtimeEnv: runtimeEnv(config),
+    replicaId,
+    timings: LIFECYCLE_TIMINGS,
+    restartDelayMs: config.restartDelayMs,
+  })
 }
 
 /** The ways to workspaces: to boxes of ours, to addresses that agents report, to agents. */

@@ -8,6 +8,7 @@ import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
+import { createBackground } from './background.ts'
 import { type Config, parseConfig } from './config.ts'
 import { type DatabaseClient, openDatabase } from './db/client.ts'
 import { serializeError } from './db/db-error.ts'
@@ -86,8 +87,10 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   // Workspaces end before the server does: their last beats still find somebody.
   undo.push({ phase: 'drain requests', run: () => server.close(DRAIN_MS) })
   undo.push({ phase: 'stop workspaces', run: () => deps.lifecycle.stop() })
-  deps.refusedUses.start()
+  const background = createBackground(deps)
+  undo.push({ phase: 'stop the reconcilers', run: () => background.stop() })
   await deps.lifecycle.start()
+  background.start()
   return { url: ownUrl(config, listening), deps }
 }
 

@@ -77,6 +77,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /org/tokens': { scope: 'admin', answers: 200 },
   'DELETE /org/tokens/:id': { scope: 'admin', answers: 404 },
   'GET /admin/audit': { scope: 'admin', answers: 200 },
+  'GET /admin/liveness': { scope: 'admin', answers: 200 },
 }
 
 /**

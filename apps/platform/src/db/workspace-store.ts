@@ -1,6 +1,6 @@
 /** @module Rows of `workspaces`. `transitionWorkspace` is the only writer of `status` (H22). */
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
-import { and, asc, eq, getTableColumns, inArray, isNull, ne, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, inArray, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { type EventPayload, eventOfStatus } from '../domain/workspace-events.ts'
 import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
@@ -126,6 +126,10 @@ export type StatusMove = {
   readonly to: WorkspaceStatus
   readonly from?: readonly WorkspaceStatus[]
   readonly generation?: number
+  /** Only while its last beat is this one: who has beaten since is not silent. */
+  readonly heardOfBefore?: Date | null
+  /** Only when it has been in its status since before this moment. */
+  readonly sameStatusBefore?: Date
   readonly now: Date
   readonly set?: StatusChange
   /** What the event of the move says; otherwise it gives the reason (`domain/workspace-events.ts`). */
@@ -187,11 +191,22 @@ async function writeStatus(
       and(
         eq(workspaces.id, before.id),
         inArray(workspaces.status, [...allowed]),
-        move.generation === undefined ? undefined : eq(workspaces.generation, move.generation),
+        ...conditionsOf(move),
       ),
     )
     .returning({ ...getTableColumns(workspaces), statusBefore: before.status })
   return rows[0]
+}
+
+function conditionsOf(move: StatusMove): (SQL | undefined)[] {
+  const { generation, heardOfBefore, sameStatusBefore } = move
+  return [
+    generation === undefined ? undefined : eq(workspaces.generation, generation),
+    heardOfBefore === undefined
+      ? undefined
+      : sql`${workspaces.lastHeartbeatAt} IS NOT DISTINCT FROM ${heardOfBefore?.toISOString() ?? null}::timestamptz`,
+    sameStatusBefore === undefined ? undefined : lt(workspaces.statusSince, sameStatusBefore),
+  ]
 }
 
 /** Remembers when a workspace's boxes died (`domain/restart-budget.ts` says how many are kept). */

@@ -18,6 +18,7 @@ import { lifecycleGoal } from '../domain/lifecycle-goal.ts'
 import { isExternal } from '../domain/runtime-kind.ts'
 import { isManaged } from '../domain/workspace-endpoint.ts'
 import type { UnexpectedExit } from '../provisioners/provisioner.ts'
+import { sweepBoxes } from './lifecycle/box-sweep.ts'
 import { LifecycleRunner, type LifecycleTimings } from './lifecycle/lifecycle-runner.ts'
 import type { ProvisionDeps } from './lifecycle/provision-workspace.ts'
 import { reconcileWorkspace } from './lifecycle/reconcile-workspace.ts'
@@ -31,6 +32,7 @@ import {
 } from './lifecycle/suspend-workspace.ts'
 import { BackEndOpinion, type Opinion, recordDeath } from './lifecycle/workspace-deaths.ts'
 import { outlastOutage } from './outlast-outage.ts'
+import type { PassResult } from './sweeps/sweep.ts'
 import { ensureInboundSecret } from './workspace-credentials.ts'
 
 export type LifecycleDeps = ProvisionDeps & {
@@ -178,6 +180,34 @@ export class WorkspaceLifecycle {
   async hibernate(id: WorkspaceId, options: { readonly isForced: boolean }): Promise<void> {
     await hibernateWorkspace(this.#deps, id, options)
     this.#runner.kick(id)
+  }
+
+  /** `hibernate` for one that was found idle; false when it has been given work since. */
+  async hibernateIfIdle(row: WorkspaceRow): Promise<boolean> {
+    const { lastActivityAt } = row
+    const id = workspaceIdSchema.parse(row.id)
+    try {
+      await hibernateWorkspace(this.#deps, id, { isForced: false, lastActivityAt })
+    } catch (error) {
+      if (error instanceof AppError) return false
+      throw error
+    }
+    this.#runner.kick(id)
+    return true
+  }
+
+  /** Compares the boxes of the back-end with the rows (`lifecycle/box-sweep.ts`). */
+  async sweepBoxes(): Promise<PassResult> {
+    const { provisioner } = this.#deps
+    if (provisioner.name === 'none') return {}
+    const result = await sweepBoxes(this.#deps, (row, evidence) => this.judge(row, evidence))
+    this.#runner.kick()
+    return result
+  }
+
+  /** The machine whose boxes this replica holds, or null; for sweeps that every machine makes. */
+  get hostId(): string | null {
+    return this.#deps.provisioner.hostId
   }
 
   /** Brings a hibernated workspace back; false when it does not sleep. */

@@ -84,6 +84,12 @@ export async function resumeTree(
   })
 }
 
+export type HibernateOptions = {
+  readonly isForced: boolean
+  /** Only while its last activity is this one: what came since is a reason to stay awake. */
+  readonly lastActivityAt?: Date | null
+}
+
 /**
  * Puts an online workspace to sleep. Throws `workspace_not_hibernatable`, and `workspace_busy` for
  * one with active tasks unless forced (which then really ends them: wart W19).
@@ -91,7 +97,7 @@ export async function resumeTree(
 export async function hibernateWorkspace(
   deps: SuspendDeps,
   id: WorkspaceId,
-  options: { readonly isForced: boolean },
+  options: HibernateOptions,
 ): Promise<void> {
   await deps.db.transaction(async (tx) => {
     const now = deps.clock.now()
@@ -99,6 +105,10 @@ export async function hibernateWorkspace(
     const isAwake = row?.status === 'online' || row?.status === 'degraded'
     if (row === undefined || !isAwake || isExternal(row.runtimeKind)) {
       throw new AppError('workspace_not_hibernatable')
+    }
+    const seen = options.lastActivityAt
+    if (seen !== undefined && row.lastActivityAt?.getTime() !== seen?.getTime()) {
+      throw new AppError('workspace_busy', { extensions: { active_tasks: row.activeTasks } })
     }
     if (row.activeTasks > 0 && !options.isForced) {
       throw new AppError('workspace_busy', { extensions: { active_tasks: row.activeTasks } })

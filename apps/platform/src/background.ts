@@ -1,0 +1,59 @@
+/** @module What runs beside the requests: who is there, and the reconcilers. Wiring, like `app.ts`. */
+import type { AppDeps } from './deps.ts'
+import { ReplicaBeat } from './jobs/replica-beat.job.ts'
+import { Sweeper } from './jobs/sweeper.job.ts'
+import { replicaPresence } from './services/replica-presence.ts'
+import {
+  hibernationSweep,
+  provisionTimeoutSweep,
+  unattendedSweep,
+} from './services/sweeps/lifecycle-sweeps.ts'
+import { externalStalenessSweep, livenessSweep } from './services/sweeps/liveness-sweeps.ts'
+import type { Sweep } from './services/sweeps/sweep.ts'
+import { SweepRecord } from './services/sweeps/sweep-record.ts'
+
+export type Background = {
+  /** After the back-end is open. */
+  start(): void
+  /** Before the lifecycle stops: no pass asks for anything any more. */
+  stop(): Promise<void>
+}
+
+export function createBackground(deps: AppDeps): Background {
+  const beat = new ReplicaBeat({ ...deps, ...replicaPresence(deps) })
+  const sweeper = new Sweeper({
+    ...deps,
+    record: new SweepRecord(deps),
+    sweeps: () => sweepsOf(deps),
+    tickMs: deps.sweepIntervalMs,
+  })
+  return {
+    start() {
+      deps.refusedUses.start()
+      beat.start()
+      sweeper.start()
+    },
+    async stop() {
+      await sweeper.stop()
+      await beat.stop()
+    },
+  }
+}
+
+function sweepsOf(deps: AppDeps): readonly Sweep[] {
+  const { lifecycle, sweepIntervalMs } = deps
+  const { hostId } = lifecycle
+  return [
+    livenessSweep(deps),
+    externalStalenessSweep(deps),
+    provisionTimeoutSweep(deps),
+    hibernationSweep(deps),
+    unattendedSweep(deps),
+    {
+      // Boxes that are bound to a machine are looked at on every machine.
+      name: hostId === null ? 'boxes' : `boxes@${hostId}`,
+      everyMs: sweepIntervalMs,
+      run: () => lifecycle.sweepBoxes(),
+    },
+  ]
+}

@@ -1,0 +1,102 @@
+/** @module Starts that never come up, agents that nobody needs, rows that nobody attends to. */
+import type { Clock } from '@atrium/http-kit/clock'
+import type { Db } from '../../db/client.ts'
+import { requestRun } from '../../db/lifecycle-run-store.ts'
+import type { WorkspaceRow } from '../../db/schema.ts'
+import { listIdle, listStuckStarts, listUnattended } from '../../db/sweep-store.ts'
+import { transitionWorkspace } from '../../db/workspace-store.ts'
+import { workspaceIdSchema } from '../../domain/ids.ts'
+import { lifecycleGoal } from '../../domain/lifecycle-goal.ts'
+import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
+import type { PassResult, Sweep } from './sweep.ts'
+
+export type LifecycleSweepDeps = {
+  readonly db: Db
+  readonly clock: Clock
+  readonly lifecycle: WorkspaceLifecycle
+  readonly sweepIntervalMs: number
+  readonly provisionTimeoutMs: number
+}
+
+/** Contract/platform 7.3: a start that has not come up in time has failed. */
+export function provisionTimeoutSweep(deps: LifecycleSweepDeps): Sweep {
+  return {
+    name: 'provision-timeout',
+    everyMs: deps.sweepIntervalMs,
+    run: async () => {
+      const before = new Date(deps.clock.now().getTime() - deps.provisionTimeoutMs)
+      let failed = 0
+      for (const row of await listStuckStarts(deps.db, before)) {
+        if (await failStart(deps, row, before)) failed += 1
+      }
+      if (failed > 0) deps.lifecycle.kick()
+      return { failed }
+    },
+  }
+}
+
+async function failStart(
+  deps: LifecycleSweepDeps,
+  row: WorkspaceRow,
+  before: Date,
+): Promise<boolean> {
+  const id = workspaceIdSchema.parse(row.id)
+  const now = deps.clock.now()
+  const timeoutSeconds = Math.round(deps.provisionTimeoutMs / 1000)
+  const reason = `not online within ${timeoutSeconds} s of its start; see its console output`
+  return deps.db.transaction(async (tx) => {
+    const moved = await transitionWorkspace(tx, {
+      id,
+      to: 'failed',
+      from: ['provisioning'],
+      sameStatusBefore: before,
+      now,
+      set: { statusReason: reason, lastSampleError: reason, endpointUrl: null },
+      event: {
+        error: reason,
+        timeout_secs: timeoutSeconds,
+        runtime: row.runtimeKind,
+        source: 'provision_timeout_sweep',
+      },
+    })
+    if (moved === undefined) return false
+    await requestRun(tx, { workspaceId: id, hostId: row.hostId, reason: 'start timed out', now })
+    return true
+  })
+}
+
+/** By the last message, file or task; an idle agent goes on beating (wart W19). */
+export function hibernationSweep(deps: LifecycleSweepDeps): Sweep {
+  return {
+    name: 'hibernation-monitor',
+    everyMs: Math.max(deps.sweepIntervalMs, 30_000),
+    run: async () => {
+      const result = { hibernated: 0, overtaken: 0 }
+      for (const row of await listIdle(deps.db, deps.clock.now())) {
+        const isAsleep = await deps.lifecycle.hibernateIfIdle(row)
+        result[isAsleep ? 'hibernated' : 'overtaken'] += 1
+      }
+      return result
+    },
+  }
+}
+
+/** Every row whose status asks for something has a run that does it. */
+export function unattendedSweep(deps: LifecycleSweepDeps): Sweep {
+  return {
+    name: 'unattended-workspaces',
+    everyMs: deps.sweepIntervalMs,
+    run: async (): Promise<PassResult> => {
+      const now = deps.clock.now()
+      let requested = 0
+      for (const row of await listUnattended(deps.db)) {
+        if (lifecycleGoal(row) === 'keep') continue
+        const workspaceId = workspaceIdSchema.parse(row.id)
+        await requestRun(deps.db, { workspaceId, hostId: row.hostId, reason: 'unattended', now })
+        requested += 1
+      }
+      if (requested > 0) deps.lifecycle.kick()
+      return { requested }
+    },
+  }
+}
