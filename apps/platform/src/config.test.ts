@@ -132,3 +132,54 @@ describe('development mode', () => {
     expect(parseConfig({ ...PRODUCTION, MOLECULE_ENV: 'staging' }).isDevelopment).toBe(false)
   })
 })
+
+describe('with a control plane', () => {
+  const HOSTED = {
+    ...PRODUCTION,
+    ATRIUM_PROVISIONER: 'control-plane',
+    MOLECULE_CP_SHARED_SECRET: 'shared-secret',
+    MOLECULE_ORG_ID: 'org-1',
+    PLATFORM_URL: 'https://atrium.example',
+  }
+  const urlOf = (env: Record<string, string>) =>
+    parseConfig({ ...HOSTED, ...env }).controlPlane.baseUrl
+
+  it('takes the first address that is set, without a slash at its end', () => {
+    expect(urlOf({})).toBe('https://api.moleculesai.app')
+    expect(urlOf({ MOLECULE_CP_URL: 'https://b.example/' })).toBe('https://b.example')
+    const both = { MOLECULE_CP_URL: 'https://b.example', CP_PROVISION_URL: 'https://a.example//' }
+    expect(urlOf(both)).toBe('https://a.example')
+  })
+
+  it('takes the secret by its older name as well, and prints neither', () => {
+    const { MOLECULE_CP_SHARED_SECRET: shared, ...others } = HOSTED
+    const older = parseConfig({ ...others, PROVISION_SHARED_SECRET: shared })
+    expect(older.controlPlane.sharedSecret?.reveal()).toBe(shared)
+    const both = parseConfig({ ...HOSTED, PROVISION_SHARED_SECRET: 'older-secret' })
+    expect(both.controlPlane.sharedSecret?.reveal()).toBe(shared)
+    expect(JSON.stringify(both.controlPlane)).not.toMatch(/shared-secret|older-secret/)
+  })
+
+  it('refuses the start in words, with everything that is missing', () => {
+    const { MOLECULE_CP_SHARED_SECRET: _a, MOLECULE_ORG_ID: _b, PLATFORM_URL: _c, ...rest } = HOSTED
+    const problems = problemsOf(rest)
+    expect(problems).toHaveLength(3)
+    expect(problems.join()).toMatch(/MOLECULE_CP_SHARED_SECRET.*MOLECULE_ORG_ID.*PLATFORM_URL/)
+    expect(problemsOf({ ...rest, ATRIUM_PROVISIONER: 'none' })).toEqual([])
+    // Both are on this machine then, and the platform knows where it listens.
+    expect(problemsOf({ ...rest, ATRIUM_MODE: 'development' })).toHaveLength(2)
+  })
+
+  it.each([
+    ['CP_PROVISION_URL', 'ftp://a.example'],
+    ['MOLECULE_CP_URL', 'nowhere'],
+    ['MOLECULE_CP_SHARED_SECRET', 'two words'],
+    ['CP_ADMIN_API_TOKEN', 'line\n'],
+    ['ATRIUM_CP_TIMEOUT_MS', '-5'],
+  ])('refuses %s=%j and does not repeat it', (name, value) => {
+    const problems = problemsOf({ ...HOSTED, [name]: value })
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toContain(name)
+    expect(problems[0]).not.toContain(value)
+  })
+})

@@ -12,6 +12,12 @@ import {
   DEFAULT_MAX_REQUEST_BYTES,
 } from '@atrium/runtime-contract/file-transfer'
 import { z } from 'zod'
+import {
+  CONTROL_PLANE_VARIABLES,
+  type ControlPlaneConfig,
+  controlPlaneOf,
+  missingForControlPlane,
+} from './control-plane-config.ts'
 
 /** The contract's names that an existing deployment may still set (contract/platform 10). */
 const ALIASES: Readonly<Record<string, string>> = Object.freeze({
@@ -49,7 +55,9 @@ const environment = z.object({
   PATH: z.string().optional(),
   LANG: z.string().optional(),
   TZ: z.string().optional(),
-  ATRIUM_PROVISIONER: z.enum(['process', 'none']).default('process'),
+  ATRIUM_PROVISIONER: z.enum(['process', 'control-plane', 'none']).default('process'),
+  ...CONTROL_PLANE_VARIABLES,
+  ATRIUM_CP_TIMEOUT_MS: milliseconds(120_000),
   PLATFORM_URL: z.url().optional(),
   EXTERNAL_PLATFORM_URL: z.url().optional(),
   CORS_ORIGINS: z.string().default('http://localhost:3000,http://localhost:3001'),
@@ -111,7 +119,9 @@ export type Config = {
   /** undefined: one is made and kept in `dataDir` (development only). */
   readonly encryptionKey: Buffer | undefined
   readonly dataDir: string
-  readonly provisioner: 'process' | 'none'
+  readonly provisioner: 'process' | 'control-plane' | 'none'
+  /** Used by the provisioner of that name only. */
+  readonly controlPlane: ControlPlaneConfig & { readonly timeoutMs: number }
   /** All that a local workspace takes over from the platform's own environment. */
   readonly inheritedEnv: Readonly<Partial<Record<'PATH' | 'LANG' | 'TZ', string>>>
   /** How workspaces reach the platform; undefined: the address it listens on. */
@@ -157,6 +167,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       ? ['ATRIUM_ENCRYPTION_KEY: must be 32 bytes, raw or base64 (openssl rand -base64 32)']
       : []),
     ...(isDevelopment ? unsafeInDevelopment(values, host) : missingInProduction(values)),
+    ...(values.ATRIUM_PROVISIONER === 'control-plane' ? missingForControlPlane(values) : []),
   ]
   if (problems.length > 0 || encryptionKey === 'invalid') throw new ConfigError(problems)
   return deepFreeze({
@@ -167,6 +178,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     encryptionKey,
     dataDir: resolve(values.ATRIUM_DATA_DIR),
     provisioner: values.ATRIUM_PROVISIONER,
+    controlPlane: { ...controlPlaneOf(values), timeoutMs: values.ATRIUM_CP_TIMEOUT_MS },
     inheritedEnv: inheritedEnvOf(values),
     platformUrl: values.PLATFORM_URL?.replace(/\/+$/, ''),
     externalPlatformUrl: values.EXTERNAL_PLATFORM_URL?.replace(/\/+$/, ''),

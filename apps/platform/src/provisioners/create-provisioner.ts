@@ -1,14 +1,19 @@
 /** @module Picks the one back-end of this platform (H38). */
 import { join } from 'node:path'
+import type { Secret } from '@atrium/http-kit/secret'
+import type { ControlPlaneOptions } from './control-plane/control-plane-client.ts'
+import { createControlPlaneProvisioner } from './control-plane/control-plane-provisioner.ts'
 import { createNoProvisioner } from './no-provisioner.ts'
 import { createProcessProvisioner, type ProcessProvisionerOptions } from './process-provisioner.ts'
 import type { Provisioner } from './provisioner.ts'
 
 export type ProvisionerSettings = {
-  readonly provisioner: 'process' | 'none'
+  readonly provisioner: 'process' | 'control-plane' | 'none'
   /** The platform's data folder; workspaces live in `workspaces` below it. */
   readonly dataDir: string
   readonly startTimeoutMs: number
+  readonly identity: { readonly adminToken: Secret | undefined }
+  readonly controlPlane: Omit<ControlPlaneOptions, 'adminToken'>
 }
 
 /** Builds the back-end that the settings name. It is not open yet. */
@@ -24,6 +29,13 @@ export function createProvisioner(
         ...deps,
         baseDir: join(settings.dataDir, 'workspaces'),
         startTimeoutMs: settings.startTimeoutMs,
+      })
+    case 'control-plane':
+      return createControlPlaneProvisioner({
+        ...settings.controlPlane,
+        adminToken: settings.identity.adminToken,
+        log: deps.log,
+        clock: deps.clock,
       })
   }
 }
