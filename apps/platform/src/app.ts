@@ -18,6 +18,7 @@ import { a2aRoutes } from './http/routes/a2a.routes.ts'
 import { activityRoutes } from './http/routes/activity.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
+import { discoveryRoutes } from './http/routes/discovery.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
 import { livenessRoutes } from './http/routes/liveness.routes.ts'
@@ -82,6 +83,7 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { name: 'self', guard: 'none', prefix: '', routes: testTokenRoutes(deps) },
     { name: 'self', guard: 'identity', prefix: '/registry', routes: registryRoutes(deps) },
     { name: 'self', guard: 'none', prefix: '/registry', routes: heartbeatRoutes(deps) },
+    { name: 'self', guard: 'identity', prefix: '/registry', routes: discoveryRoutes(deps) },
     { name: 'public', guard: 'identity', prefix: '', routes: workspacePublicRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },

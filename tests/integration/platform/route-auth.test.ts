@@ -13,9 +13,10 @@ type Row = {
   /** As it is mounted in `app.ts`. */
   readonly scope: 'public' | 'peer' | 'workspace' | 'admin' | 'self'
   /** The gate of a `self` route: a key of `GATES`. */
-  readonly gate?: 'registry' | 'test_token'
+  readonly gate?: 'registry' | 'test_token' | 'workspace' | 'public'
   /** What it is called with; `id` is the workspace in the path. */
   readonly body?: (id: string) => unknown
+  readonly headers?: (id: string) => Readonly<Record<string, string>>
   readonly query?: string
   /** What who is admitted gets; anything but a refusal or a defect unless given. */
   readonly answers?: number
@@ -44,6 +45,26 @@ const ROUTES: Readonly<Record<string, Row>> = {
     body: (id) => ({ workspace_id: id }),
     answers: 200,
   },
+  'POST /registry/update-card': {
+    scope: 'self',
+    gate: 'registry',
+    body: (id) => ({ workspace_id: id, agent_card: {} }),
+    answers: 200,
+  },
+  // Says yes or no about two ids and nothing else (contract/platform 2.4).
+  'POST /registry/check-access': {
+    scope: 'self',
+    gate: 'public',
+    body: (id) => ({ caller_id: id, target_id: id }),
+    answers: 200,
+  },
+  'GET /registry/discover/:id': {
+    scope: 'self',
+    gate: 'workspace',
+    headers: (id) => ({ 'x-workspace-id': id }),
+    answers: 200,
+  },
+  'GET /registry/:id/peers': { scope: 'self', gate: 'workspace', answers: 200 },
   'GET /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
   'POST /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
 
@@ -212,8 +233,8 @@ function call(
   target: { readonly id: string; readonly method?: string },
 ): Promise<Response> {
   const [method = '', path = ''] = route.split(' ')
-  const { query, body } = rowOf(route)
-  const isWorkspace = path.startsWith('/workspaces/') || path.startsWith('/admin/workspaces/')
+  const { query, body, headers: more } = rowOf(route)
+  const isWorkspace = /^\/(workspaces|admin\/workspaces|registry)\//.test(path)
   const url = path
     .replace(':id', isWorkspace ? target.id : randomUUID())
     .replaceAll(/:\w+/g, () => randomUUID())
@@ -222,6 +243,7 @@ function call(
     as: null,
     headers: {
       'content-type': 'application/json',
+      ...more?.(target.id),
       ...(authorization === undefined ? {} : { authorization }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body(target.id)) }),

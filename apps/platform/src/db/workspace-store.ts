@@ -250,6 +250,19 @@ export async function recordRegistration(
   return rows.length === 1
 }
 
+/** Stores the card of a live row; false when there is none. */
+export async function recordCard(
+  db: Db,
+  input: { readonly id: WorkspaceId; readonly agentCard: unknown; readonly now: Date },
+): Promise<boolean> {
+  const rows = await db
+    .update(workspaces)
+    .set({ agentCard: input.agentCard, updatedAt: input.now })
+    .where(and(eq(workspaces.id, input.id), whereLive))
+    .returning({ id: workspaces.id })
+  return rows.length === 1
+}
+
 /** Notes that a workspace was used; `isOutbound` that it was the one who spoke. */
 export async function recordUse(
   db: Db,
@@ -340,25 +353,6 @@ export async function listLiveDescendants(
     )
     SELECT id, name, depth FROM tree ORDER BY depth, id`)
   return [...rows]
-}
-
-/** Longer chains of parents are not followed (contract/platform 4.9). */
-const MAX_ANCESTORS = 32
-
-/** A workspace and what is above it, from the bottom; empty when it does not exist. */
-export async function listLineage(
-  db: Db,
-  id: WorkspaceId,
-): Promise<{ readonly id: string; readonly parentId: string | null }[]> {
-  const rows = await db.execute<{ id: string; parent_id: string | null }>(sql`
-    WITH RECURSIVE up (id, parent_id, depth) AS (
-      SELECT w.id, w.parent_id, 0 FROM workspaces w WHERE w.id = ${id}
-      UNION ALL
-      SELECT w.id, w.parent_id, up.depth + 1
-        FROM workspaces w JOIN up ON w.id = up.parent_id WHERE up.depth < ${MAX_ANCESTORS}
-    )
-    SELECT id, parent_id FROM up ORDER BY depth`)
-  return [...rows].map((row) => ({ id: row.id, parentId: row.parent_id }))
 }
 
 /** The workspaces directly below one, removed ones too: an interrupted removal may have left boxes. */

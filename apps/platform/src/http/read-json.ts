@@ -50,3 +50,14 @@ function parseJson(body: Buffer): unknown {
     throw new AppError('invalid_request_body', { cause })
   }
 }
+
+type Schema<T> = {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: Error }
+}
+
+/** A body that is JSON, by its schema. Throws `invalid_request_body`. */
+export function parseBody<T>(schema: Schema<T>, value: unknown): T {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) throw new AppError('invalid_request_body', { cause: parsed.error })
+  return parsed.data
+}

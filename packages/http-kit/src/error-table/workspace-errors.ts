@@ -107,5 +107,22 @@ export const WORKSPACE_ERRORS = {
     text: 'a newer start of this workspace has taken over',
     retryable: false,
   },
+  card_update_failed: { status: 500, text: 'failed to update card', retryable: true },
+  workspace_id_header_required: {
+    status: 400,
+    text: 'X-Workspace-ID header is required',
+    retryable: false,
+  },
+  discovery_denied: {
+    status: 403,
+    text: 'not authorized to discover this workspace',
+    retryable: false,
+  },
+  workspace_url_unsafe: {
+    status: 503,
+    text: 'workspace URL failed safety check',
+    retryable: false,
+  },
+  workspace_not_available: { status: 503, text: 'workspace not available', retryable: true },
   heartbeat_failed: { status: 500, text: 'failed to update', retryable: true },
 } as const satisfies ErrorEntries

@@ -1,12 +1,11 @@
 /** @module POST /registry/register and /registry/heartbeat (contract/platform 2.1, 2.2). */
-import { AppError } from '@atrium/http-kit/app-error'
 import { bearerCredential } from '@atrium/http-kit/bearer'
 import { heartbeatRequest, registerRequest } from '@atrium/runtime-contract/registration'
 import { Hono } from 'hono'
 import { type HeartbeatDeps, recordHeartbeat } from '../../services/record-heartbeat.ts'
 import { type RegisterDeps, registerAgent } from '../../services/register-agent.ts'
 import type { AppEnv } from '../env.ts'
-import { readJson } from '../read-json.ts'
+import { parseBody, readJson } from '../read-json.ts'
 
 /** Cards are the largest thing a registration carries. */
 const MAX_BODY_BYTES = 1024 * 1024
@@ -15,7 +14,7 @@ const MAX_BEAT_BYTES = 64 * 1024
 export function registryRoutes(deps: RegisterDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/register', async (c) => {
-    const request = parse(registerRequest, await readJson(c, MAX_BODY_BYTES))
+    const request = parseBody(registerRequest, await readJson(c, MAX_BODY_BYTES))
     const registration = await registerAgent(deps, {
       request,
       caller: c.get('caller'),
@@ -37,7 +36,7 @@ export function heartbeatRoutes(deps: HeartbeatDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/heartbeat', async (c) => {
     const inboundSecret = await recordHeartbeat(deps, {
-      beat: parse(heartbeatRequest, await readJson(c, MAX_BEAT_BYTES)),
+      beat: parseBody(heartbeatRequest, await readJson(c, MAX_BEAT_BYTES)),
       authorization: c.req.header('authorization'),
     })
     return c.json({
@@ -46,14 +45,4 @@ export function heartbeatRoutes(deps: HeartbeatDeps): Hono<AppEnv> {
     })
   })
   return app
-}
-
-type Schema<T> = {
-  safeParse(value: unknown): { success: true; data: T } | { success: false; error: Error }
-}
-
-function parse<T>(schema: Schema<T>, value: unknown): T {
-  const parsed = schema.safeParse(value)
-  if (!parsed.success) throw new AppError('invalid_request_body', { cause: parsed.error })
-  return parsed.data
 }
