@@ -28,9 +28,14 @@ export class ProcessMachine implements Machine {
   readonly #folder = mkdtempSync(join(tmpdir(), 'atrium-machine-'))
   readonly #logFile = runLogPath('machine')
   readonly #child: ChildProcess
+  readonly #ready = Promise.withResolvers<{ readonly port: number }>()
   #isTerminated = false
 
-  constructor(input: MachineInput, entry = RUNTIME) {
+  /** `entry` is another program than the runtime; with `ipc` it says on which port it is ready. */
+  constructor(
+    input: MachineInput,
+    { entry = RUNTIME, ipc = false }: { readonly entry?: string; readonly ipc?: boolean } = {},
+  ) {
     this.instanceId = input.instanceId
     this.workspaceId = input.workspaceId
     this.address = input.address
@@ -41,7 +46,7 @@ export class ProcessMachine implements Machine {
     this.#child = spawn(process.execPath, ['--max-semi-space-size=1', entry], {
       cwd: this.#folder,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
       env: {
         ...input.env,
         // What an image would have: its roots, and the one interface it listens on.
@@ -59,6 +64,12 @@ export class ProcessMachine implements Machine {
     this.#child.stdout?.pipe(log, { end: false })
     this.#child.stderr?.pipe(log, { end: false })
     this.#child.once('close', () => log.end())
+    this.#child.once('message', (message) => this.#ready.resolve(message as { port: number }))
+  }
+
+  /** Resolves with the port of a program that says it. */
+  async readyPort(): Promise<number> {
+    return (await this.#ready.promise).port
   }
 
   get state(): MachineState {

@@ -35,10 +35,15 @@ export type ControlPlaneProvisionerOptions = ControlPlaneOptions & {
   readonly stopTimeoutMs?: number
 }
 
+type Starting = { readonly generation: number; readonly settled: Promise<void> }
+type KnownMachine = { readonly generation: number; readonly instanceId: string }
+
 const STOP_TIMEOUT_MS = 60_000
 const STOP_POLL_MS = 500
 /** Also a platform that is ending waits this long for it. */
 const UNDO_TIMEOUT_MS = 30_000
+/** Machines of this replica's own starts that are remembered. */
+const MAX_KNOWN = 10_000
 
 /** Builds the back-end; nothing is asked of the control plane before the first start. */
 export function createControlPlaneProvisioner(
@@ -53,7 +58,8 @@ class ControlPlaneProvisioner implements Provisioner {
   readonly #options: ControlPlaneProvisionerOptions
   readonly #client: ControlPlaneClient
   readonly #closed = new AbortController()
-  readonly #starts = new Set<Promise<unknown>>()
+  readonly #starting = new Map<string, Starting>()
+  readonly #known = new Map<string, KnownMachine>()
 
   constructor(options: ControlPlaneProvisionerOptions) {
     this.#options = options
@@ -65,39 +71,61 @@ class ControlPlaneProvisioner implements Provisioner {
   }
 
   async start(input: StartInput, signal: AbortSignal): Promise<StartResult> {
-    const started = this.#start(input, signal)
-    const settled = started.catch(() => undefined)
-    this.#starts.add(settled)
+    const workspaceId = canonicalId(input.workspaceId)
+    this.#closed.signal.throwIfAborted()
+    const { generation } = input
+    for (
+      let other = this.#starting.get(workspaceId);
+      other !== undefined;
+      other = this.#starting.get(workspaceId)
+    ) {
+      if (other.generation >= generation) throw startedAlready(workspaceId)
+      await other.settled
+    }
+    const started = this.#start(input, AbortSignal.any([signal, this.#closed.signal]))
+    const settled = started.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#starting.set(workspaceId, { generation, settled })
     try {
       return await started
     } finally {
-      this.#starts.delete(settled)
+      this.#starting.delete(workspaceId)
     }
   }
 
   async #start(input: StartInput, signal: AbortSignal): Promise<StartResult> {
-    const workspaceId = canonicalId(input.workspaceId)
-    this.#closed.signal.throwIfAborted()
-    const until = AbortSignal.any([signal, this.#closed.signal])
+    const { workspaceId, generation } = input
+    await this.#refuseIfRunning(input, signal)
     // Whatever is there is of an older generation, or of a start whose answer was lost in a crash.
-    await this.#remove({ workspaceId }, until)
+    await this.#remove({ workspaceId }, signal)
     try {
-      const machine = await this.#provision(input, until)
-      return {
-        endpointUrl: null,
-        address: machine.privateIp,
-        instanceId: machine.instanceId,
-        isolation: 'machine',
-      }
+      const { instanceId, privateIp } = await this.#provision(input, signal)
+      this.#remember(workspaceId, { generation, instanceId })
+      return { endpointUrl: null, address: privateIp, instanceId, isolation: 'machine' }
     } catch (error) {
       // The request may have arrived although its answer did not: no machine without a row.
-      throw await this.#undoStart(workspaceId, until.aborted ? until.reason : error)
+      throw await this.#undoStart(workspaceId, signal.aborted ? signal.reason : error)
     }
+  }
+
+  /**
+   * The control plane knows no generations: this is what is remembered here. Another replica's starts
+   * are kept apart by the lease of the run.
+   */
+  async #refuseIfRunning(input: StartInput, signal: AbortSignal): Promise<void> {
+    const { workspaceId, generation } = input
+    const known = this.#known.get(workspaceId)
+    if (known === undefined || known.generation < generation) return
+    const state = await this.#client.state({ workspaceId, instanceId: known.instanceId }, signal)
+    if (state === 'running') throw startedAlready(workspaceId)
   }
 
   async stop(box: BoxRef): Promise<void> {
     const signal = this.#closed.signal
     await this.#remove(box, signal)
+    this.#known.delete(box.workspaceId)
     const instanceId = box.instanceId ?? undefined
     if (instanceId !== undefined) await this.#awaitEnd({ ...box, instanceId }, signal)
   }
@@ -161,8 +189,15 @@ class ControlPlaneProvisioner implements Provisioner {
   /** Machines go on: another replica, or this one after its restart, finds them in the rows. */
   async close(): Promise<void> {
     this.#closed.abort(new AppError('shutting_down'))
-    await Promise.all(this.#starts)
+    await Promise.all([...this.#starting.values()].map(({ settled }) => settled))
     await this.#client.close()
+  }
+
+  #remember(workspaceId: string, machine: KnownMachine): void {
+    this.#known.delete(workspaceId)
+    this.#known.set(workspaceId, machine)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest)
   }
 
   async #provision(input: StartInput, signal: AbortSignal): Promise<Machine> {
@@ -216,6 +251,10 @@ class ControlPlaneProvisioner implements Provisioner {
       await clock.sleep(STOP_POLL_MS, signal)
     }
   }
+}
+
+function startedAlready(workspaceId: string): Error {
+  return new Error(`workspace ${workspaceId} is started already`)
 }
 
 /** What is not a canonical UUID never becomes part of a path. */
