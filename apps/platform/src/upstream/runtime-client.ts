@@ -10,6 +10,7 @@ import type { RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { assertLiteralAllowed, type CheckAddress } from './address-guard.ts'
 import { OnreadAgent } from './onread-agent.ts'
 import type { BodyLimit } from './request-body-pump.ts'
+import type { RetainedBody } from './retained-body.ts'
 import { RuntimeExchange, StaleConnectionError } from './runtime-exchange.ts'
 
 export type RuntimeRequest = {
@@ -20,6 +21,10 @@ export type RuntimeRequest = {
   /** The client's request, moved with back-pressure. */
   readonly body?: IncomingMessage
   readonly bodyLimit?: BodyLimit
+  /** Keeps the beginning of the body, so that the request may be made once more. */
+  readonly retained?: RetainedBody
+  /** The beginning that an earlier attempt has taken; `body` goes on after it. */
+  readonly begun?: readonly Buffer[]
 }
 
 export type RuntimeResponseHead = {

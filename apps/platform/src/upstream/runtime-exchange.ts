@@ -92,8 +92,9 @@ export class RuntimeExchange {
     if (body === undefined) {
       upstream.end()
     } else {
+      const { bodyLimit: limit, retained, begun } = this.#request
       this.#pump = new RequestBodyPump(
-        { incoming: body, upstream, limit: this.#request.bodyLimit },
+        { incoming: body, upstream, limit, retained, begun },
         { progressed: this.#progressed, onBroken: this.#broken.reject },
       )
     }
