@@ -87,7 +87,7 @@ export async function startPlatformHarness(
     clock,
     ids,
     database: client,
-    keyring: keyringOf(config.encryptionKey ?? randomBytes(32)),
+    keyring: keyringOf(config.encryptionKey ?? randomBytes(32), config.previousEncryptionKeys),
     provisioner,
     ownUrl: () => `http://127.0.0.1:${listening?.port ?? 0}`,
     isShuttingDown: () => false,

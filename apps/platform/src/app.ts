@@ -20,6 +20,7 @@ import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { discoveryRoutes } from './http/routes/discovery.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
+import { inboundSecretRoutes } from './http/routes/inbound-secret.routes.ts'
 import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
 import { livenessRoutes } from './http/routes/liveness.routes.ts'
 import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
@@ -90,6 +91,7 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },
     { ...workspace, routes: lifecycleRoutes(deps) },
     { ...workspace, routes: workspaceTokensRoutes(deps) },
+    { ...workspace, routes: inboundSecretRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },
     { ...admin, routes: orgTokensRoutes(deps) },

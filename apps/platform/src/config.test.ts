@@ -76,6 +76,19 @@ describe('parseConfig', () => {
     expect(problemsOf({ ...PRODUCTION, [name]: '2147483648' })).toHaveLength(1)
   })
 
+  it('takes keys of before, in either form, and names a wrong one without repeating it', () => {
+    const text = `${'k'.repeat(32)}, ${Buffer.alloc(32, 9).toString('base64')}`
+    const config = parseConfig({ ...PRODUCTION, ATRIUM_ENCRYPTION_KEYS_PREVIOUS: text })
+    expect(config.previousEncryptionKeys.map((key) => key.toString('latin1'))).toEqual([
+      'k'.repeat(32),
+      '\t'.repeat(32),
+    ])
+    expect(parseConfig(PRODUCTION).previousEncryptionKeys).toEqual([])
+    const problems = problemsOf({ ...PRODUCTION, ATRIUM_ENCRYPTION_KEYS_PREVIOUS: `${text},short` })
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toMatch(/^ATRIUM_ENCRYPTION_KEYS_PREVIOUS: (?!.*short)/)
+  })
+
   it('accepts the encryption key raw or in base64 and nothing else', () => {
     const raw = parseConfig({ ...PRODUCTION, ATRIUM_ENCRYPTION_KEY: 'k'.repeat(32) })
     expect(raw.encryptionKey?.toString()).toBe('k'.repeat(32))

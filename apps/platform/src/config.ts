@@ -22,6 +22,7 @@ import {
 /** The contract's names that an existing deployment may still set (contract/platform 10). */
 const ALIASES: Readonly<Record<string, string>> = Object.freeze({
   ATRIUM_ENCRYPTION_KEY: 'SECRETS_ENCRYPTION_KEY',
+  ATRIUM_ENCRYPTION_KEYS_PREVIOUS: 'SECRETS_ENCRYPTION_KEYS_PREVIOUS',
   ATRIUM_ENABLE_TEST_TOKENS: 'MOLECULE_ENABLE_TEST_TOKENS',
 })
 
@@ -49,6 +50,9 @@ const environment = z.object({
     .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces or line breaks')
     .optional(),
   ATRIUM_ENCRYPTION_KEY: z.string().min(1).optional(),
+  ATRIUM_ENCRYPTION_KEYS_PREVIOUS: z.string().default(''),
+  ATRIUM_ROTATION_GRACE_MS: milliseconds(600_000),
+  ATRIUM_INBOUND_SECRET_MAX_AGE_DAYS: z.coerce.number().int().min(0).max(36_500).default(90),
   ATRIUM_ENABLE_TEST_TOKENS: flag.optional(),
   ATRIUM_OPEN_WORKSPACE_SCOPE: flag.default(false),
   ATRIUM_DATA_DIR: z.string().min(1).default('.atrium'),
@@ -118,6 +122,14 @@ export type Config = {
   }
   /** undefined: one is made and kept in `dataDir` (development only). */
   readonly encryptionKey: Buffer | undefined
+  /** Open what was sealed with them, until nothing is left that was. */
+  readonly previousEncryptionKeys: readonly Buffer[]
+  readonly inboundSecrets: {
+    /** After a delivery that nobody has proved, the previous secret is kept for so long. */
+    readonly rotationGraceMs: number
+    /** 0: never rotated because of their age. */
+    readonly maxAgeDays: number
+  }
   readonly dataDir: string
   readonly provisioner: 'process' | 'control-plane' | 'none'
   /** Used by the provisioner of that name only. */
@@ -161,21 +173,23 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const values = parsed.data
   const isDevelopment = values.ATRIUM_MODE === 'development'
   const host = values.HOST ?? (isDevelopment ? '127.0.0.1' : '0.0.0.0')
-  const encryptionKey = parseEncryptionKey(values.ATRIUM_ENCRYPTION_KEY)
+  const { problems: keyProblems, ...keys } = encryptionKeysOf(values)
   const problems = [
-    ...(encryptionKey === 'invalid'
-      ? ['ATRIUM_ENCRYPTION_KEY: must be 32 bytes, raw or base64 (openssl rand -base64 32)']
-      : []),
+    ...keyProblems,
     ...(isDevelopment ? unsafeInDevelopment(values, host) : missingInProduction(values)),
     ...(values.ATRIUM_PROVISIONER === 'control-plane' ? missingForControlPlane(values) : []),
   ]
-  if (problems.length > 0 || encryptionKey === 'invalid') throw new ConfigError(problems)
+  if (problems.length > 0) throw new ConfigError(problems)
   return deepFreeze({
     isDevelopment,
     listen: { host, port: values.PORT },
     database: databaseOf(values, isDevelopment),
     identity: identityOf(values, isDevelopment),
-    encryptionKey,
+    ...keys,
+    inboundSecrets: {
+      rotationGraceMs: values.ATRIUM_ROTATION_GRACE_MS,
+      maxAgeDays: values.ATRIUM_INBOUND_SECRET_MAX_AGE_DAYS,
+    },
     dataDir: resolve(values.ATRIUM_DATA_DIR),
     provisioner: values.ATRIUM_PROVISIONER,
     controlPlane: { ...controlPlaneOf(values), timeoutMs: values.ATRIUM_CP_TIMEOUT_MS },
@@ -186,6 +200,14 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       allowLoopback: values.ATRIUM_ALLOW_LOOPBACK_AGENTS ?? isDevelopment,
       allowPrivate: values.ATRIUM_ALLOW_PRIVATE_AGENTS,
     },
+    ...limitsOf(values),
+    logLevel: values.LOG_LEVEL,
+  })
+}
+
+/** How much, how long, and how often. */
+function limitsOf(values: Values) {
+  return {
     uploads: {
       maxFileBytes: values.ATRIUM_MAX_FILE_BYTES,
       maxRequestBytes: values.ATRIUM_MAX_REQUEST_BYTES,
@@ -208,8 +230,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       externalStaleMs: values.REMOTE_LIVENESS_STALE_AFTER * 1000,
       provisionTimeoutMs: values.PROVISION_TIMEOUT_SECONDS * 1000,
     },
-    logLevel: values.LOG_LEVEL,
-  })
+  }
 }
 
 function inheritedEnvOf(values: Values): Config['inheritedEnv'] {
@@ -274,6 +295,25 @@ function missingInProduction(values: Values): string[] {
   return required
     .filter((name) => values[name] === undefined)
     .map((name) => `${name}: required in production (ATRIUM_MODE=development for a local trial)`)
+}
+
+const KEY_FORM = '32 bytes, raw or base64 (openssl rand -base64 32)'
+
+/** A key that is wrong is a problem, and then none. */
+function encryptionKeysOf(values: Values) {
+  const current = parseEncryptionKey(values.ATRIUM_ENCRYPTION_KEY)
+  const parts = values.ATRIUM_ENCRYPTION_KEYS_PREVIOUS.split(',').map((part) => part.trim())
+  const previous = parts.filter((part) => part !== '').map((part) => parseEncryptionKey(part))
+  return {
+    encryptionKey: current === 'invalid' ? undefined : current,
+    previousEncryptionKeys: previous.filter((key) => key !== undefined && key !== 'invalid'),
+    problems: [
+      ...(current === 'invalid' ? [`ATRIUM_ENCRYPTION_KEY: must be ${KEY_FORM}`] : []),
+      ...(previous.includes('invalid')
+        ? [`ATRIUM_ENCRYPTION_KEYS_PREVIOUS: each must be ${KEY_FORM}, with commas between them`]
+        : []),
+    ],
+  }
 }
 
 function parseEncryptionKey(text: string | undefined): Buffer | undefined | 'invalid' {

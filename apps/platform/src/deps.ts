@@ -79,6 +79,8 @@ function settingsOf(config: Config) {
     isWorkspaceScopeOpen: identity.isWorkspaceScopeOpen,
     isBootstrapOpen: config.isDevelopment,
     allowedOrigins: identity.allowedOrigins,
+    rotationGraceMs: config.inboundSecrets.rotationGraceMs,
+    inboundSecretMaxAgeDays: config.inboundSecrets.maxAgeDays,
   }
 }
 
@@ -138,6 +140,9 @@ function addressCheck(policy: AddressPolicy): CheckAddress {
       : new AppError('agent_url_not_routable')
 }
 
+/** The runtime must not shut a door before the platform has stopped knocking at it. */
+const RUNTIME_GRACE_MARGIN_MS = 300_000
+
 /** Operator limits reach every runtime through its environment. */
 function runtimeEnv(config: Config): Record<string, string> {
   return {
@@ -145,6 +150,9 @@ function runtimeEnv(config: Config): Record<string, string> {
     [RUNTIME_ENV.maxRequestBytes]: String(config.uploads.maxRequestBytes),
     [RUNTIME_ENV.maxFiles]: String(config.uploads.maxFiles),
     [RUNTIME_ENV.uploadFsync]: config.uploads.fsync ? '1' : '0',
+    [RUNTIME_ENV.inboundSecretGraceMs]: String(
+      config.inboundSecrets.rotationGraceMs + RUNTIME_GRACE_MARGIN_MS,
+    ),
     [RUNTIME_ENV.logLevel]: config.logLevel,
   }
 }

@@ -58,7 +58,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
     clock: systemClock,
     ids: systemIds,
     database,
-    keyring: keyringOf(encryptionKey),
+    keyring: keyringOf(encryptionKey, config.previousEncryptionKeys),
     provisioner: createProvisioner(config, {
       log,
       clock: systemClock,

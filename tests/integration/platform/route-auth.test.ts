@@ -68,6 +68,12 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
   'POST /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
 
+  'GET /workspaces/:id/inbound-secret': { scope: 'workspace', answers: 200 },
+  'POST /workspaces/:id/inbound-secret/rotate': {
+    scope: 'workspace',
+    answers: 202,
+    isFresh: true,
+  },
   'POST /workspaces/:id/chat/uploads': { scope: 'workspace', body: () => ({}) },
   'GET /workspaces/:id/chat/download': { scope: 'workspace', query: '?path=/workspace/a' },
   'GET /workspaces/:id/activity': { scope: 'workspace' },

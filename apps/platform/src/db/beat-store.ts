@@ -32,6 +32,9 @@ export type BeatenWorkspace = {
   readonly endpointUrl: string | null
   readonly boxAddress: string | null
   readonly inboundSecretCurrent: string | null
+  readonly inboundSecretPrevious: string | null
+  readonly inboundSecretDeliveredAt: string | null
+  readonly inboundSecretAcknowledgedAt: string | null
   readonly formerTask: string
 }
 
@@ -106,7 +109,9 @@ export async function storeBeats(
        WHERE w.id = b.workspace_id AND w.status <> 'removed'
          AND w.generation = coalesce(b.generation, w.generation)
       RETURNING w.id, w.status, w.generation, w.runtime_kind, w.delivery_mode, w.endpoint_url,
-        w.box_address, w.inbound_secret_current, former.current_task, b.token_id
+        w.box_address, w.inbound_secret_current, w.inbound_secret_previous,
+        w.inbound_secret_delivered_at, w.inbound_secret_acknowledged_at, former.current_task,
+        b.token_id
     ), used AS (
       UPDATE workspace_auth_tokens t SET last_used_at = ${now}::timestamptz
         FROM stored s
@@ -115,11 +120,15 @@ export async function storeBeats(
     )
     SELECT id, status, generation, runtime_kind AS "runtimeKind", delivery_mode AS "deliveryMode",
            endpoint_url AS "endpointUrl", box_address AS "boxAddress",
-           inbound_secret_current AS "inboundSecretCurrent", current_task AS "formerTask",
-           NULL::bigint[] AS admitted
+           inbound_secret_current AS "inboundSecretCurrent",
+           inbound_secret_previous AS "inboundSecretPrevious",
+           inbound_secret_delivered_at AS "inboundSecretDeliveredAt",
+           inbound_secret_acknowledged_at AS "inboundSecretAcknowledgedAt",
+           current_task AS "formerTask", NULL::bigint[] AS admitted
       FROM stored
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, array_agg(ord) FROM admitted`
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, array_agg(ord)
+      FROM admitted`
   return resultOf(rows)
 }
 

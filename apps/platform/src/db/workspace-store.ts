@@ -1,6 +1,6 @@
 /** @module Rows of `workspaces`. `transitionWorkspace` is the only writer of `status` (H22). */
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
-import { and, asc, eq, getTableColumns, inArray, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, inArray, lt, ne, type SQL, sql } from 'drizzle-orm'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { type EventPayload, eventOfStatus } from '../domain/workspace-events.ts'
 import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
@@ -290,48 +290,6 @@ export async function recordEndpoint(
   const rows = await db
     .update(workspaces)
     .set({ endpointUrl: input.endpointUrl, updatedAt: input.now })
-    .where(and(eq(workspaces.id, input.id), eq(workspaces.generation, input.generation), whereLive))
-    .returning({ id: workspaces.id })
-  return rows.length === 1
-}
-
-/**
- * Stores an inbound secret where there is none and returns the envelope that is then in force:
- * of two callers that mint at once one wins, and both learn the winner's (wart W26).
- */
-export async function storeInboundSecretIfAbsent(
-  db: Db,
-  input: { readonly id: WorkspaceId; readonly envelope: string; readonly now: Date },
-): Promise<{ readonly envelope: string; readonly wasStored: boolean } | undefined> {
-  const stored = await db
-    .update(workspaces)
-    .set({ inboundSecretCurrent: input.envelope, inboundSecretMintedAt: input.now })
-    .where(and(eq(workspaces.id, input.id), isNull(workspaces.inboundSecretCurrent), whereLive))
-    .returning({ id: workspaces.id })
-  if (stored.length === 1) return { envelope: input.envelope, wasStored: true }
-  const row = await findLiveWorkspace(db, input.id)
-  return row?.inboundSecretCurrent == null
-    ? undefined
-    : { envelope: row.inboundSecretCurrent, wasStored: false }
-}
-
-/** Replaces the inbound secret at a start: the old box is gone, so nothing needs the old one. */
-export async function replaceInboundSecret(
-  db: Db,
-  input: {
-    readonly id: WorkspaceId
-    readonly generation: number
-    readonly envelope: string
-    readonly now: Date
-  },
-): Promise<boolean> {
-  const rows = await db
-    .update(workspaces)
-    .set({
-      inboundSecretCurrent: input.envelope,
-      inboundSecretPrevious: null,
-      inboundSecretMintedAt: input.now,
-    })
     .where(and(eq(workspaces.id, input.id), eq(workspaces.generation, input.generation), whereLive))
     .returning({ id: workspaces.id })
   return rows.length === 1

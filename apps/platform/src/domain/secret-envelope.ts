@@ -28,15 +28,25 @@ export type Keyring = {
   readonly keys: ReadonlyMap<string, KeyObject>
 }
 
-/** A keyring of one 32-byte key; its id is derived from it, so the same key has the same id. */
-export function keyringOf(encryptionKey: Buffer): Keyring {
-  if (encryptionKey.length !== ENCRYPTION_KEY_BYTES) {
+/**
+ * A keyring that seals with `encryptionKey` and opens what any of `previous` has sealed; 32 bytes
+ * each. Ids are derived from the keys, so the same key has the same id everywhere.
+ */
+export function keyringOf(encryptionKey: Buffer, previous: readonly Buffer[] = []): Keyring {
+  const keys = [encryptionKey, ...previous]
+  if (keys.some((key) => key.length !== ENCRYPTION_KEY_BYTES)) {
     throw new Error(`an encryption key has ${ENCRYPTION_KEY_BYTES} bytes`)
   }
-  const id = sha256(`atrium:encryption-key-id:${encryptionKey.toString('hex')}`)
+  return {
+    currentKeyId: idOf(encryptionKey),
+    keys: new Map(keys.map((key) => [idOf(key), createSecretKey(key)])),
+  }
+}
+
+function idOf(encryptionKey: Buffer): string {
+  return sha256(`atrium:encryption-key-id:${encryptionKey.toString('hex')}`)
     .toString('hex')
     .slice(0, 8)
-  return { currentKeyId: id, keys: new Map([[id, createSecretKey(encryptionKey)]]) }
 }
 
 /** What a secret is for; part of the associated data, so that envelopes cannot be swapped. */

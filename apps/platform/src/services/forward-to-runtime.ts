@@ -3,19 +3,26 @@ import type { RawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError } from '@atrium/http-kit/app-error'
 import { FILE_SECURITY_HEADERS } from '@atrium/http-kit/file-response'
 import { REQUEST_ID_HEADER } from '@atrium/http-kit/request-id'
+import type { Secret } from '@atrium/http-kit/secret'
 import type { ForwardOperation } from '@atrium/runtime-contract/file-transfer'
+import type { SecretSlot } from '../domain/inbound-secret-rotation.ts'
 import { urlBelow } from '../domain/upstream-url.ts'
 import type { BodyLimit } from '../upstream/request-body-pump.ts'
+import { RetainedBody } from '../upstream/retained-body.ts'
 import type { RuntimeClient, RuntimeResponseHead } from '../upstream/runtime-client.ts'
+import { noteLetIn, type PresentedSecret } from './inbound-secret-rotation.ts'
 import type { ForwardTarget } from './resolve-forward-target.ts'
+import type { TaskTracker } from './task-tracker.ts'
+import type { CredentialDeps } from './workspace-credentials.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
 
-export type ForwardDeps = {
+export type ForwardDeps = CredentialDeps & {
   /** For endpoints that a provisioner gave. */
   readonly trustedClient: RuntimeClient
   /** For agent-reported ones: every address is judged at connect time. */
   readonly guardedClient: RuntimeClient
   readonly lifecycle: WorkspaceLifecycle
+  readonly tracker: TaskTracker
 }
 
 export type Forward = {
@@ -32,7 +39,8 @@ export type Forward = {
 
 /**
  * Streams the client's request to the workspace's runtime and its answer back. The workspace's
- * own statuses and bodies pass through, its headers only by the operation's allow-list. Throws
+ * own statuses and bodies pass through, its headers only by the operation's allow-list. During a
+ * rotation a workspace that refuses the first secret is offered the second. Throws
  * `workspace_unreachable`, `workspace_timeout`, `workspace_redirected`, `workspace_auth_mismatch`,
  * `workspace_invalid_response` before the head; afterwards it destroys the client's connection.
  */
@@ -44,25 +52,57 @@ export async function forwardToRuntime(deps: ForwardDeps, forward: Forward): Pro
     throw new AppError('internal', { internal: 'route and operation disagree' })
   const url = urlBelow(target.endpoint.url, operation.path, forward.query)
   const client = target.endpoint.isTrusted ? deps.trustedClient : deps.guardedClient
-  await client.forward(
-    {
-      url,
-      method,
-      headers: requestHeaders(forward),
-      ...(method === 'POST' ? { body: incoming } : {}),
-      ...(forward.bodyLimit === undefined ? {} : { bodyLimit: forward.bodyLimit }),
-    },
-    exchange,
-    (head) => {
-      if (head.status === 401) deps.lifecycle.deliverInboundSecret(target.workspaceId)
-      return answerHead(forward, head)
-    },
-  )
+  const [first, second] = target.secrets
+  const retained = second === undefined || method !== 'POST' ? undefined : new RetainedBody()
+  const attempt = (presented: PresentedSecret, again?: { readonly begun: readonly Buffer[] }) =>
+    client.forward(
+      {
+        url,
+        method,
+        headers: requestHeaders(forward, presented.secret),
+        ...(method === 'POST' ? { body: incoming } : {}),
+        ...(forward.bodyLimit === undefined ? {} : { bodyLimit: forward.bodyLimit }),
+        ...(again ?? (retained === undefined ? {} : { retained })),
+      },
+      exchange,
+      (head) => {
+        const wasRefused = again !== undefined
+        noteAnswer(deps, { target, slot: presented.slot, status: head.status, wasRefused })
+        return answerHead(forward, head)
+      },
+    )
+  try {
+    await attempt(first)
+  } catch (error) {
+    const isRefused = error instanceof AppError && error.code === 'workspace_auth_mismatch'
+    if (!isRefused || second === undefined || retained?.isWhole === false) throw error
+    await attempt(second, { begun: retained?.pieces ?? [] })
+  }
 }
 
-function requestHeaders(forward: Forward): Record<string, string> {
+/** What the workspace's answer says about the secrets that it holds. */
+function noteAnswer(
+  deps: ForwardDeps,
+  answer: {
+    readonly target: ForwardTarget
+    readonly slot: SecretSlot
+    readonly status: number
+    readonly wasRefused: boolean
+  },
+): void {
+  const { target, slot, status, wasRefused } = answer
+  const isRotating = target.secrets.length > 1
+  if (status === 401 && (slot === 'current' || !isRotating)) {
+    deps.lifecycle.deliverInboundSecret(target.workspaceId)
+  }
+  const isLetIn = (status >= 200 && status < 300) || status === 304
+  if (!isRotating || !isLetIn) return
+  deps.tracker.run(() => noteLetIn(deps, { row: target.row, slot, wasRefused }))
+}
+
+function requestHeaders(forward: Forward, secret: Secret): Record<string, string> {
   const headers: Record<string, string> = {
-    authorization: `Bearer ${forward.target.inboundSecret.reveal()}`,
+    authorization: `Bearer ${secret.reveal()}`,
     // A compressed body would make the forwarded Content-Length lie (H16).
     'accept-encoding': 'identity',
     [REQUEST_ID_HEADER]: forward.requestId,

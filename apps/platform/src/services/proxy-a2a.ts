@@ -29,6 +29,7 @@ import { admitMessage } from './admit-message.ts'
 import { deliverByPoll } from './deliver-by-poll.ts'
 import type { DetachedExchanges } from './detached-exchanges.ts'
 import { getWorkspace, type Workspace } from './find-workspace.ts'
+import type { PresentedSecret } from './inbound-secret-rotation.ts'
 import { messageActivity } from './log-message.ts'
 import {
   type ForwardTarget,
@@ -178,32 +179,18 @@ async function messageTarget(deps: ProxyDeps, workspace: Workspace): Promise<For
   }
 }
 
-async function dispatch(
-  deps: ProxyDeps,
-  send: {
-    readonly input: ProxyInput
-    readonly target: ForwardTarget
-    readonly body: Uint8Array
-    readonly signal: AbortSignal
-  },
-): Promise<ProxyAnswer> {
-  const { input, target } = send
-  const response = await deps.agentClient.post({
-    endpoint: target.endpoint,
-    body: send.body,
-    signal: send.signal,
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'accept-encoding': 'identity',
-      authorization: `Bearer ${target.inboundSecret.reveal()}`,
-      'x-request-id': input.requestId,
-      ...passedHeaders(input),
-    },
-  })
+type Dispatch = {
+  readonly input: ProxyInput
+  readonly target: ForwardTarget
+  readonly body: Uint8Array
+  readonly signal: AbortSignal
+}
+
+async function dispatch(deps: ProxyDeps, send: Dispatch): Promise<ProxyAnswer> {
+  const response = await post(deps, send)
   if (response.status === 401) {
     discardAnswer(response.body)
-    deps.lifecycle.deliverInboundSecret(target.workspaceId)
+    deps.lifecycle.deliverInboundSecret(send.target.workspaceId)
     throw new AppError('workspace_auth_mismatch')
   }
   const contentType = String(response.headers['content-type'] ?? '')
@@ -221,6 +208,30 @@ async function dispatch(
         })
   }
   return { kind: 'json', status: response.status, body }
+}
+
+/** During a rotation an agent that refuses the first secret is offered the second (ADR-0024). */
+async function post(deps: ProxyDeps, send: Dispatch): Promise<AgentResponse> {
+  const { input, target } = send
+  const attempt = ({ secret }: PresentedSecret): Promise<AgentResponse> =>
+    deps.agentClient.post({
+      endpoint: target.endpoint,
+      body: send.body,
+      signal: send.signal,
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'accept-encoding': 'identity',
+        authorization: `Bearer ${secret.reveal()}`,
+        'x-request-id': input.requestId,
+        ...passedHeaders(input),
+      },
+    })
+  const [first, second] = target.secrets
+  const response = await attempt(first)
+  if (response.status !== 401 || second === undefined) return response
+  discardAnswer(response.body)
+  return attempt(second)
 }
 
 function passedHeaders(input: ProxyInput): Record<string, string> {

@@ -1,6 +1,6 @@
 /** @module Liveness, load and delivery of the inbound secret (contract/platform 2.2, 2.3). */
 import { AppError } from '@atrium/http-kit/app-error'
-import { bearerCredential, credentialId, sha256 } from '@atrium/http-kit/bearer'
+import { bearerCredential, sha256 } from '@atrium/http-kit/bearer'
 import type { Secret } from '@atrium/http-kit/secret'
 import type { heartbeatRequest } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
@@ -16,7 +16,8 @@ import type { WorkspaceStatus } from '../domain/workspace-status.ts'
 import { type AuthenticationDeps, noteRefusedBearer } from './authenticate-caller.ts'
 import type { BeatBatcher } from './beat-batcher.ts'
 import { databaseProblem } from './database-problem.ts'
-import { type CredentialDeps, ensureInboundSecret } from './workspace-credentials.ts'
+import { inboundSecretForAnswer } from './inbound-secret-rotation.ts'
+import type { CredentialDeps } from './workspace-credentials.ts'
 
 export type HeartbeatDeps = CredentialDeps &
   AuthenticationDeps & {
@@ -187,8 +188,8 @@ async function secretToDeliver(
   heldId: string | undefined,
 ): Promise<Secret | undefined> {
   try {
-    const { secret } = await ensureInboundSecret(deps, row)
-    return heldId === credentialId(secret.reveal()) ? undefined : secret
+    const { secret, isProven } = await inboundSecretForAnswer(deps, row, heldId)
+    return isProven ? undefined : secret
   } catch (error) {
     // The beat itself is stored; the secret is offered again with the next one.
     deps.log.warn({ err: error, workspace_id: row.id }, 'registry.inbound_secret_omitted')

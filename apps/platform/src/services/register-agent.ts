@@ -26,12 +26,9 @@ import {
 } from '../domain/workspace-endpoint.ts'
 import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
 import { foreignUse } from './authenticate-caller.ts'
+import { inboundSecretForAnswer } from './inbound-secret-rotation.ts'
 import type { RefusedUses } from './refused-uses.ts'
-import {
-  type CredentialDeps,
-  ensureInboundSecret,
-  issueWorkspaceToken,
-} from './workspace-credentials.ts'
+import { type CredentialDeps, issueWorkspaceToken } from './workspace-credentials.ts'
 
 export type RegisterDeps = CredentialDeps & {
   readonly log: Logger
@@ -218,7 +215,7 @@ async function store(
   return {
     deliveryMode: input.deliveryMode,
     authToken: stored.authToken,
-    inboundSecret: await inboundSecretOrNothing(deps, stored.row),
+    inboundSecret: await inboundSecretOrNothing(deps, stored.row, input.request.inbound_secret_id),
   }
 }
 
@@ -248,9 +245,10 @@ async function lockAdmitted(
 async function inboundSecretOrNothing(
   deps: RegisterDeps,
   row: WorkspaceRow,
+  heldId: string | undefined,
 ): Promise<Secret | undefined> {
   try {
-    return (await ensureInboundSecret(deps, row)).secret
+    return (await inboundSecretForAnswer(deps, row, heldId)).secret
   } catch (error) {
     deps.log.warn({ err: error, workspace_id: row.id }, 'registry.inbound_secret_omitted')
     return undefined

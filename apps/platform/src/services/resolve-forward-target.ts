@@ -1,19 +1,26 @@
 /** @module Where a workspace is and what opens it: once, for files and messages alike (contract 6.1). */
 import { AppError } from '@atrium/http-kit/app-error'
-import type { Secret } from '@atrium/http-kit/secret'
 import { loggableDatabaseError } from '../db/db-error.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { endpointOf, type WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
 import { getWorkspace, type Workspace } from './find-workspace.ts'
-import { type CredentialDeps, ensureInboundSecret } from './workspace-credentials.ts'
+import {
+  type PresentedSecrets,
+  type RotationDeps,
+  secretsToPresent,
+} from './inbound-secret-rotation.ts'
+import { ensureInboundSecret } from './workspace-credentials.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
 
-export type ForwardTargetDeps = CredentialDeps & { readonly lifecycle: WorkspaceLifecycle }
+export type ForwardTargetDeps = RotationDeps & { readonly lifecycle: WorkspaceLifecycle }
 
 export type ForwardTarget = {
   readonly workspaceId: WorkspaceId
   readonly endpoint: WorkspaceEndpoint
-  readonly inboundSecret: Secret
+  /** Best first; a second one, during a rotation, for a workspace that refuses the first. */
+  readonly secrets: PresentedSecrets
+  /** As it was read: what the workspace shows about its secrets is noted against it. */
+  readonly row: Workspace
 }
 
 /**
@@ -56,5 +63,6 @@ export async function resolveForwardTarget(
     deps.lifecycle.deliverInboundSecret(workspaceId)
     throw new AppError('inbound_secret_minted')
   }
-  return { workspaceId, endpoint, inboundSecret: secret }
+  const secrets = secretsToPresent(deps, workspace, secret)
+  return { workspaceId, endpoint, secrets, row: workspace }
 }

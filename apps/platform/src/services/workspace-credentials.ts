@@ -9,9 +9,9 @@ import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { Secret } from '@atrium/http-kit/secret'
 import type { Db } from '../db/client.ts'
 import { loggableDatabaseError } from '../db/db-error.ts'
+import { replaceInboundSecret, storeInboundSecretIfAbsent } from '../db/inbound-secret-store.ts'
 import type { TokenPurpose, WorkspaceRow } from '../db/schema.ts'
 import { insertToken, revokeAllTokens } from '../db/token-store.ts'
-import { replaceInboundSecret, storeInboundSecretIfAbsent } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { type Keyring, openSecret, sealSecret } from '../domain/secret-envelope.ts'
 import { type AuditContext, recordAudit } from './audit-trail.ts'
@@ -86,7 +86,7 @@ export async function mintInboundSecret(
   const secret = new Secret(deps.ids.bearerValue())
   const isStored = await replaceInboundSecret(deps.db, {
     ...target,
-    envelope: sealSecret(deps.keyring, owner(target.id), secret),
+    envelope: sealSecret(deps.keyring, inboundSecretOwner(target.id), secret),
     now: deps.clock.now(),
   })
   if (!isStored) return undefined
@@ -99,7 +99,12 @@ export async function mintInboundSecret(
   return secret
 }
 
-export type InboundSecret = { readonly secret: Secret; readonly wasMinted: boolean }
+export type InboundSecret = {
+  readonly secret: Secret
+  /** As it is stored: what is noted about this secret holds while the row holds this. */
+  readonly envelope: string
+  readonly wasMinted: boolean
+}
 
 /**
  * Reads the inbound secret, or mints one where there is none (contract/platform 3.9): a conditional
@@ -112,15 +117,15 @@ export async function ensureInboundSecret(
   row: Pick<WorkspaceRow, 'id' | 'inboundSecretCurrent'>,
 ): Promise<InboundSecret> {
   const id = workspaceIdSchema.parse(row.id)
-  if (row.inboundSecretCurrent !== null) {
-    return { secret: open(deps, id, row.inboundSecretCurrent), wasMinted: false }
+  const envelope = row.inboundSecretCurrent
+  if (envelope !== null) {
+    return { secret: openInboundSecret(deps, id, envelope), envelope, wasMinted: false }
   }
   const minted = new Secret(deps.ids.bearerValue())
   const stored = await storeMinted(deps, id, minted)
   if (stored === undefined) throw new AppError('workspace_not_found')
-  return stored.wasStored
-    ? { secret: minted, wasMinted: true }
-    : { secret: open(deps, id, stored.envelope), wasMinted: true }
+  const secret = stored.wasStored ? minted : openInboundSecret(deps, id, stored.envelope)
+  return { secret, envelope: stored.envelope, wasMinted: true }
 }
 
 async function storeMinted(deps: CredentialDeps, id: WorkspaceId, minted: Secret) {
@@ -128,7 +133,7 @@ async function storeMinted(deps: CredentialDeps, id: WorkspaceId, minted: Secret
     return await deps.db.transaction(async (tx) => {
       const stored = await storeInboundSecretIfAbsent(tx, {
         id,
-        envelope: sealSecret(deps.keyring, owner(id), minted),
+        envelope: sealSecret(deps.keyring, inboundSecretOwner(id), minted),
         now: deps.clock.now(),
       })
       if (stored?.wasStored === true) await recordHealing({ ...deps, db: tx }, id, minted)
@@ -149,9 +154,14 @@ async function recordHealing(deps: CredentialDeps, id: WorkspaceId, minted: Secr
   })
 }
 
-function open(deps: CredentialDeps, id: WorkspaceId, envelope: string): Secret {
+/** Throws `inbound_secret_read_failed`. */
+export function openInboundSecret(
+  deps: Pick<CredentialDeps, 'keyring'>,
+  id: WorkspaceId,
+  envelope: string,
+): Secret {
   try {
-    return openSecret(deps.keyring, owner(id), envelope)
+    return openSecret(deps.keyring, inboundSecretOwner(id), envelope)
   } catch (cause) {
     throw new AppError('inbound_secret_read_failed', {
       cause,
@@ -160,6 +170,6 @@ function open(deps: CredentialDeps, id: WorkspaceId, envelope: string): Secret {
   }
 }
 
-function owner(workspaceId: WorkspaceId) {
+export function inboundSecretOwner(workspaceId: WorkspaceId) {
   return { workspaceId, purpose: 'inbound-secret' } as const
 }

@@ -5,6 +5,7 @@
  */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Db } from '../db/client.ts'
+import { noteDelivery } from '../db/inbound-secret-store.ts'
 import { type Claim, listRuns, requestRun } from '../db/lifecycle-run-store.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
 import {
@@ -261,9 +262,11 @@ export class WorkspaceLifecycle {
     this.#runner.track(async () => {
       const row = await findLiveWorkspace(this.#deps.db, id)
       if (row === undefined || row.boxGeneration === null || !this.#isHere(row)) return
-      const { secret } = await ensureInboundSecret(this.#deps, row)
+      const { secret, envelope } = await ensureInboundSecret(this.#deps, row)
       const box = { workspaceId: row.id, instanceId: row.instanceId }
-      await this.#deps.provisioner.writeInboundSecret(box, secret)
+      if (!(await this.#deps.provisioner.writeInboundSecret(box, secret))) return
+      const now = this.#deps.clock.now()
+      await noteDelivery(this.#deps.db, { id, envelope, now, isBelieved: false })
     })
   }
 

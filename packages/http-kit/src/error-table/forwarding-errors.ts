@@ -25,6 +25,11 @@ export const FORWARDING_ERRORS = {
     text: 'failed to read workspace secret',
     retryable: true,
   },
+  rotation_in_progress: {
+    status: 409,
+    text: 'the inbound secret is being rotated already; wait until the workspace has taken the new one',
+    retryable: true,
+  },
   workspace_auth_mismatch: {
     status: 502,
     text: 'workspace refused the platform: its inbound secret is out of date and is being delivered again; retry in 30 seconds',
