@@ -229,7 +229,9 @@ function promiseConsole(bench: Bench): void {
   it('returns at most the last bytes and cuts no character in two', async () => {
     const { box, url } = await bench.boot(startInput())
     await print(url, { text: '語', times: '100' })
-    await eventually(async () => (await bench.provisioner.readConsole(box, 10)) === '語語語')
+    // Some back-ends hold a line back until it ends.
+    await print(url, { text: '\n' })
+    await eventually(async () => (await bench.provisioner.readConsole(box, 12)) === '語語語\n')
   })
 
   it('contains nothing that a terminal would obey', async () => {

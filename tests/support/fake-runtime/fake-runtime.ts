@@ -103,7 +103,7 @@ function listen(): void {
   const server = createServer((request, response) => {
     answer(new URL(request.url ?? '/', 'http://fake'), response)
   })
-  server.listen(0, process.env['ATRIUM_LISTEN_HOST'], () => {
+  server.listen(Number(process.env['PORT'] ?? 0), process.env['ATRIUM_LISTEN_HOST'], () => {
     const { port } = server.address() as AddressInfo
     process.send?.({ type: 'ready', port })
     if (traits.has('dies-when-ready')) process.kill(process.pid, 'SIGKILL')

@@ -105,8 +105,11 @@ async function writeConfigFile(
   await writeConfigFile(inner, rest, file)
 }
 
-/** The same rule as for paths on the wire, so that no template writes what no client could read. */
-function configSegments(relativePath: string): readonly string[] {
+/**
+ * A path below `/configs`, taken apart. The same rule as for paths on the wire, so that no template
+ * writes what no client could read. Throws AppError.
+ */
+export function configSegments(relativePath: string): readonly string[] {
   const path = acceptedPath(`/configs/${relativePath}`)
   if (isSecretFile(path)) throw new AppError('invalid_path', { internal: 'a credential by name' })
   return path.segments

@@ -4,7 +4,6 @@
  */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
-import type { Secret } from '@atrium/http-kit/secret'
 import type { Logger } from 'pino'
 import { boxEnvironment, type InheritedEnv } from './box-environment.ts'
 import { type BoxPaths, prepareBoxFolder } from './box-folder.ts'
@@ -15,6 +14,7 @@ import { findLeftovers, findOwnMembers } from './find-box-members.ts'
 import { removePidRecord, writePidRecord } from './pid-record.ts'
 import { readBootId } from './process-table.ts'
 import type { StartInput, StartResult, UnexpectedExit } from './provisioner.ts'
+import { redactSecrets } from './redact-secrets.ts'
 import { awaitReady, type RuntimeChild, spawnRuntime } from './runtime-child.ts'
 
 export type BoxOptions = {
@@ -224,10 +224,10 @@ export class RuntimeBox {
   /** For the log: the reason and what the runtime said last, without the secrets it was given. */
   async #startFailure(error: unknown): Promise<AppError> {
     const { credentials, secretEnv } = this.#input
-    let tail = await readConsoleTail(this.#options.paths.logs, FAILURE_TAIL_BYTES)
-    for (const secret of [...Object.values(credentials), ...Object.values(secretEnv)]) {
-      tail = redact(tail, secret)
-    }
+    const tail = redactSecrets(
+      await readConsoleTail(this.#options.paths.logs, FAILURE_TAIL_BYTES),
+      [...Object.values(credentials), ...Object.values(secretEnv)],
+    )
     const reason = error instanceof Error ? error.message : String(error)
     return new AppError('internal', {
       internal: `workspace start failed: ${reason}; its console ends with: ${tail}`,
@@ -254,9 +254,4 @@ export async function endLeftovers(boxRoot: string, clock: Clock): Promise<void>
     graceMs: 0,
     killTimeoutMs: KILL_TIMEOUT_MS,
   })
-}
-
-function redact(text: string, secret: Secret): string {
-  const value = secret.reveal()
-  return value === '' ? text : text.replaceAll(value, '[secret]')
 }
