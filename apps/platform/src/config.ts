@@ -18,6 +18,11 @@ import {
   controlPlaneOf,
   missingForControlPlane,
 } from './control-plane-config.ts'
+import {
+  type DockerSettings,
+  dockerEnvironment,
+  parseDockerSettings,
+} from './provisioners/docker/docker-settings.ts'
 
 /** The contract's names that an existing deployment may still set (contract/platform 10). */
 const ALIASES: Readonly<Record<string, string>> = Object.freeze({
@@ -59,9 +64,10 @@ const environment = z.object({
   PATH: z.string().optional(),
   LANG: z.string().optional(),
   TZ: z.string().optional(),
-  ATRIUM_PROVISIONER: z.enum(['process', 'control-plane', 'none']).default('process'),
+  ATRIUM_PROVISIONER: z.enum(['process', 'docker', 'control-plane', 'none']).default('process'),
   ...CONTROL_PLANE_VARIABLES,
   ATRIUM_CP_TIMEOUT_MS: milliseconds(120_000),
+  ...dockerEnvironment,
   PLATFORM_URL: z.url().optional(),
   EXTERNAL_PLATFORM_URL: z.url().optional(),
   CORS_ORIGINS: z.string().default('http://localhost:3000,http://localhost:3001'),
@@ -131,9 +137,10 @@ export type Config = {
     readonly maxAgeDays: number
   }
   readonly dataDir: string
-  readonly provisioner: 'process' | 'control-plane' | 'none'
+  readonly provisioner: 'process' | 'docker' | 'control-plane' | 'none'
   /** Used by the provisioner of that name only. */
   readonly controlPlane: ControlPlaneConfig & { readonly timeoutMs: number }
+  readonly docker: DockerSettings
   /** All that a local workspace takes over from the platform's own environment. */
   readonly inheritedEnv: Readonly<Partial<Record<'PATH' | 'LANG' | 'TZ', string>>>
   /** How workspaces reach the platform; undefined: the address it listens on. */
@@ -174,7 +181,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const isDevelopment = values.ATRIUM_MODE === 'development'
   const host = values.HOST ?? (isDevelopment ? '127.0.0.1' : '0.0.0.0')
   const { problems: keyProblems, ...keys } = encryptionKeysOf(values)
+  const docker = parseDockerSettings(values)
   const problems = [
+    // Of no interest where another back-end is used: `DOCKER_HOST` may be a person's own.
+    ...(values.ATRIUM_PROVISIONER === 'docker' ? docker.problems : []),
     ...keyProblems,
     ...(isDevelopment ? unsafeInDevelopment(values, host) : missingInProduction(values)),
     ...(values.ATRIUM_PROVISIONER === 'control-plane' ? missingForControlPlane(values) : []),
@@ -193,6 +203,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     dataDir: resolve(values.ATRIUM_DATA_DIR),
     provisioner: values.ATRIUM_PROVISIONER,
     controlPlane: { ...controlPlaneOf(values), timeoutMs: values.ATRIUM_CP_TIMEOUT_MS },
+    docker: docker.settings,
     inheritedEnv: inheritedEnvOf(values),
     platformUrl: values.PLATFORM_URL?.replace(/\/+$/, ''),
     externalPlatformUrl: values.EXTERNAL_PLATFORM_URL?.replace(/\/+$/, ''),

@@ -59,7 +59,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
     ids: systemIds,
     database,
     keyring: keyringOf(encryptionKey, config.previousEncryptionKeys),
-    provisioner: createProvisioner(config, {
+    provisioner: await createProvisioner(config, {
       log,
       clock: systemClock,
       ids: systemIds,
