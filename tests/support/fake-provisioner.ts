@@ -7,13 +7,14 @@ import type {
   BoxRef,
   ListedBox,
   Provisioner,
+  ProvisionerName,
   StartInput,
   StartResult,
   UnexpectedExit,
 } from '../../apps/platform/src/provisioners/provisioner.ts'
 
 export class FakeProvisioner implements Provisioner {
-  readonly name = 'process'
+  name: ProvisionerName = 'process'
   hostId: string | null = 'test-host'
   /** Where the next box is said to be; a function may refuse by throwing. */
   endpoint: (input: StartInput) => string | Promise<string> = () => 'http://127.0.0.1:9'
@@ -23,6 +24,8 @@ export class FakeProvisioner implements Provisioner {
   readonly writtenSecrets: { readonly workspaceId: string; readonly secret: string }[] = []
   readonly running = new Set<string>()
   failStop = false
+  isRunningFails = false
+  listFails = false
   #listener: (exit: UnexpectedExit) => void = () => undefined
 
   async open(): Promise<void> {
@@ -48,6 +51,7 @@ export class FakeProvisioner implements Provisioner {
   }
 
   async isRunning({ workspaceId }: BoxRef): Promise<boolean> {
+    if (this.isRunningFails) throw new Error('the back-end does not answer')
     return this.running.has(workspaceId)
   }
 
@@ -77,6 +81,7 @@ export class FakeProvisioner implements Provisioner {
   }
 
   async listBoxes(): Promise<readonly ListedBox[]> {
+    if (this.listFails) throw new Error('the back-end does not answer')
     return [...this.running].map((workspaceId) => ({
       workspaceId,
       generation: this.starts.findLast((start) => start.workspaceId === workspaceId)?.generation,

@@ -204,7 +204,9 @@ function conditionsOf(move: StatusMove): (SQL | undefined)[] {
     generation === undefined ? undefined : eq(workspaces.generation, generation),
     heardOfBefore === undefined
       ? undefined
-      : sql`${workspaces.lastHeartbeatAt} IS NOT DISTINCT FROM ${heardOfBefore?.toISOString() ?? null}::timestamptz`,
+      : // To the millisecond, which is all that a Date knows of it.
+        sql`date_trunc('milliseconds', ${workspaces.lastHeartbeatAt})
+            IS NOT DISTINCT FROM ${heardOfBefore?.toISOString() ?? null}::timestamptz`,
     sameStatusBefore === undefined ? undefined : lt(workspaces.statusSince, sameStatusBefore),
   ]
 }

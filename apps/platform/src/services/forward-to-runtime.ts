@@ -12,6 +12,7 @@ import { RetainedBody } from '../upstream/retained-body.ts'
 import type { RuntimeClient, RuntimeResponseHead } from '../upstream/runtime-client.ts'
 import { noteLetIn, type PresentedSecret } from './inbound-secret-rotation.ts'
 import type { ForwardTarget } from './resolve-forward-target.ts'
+import { suspectIfUnreachable } from './suspect-if-unreachable.ts'
 import type { TaskTracker } from './task-tracker.ts'
 import type { CredentialDeps } from './workspace-credentials.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
@@ -71,8 +72,9 @@ export async function forwardToRuntime(deps: ForwardDeps, forward: Forward): Pro
         return answerHead(forward, head)
       },
     )
+  const { lifecycle } = deps
   try {
-    await attempt(first)
+    await suspectIfUnreachable(lifecycle, target.workspaceId, attempt(first))
   } catch (error) {
     const isRefused = error instanceof AppError && error.code === 'workspace_auth_mismatch'
     if (!isRefused || second === undefined || retained?.isWhole === false) throw error

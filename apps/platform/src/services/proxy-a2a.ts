@@ -36,6 +36,7 @@ import {
   type ForwardTargetDeps,
   resolveForwardTarget,
 } from './resolve-forward-target.ts'
+import { suspectIfUnreachable } from './suspect-if-unreachable.ts'
 import type { TaskTracker } from './task-tracker.ts'
 
 export type ProxyDeps = ForwardTargetDeps & {
@@ -187,7 +188,8 @@ type Dispatch = {
 }
 
 async function dispatch(deps: ProxyDeps, send: Dispatch): Promise<ProxyAnswer> {
-  const response = await post(deps, send)
+  const posted = post(deps, send)
+  const response = await suspectIfUnreachable(deps.lifecycle, send.target.workspaceId, posted)
   if (response.status === 401) {
     discardAnswer(response.body)
     deps.lifecycle.deliverInboundSecret(send.target.workspaceId)

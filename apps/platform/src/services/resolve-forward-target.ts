@@ -46,8 +46,8 @@ async function readWorkspace(deps: ForwardTargetDeps, id: WorkspaceId): Promise<
 
 /**
  * URL first, then the secret (contract/platform 13.4). A secret that had to be minted is not in the
- * workspace yet: it is delivered at once and the caller is asked to come back. Throws
- * `workspace_url_missing`, `inbound_secret_minted`, `inbound_secret_unavailable`,
+ * workspace yet: it is delivered at once and the caller is asked to come back; a sleeping workspace
+ * is woken. Throws `workspace_waking`, `parent_paused`, `workspace_url_missing`, `inbound_secret_minted`, `inbound_secret_unavailable`,
  * `inbound_secret_read_failed`.
  */
 export async function resolveForwardTarget(
@@ -55,6 +55,7 @@ export async function resolveForwardTarget(
   workspace: Workspace,
 ): Promise<ForwardTarget> {
   const workspaceId = workspaceIdSchema.parse(workspace.id)
+  await wakeIfAsleep(deps, workspace)
   // A poll workspace may have told a URL once; nobody promises to listen there (contract 6.1).
   const endpoint = workspace.deliveryMode === 'poll' ? undefined : endpointOf(workspace)
   if (endpoint === undefined) throw new AppError('workspace_url_missing')
@@ -65,4 +66,11 @@ export async function resolveForwardTarget(
   }
   const secrets = secretsToPresent(deps, workspace, secret)
   return { workspaceId, endpoint, secrets, row: workspace }
+}
+
+/** Wart W19: who is asked for wakes up. The caller comes back when it is there. */
+async function wakeIfAsleep(deps: ForwardTargetDeps, workspace: Workspace): Promise<void> {
+  if (workspace.status !== 'hibernated' && workspace.status !== 'hibernating') return
+  await deps.lifecycle.wake(workspaceIdSchema.parse(workspace.id))
+  throw new AppError('workspace_waking', { extensions: { waking: true } })
 }

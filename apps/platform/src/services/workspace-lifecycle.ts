@@ -150,10 +150,14 @@ export class WorkspaceLifecycle {
     return 'dead'
   }
 
-  /** `judge` in the background, for those who answer somebody meanwhile. */
-  suspect(row: WorkspaceRow, evidence: string): void {
+  /**
+   * A request met nobody at the workspace's address: asks for the second opinion in the background,
+   * while the caller is told. Only a connection that was refused or lost before anything was sent.
+   */
+  suspect(id: WorkspaceId): void {
     this.#runner.track(async () => {
-      await this.judge(row, evidence)
+      const row = await findLiveWorkspace(this.#deps.db, id)
+      if (row !== undefined) await this.judge(row, 'unreachable')
     })
   }
 

@@ -1,0 +1,18 @@
+/** @module The request path's share of the evidence that a workspace is dead (contract/platform 4.5). */
+import { findAppError } from '@atrium/http-kit/app-error'
+import type { WorkspaceId } from '../domain/ids.ts'
+import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
+
+/** Passes on what `exchange` resolves or rejects with; nobody at the address raises a suspicion. */
+export async function suspectIfUnreachable<T>(
+  lifecycle: Pick<WorkspaceLifecycle, 'suspect'>,
+  id: WorkspaceId,
+  exchange: Promise<T>,
+): Promise<T> {
+  try {
+    return await exchange
+  } catch (error) {
+    if (findAppError(error)?.code === 'workspace_unreachable') lifecycle.suspect(id)
+    throw error
+  }
+}

@@ -1,0 +1,228 @@
+/** The reconcilers, on a platform that looks ten times a second and waits a second. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
+import { platform, sharePlatform } from '../../support/shared-platform.ts'
+import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
+import { create, read } from '../../support/workspaces-api.ts'
+
+sharePlatform({
+  ATRIUM_SWEEP_INTERVAL_MS: '100',
+  ATRIUM_LIVENESS_STALE_AFTER: '2',
+  REMOTE_LIVENESS_STALE_AFTER: '1',
+  PROVISION_TIMEOUT_SECONDS: '1',
+})
+
+let box: WorkspaceServer
+beforeAll(async () => {
+  box = await startWorkspaceServer()
+})
+afterAll(async () => {
+  await box.close()
+})
+beforeEach(() => {
+  platform.provisioner.isRunningFails = false
+})
+
+const startsOf = (id: string) => platform.provisioner.starts.filter((s) => s.workspaceId === id)
+
+/** Makes the workspace's last sign of life so old, and its box older than that. */
+async function lastHeard(id: string, seconds: number): Promise<void> {
+  await platform.client.sql`
+    UPDATE workspaces SET last_heartbeat_at = now() - ${seconds} * interval '1 second',
+      box_started_at = now() - interval '1 hour' WHERE id = ${id}`
+}
+
+async function passes(): Promise<Record<string, { result: Record<string, unknown> }>> {
+  const answer = await platform.request('/admin/liveness')
+  const body = (await answer.json()) as {
+    subsystems: Record<string, { result: Record<string, unknown>; last_tick_at: string }>
+  }
+  return body.subsystems
+}
+
+/** Waits for whole passes that began after now. */
+async function nextPass(name: string, count = 2): Promise<void> {
+  const tickOf = async () => Date.parse((await tick(name)) ?? '')
+  for (let round = 0; round < count; round += 1) {
+    const before = await tickOf()
+    await eventually(async () => (await tickOf()) > before)
+  }
+}
+
+async function tick(name: string): Promise<string | undefined> {
+  const rows = await platform.client.sql<{ at: string }[]>`
+    SELECT last_tick_at::text AS at FROM sweep_passes WHERE name = ${name}`
+  return rows[0]?.at
+}
+
+describe('a workspace that has not been heard of', () => {
+  it('is dead when its back-end says so too, and comes back', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    platform.provisioner.running.delete(id)
+    await lastHeard(id, 600)
+    await eventually(() => startsOf(id).length === 2)
+    const events = await platform.client.sql`
+      SELECT event_type FROM structure_events WHERE workspace_id = ${id} ORDER BY created_at, id`
+    expect(events.map((row) => row['event_type'])).toContain('WORKSPACE_OFFLINE')
+  })
+
+  it('and whose box runs is degraded, never restarted: busy is not dead', async () => {
+    const { id, authToken } = await platform.onlineWorkspace(box.url)
+    await lastHeard(id, 600)
+    await eventually(async () => (await read(id)).status === 'degraded')
+    expect((await read(id)).status_reason).toBe('no heartbeat for 2 s, though its box runs')
+    await nextPass('liveness')
+    expect(startsOf(id)).toHaveLength(1)
+    await platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
+    expect((await read(id)).status).toBe('online')
+  })
+
+  it('is alive when the back-end cannot say', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    platform.provisioner.isRunningFails = true
+    platform.provisioner.running.delete(id)
+    await lastHeard(id, 600)
+    await nextPass('liveness', 3)
+    expect(startsOf(id)).toHaveLength(1)
+    expect((await read(id)).status).toBe('degraded')
+  })
+
+  it('and is external is awaited, with its own event, and comes back by a beat', async () => {
+    const external = await create({ name: 'x', external: true })
+    const token = (external['connection'] as { auth_token: string }).auth_token
+    const card = { id: external.id, agent_card: { name: 'a' } }
+    await platform.json('/registry/register', card, token)
+    expect((await read(external.id)).status).toBe('online')
+    await lastHeard(external.id, 600)
+    await eventually(async () => (await read(external.id)).status === 'awaiting_agent')
+    const events = await platform.client.sql`
+      SELECT event_type FROM structure_events WHERE workspace_id = ${external.id}
+       ORDER BY created_at DESC, id LIMIT 1`
+    expect(events[0]?.['event_type']).toBe('WORKSPACE_AWAITING_AGENT')
+    await platform.json('/registry/heartbeat', { workspace_id: external.id }, token)
+    expect((await read(external.id)).status).toBe('online')
+  })
+
+  it('and registered by itself is offline: nobody here could start it', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    await platform.client.sql`
+      UPDATE workspaces SET generation = 0, box_generation = NULL, back_end = NULL,
+        box_started_at = NULL, last_heartbeat_at = now() - interval '1 hour' WHERE id = ${id}`
+    await eventually(async () => (await read(id)).status === 'offline')
+    await nextPass('unattended-workspaces')
+    expect(startsOf(id)).toHaveLength(1)
+  })
+})
+
+describe('a box that its back-end does not list', () => {
+  it('is dead when its port refuses as well', async () => {
+    const { id } = await platform.onlineWorkspace('http://127.0.0.1:9')
+    platform.provisioner.running.delete(id)
+    await lastHeard(id, 1)
+    await eventually(() => startsOf(id).length === 2)
+  })
+
+  it('is alive while its port answers and its beats come', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    platform.provisioner.running.delete(id)
+    await lastHeard(id, 1)
+    await nextPass('boxes@test-host')
+    expect(startsOf(id)).toHaveLength(1)
+    platform.provisioner.running.add(id)
+  })
+})
+
+describe('a box without a row', () => {
+  it('is ended with what it stored', async () => {
+    const stranger = crypto.randomUUID()
+    platform.provisioner.running.add(stranger)
+    await eventually(() => platform.provisioner.removedVolumes.includes(stranger))
+    expect(platform.provisioner.stopped).toContain(stranger)
+  })
+
+  it('of a removed workspace is ended by a run', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    await platform.request(`/workspaces/${id}`, { method: 'DELETE' })
+    platform.provisioner.running.add(id)
+    await eventually(() => !platform.provisioner.running.has(id))
+  })
+})
+
+describe('a start', () => {
+  it('that does not come up in time has failed, and its box is ended', async () => {
+    platform.provisioner.endpoint = () => box.url
+    const { id } = await create({ name: 'mute' })
+    await eventually(async () => (await read(id)).status === 'failed')
+    expect((await read(id)).status_reason).toBe(
+      'not online within 1 s of its start; see its console output',
+    )
+    await eventually(() => !platform.provisioner.running.has(id))
+    const events = await platform.client.sql`
+      SELECT payload FROM structure_events
+       WHERE workspace_id = ${id} AND event_type = 'WORKSPACE_PROVISION_FAILED'`
+    expect(events[0]?.['payload']).toMatchObject({
+      source: 'provision_timeout_sweep',
+      timeout_secs: 1,
+    })
+  })
+})
+
+describe('an idle workspace', () => {
+  it('W19: sleeps by its last activity, however often it beats', async () => {
+    const { id, authToken } = await platform.onlineWorkspace(box.url)
+    const { id: busy } = await platform.onlineWorkspace(box.url)
+    await platform.client.sql`
+      UPDATE workspaces SET hibernation_idle_minutes = 5, status_since = now() - interval '1 hour',
+        last_activity_at = now() - interval '6 minutes' WHERE id IN (${id}, ${busy})`
+    await platform.client.sql`UPDATE workspaces SET last_activity_at = now() WHERE id = ${busy}`
+    await platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
+    await eventually(async () => (await tick('hibernation-monitor')) !== undefined)
+    await platform.client.sql`
+      UPDATE sweep_passes SET last_tick_at = now() - interval '1 hour'
+       WHERE name = 'hibernation-monitor'`
+    await eventually(async () => (await read(id)).status === 'hibernated')
+    expect((await read(busy)).status).toBe('online')
+  })
+})
+
+describe('a row that nobody attends to', () => {
+  it('gets the run that its status asks for', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    // As a repair by hand would leave it.
+    await platform.client.sql`UPDATE workspaces SET status = 'paused' WHERE id = ${id}`
+    await eventually(() => !platform.provisioner.running.has(id))
+  })
+})
+
+describe('GET /admin/liveness', () => {
+  it('tells of every reconciler, of the runs and of the replicas', async () => {
+    await eventually(async () => Object.keys(await passes()).length >= 6)
+    const answer = await platform.request('/admin/liveness')
+    const body = await answer.json()
+    expect(body).toMatchObject({
+      subsystems: {
+        liveness: { seconds_ago: expect.any(Number), result: expect.any(Object) },
+        'external-staleness': {},
+        'provision-timeout': {},
+        'hibernation-monitor': {},
+        'unattended-workspaces': {},
+        'boxes@test-host': { result: { expected: expect.any(Number) } },
+      },
+      runs: { waiting: expect.any(Number), running: expect.any(Number) },
+      replicas: [{ host_id: 'test-host', version: '0.1.0' }],
+    })
+  })
+
+  it('tells of a pass that failed, and the next one goes on', async () => {
+    platform.provisioner.listFails = true
+    try {
+      await eventually(async () => {
+        const result = (await passes())['boxes@test-host']?.result
+        return result?.['error'] === 'failed; see the log'
+      })
+    } finally {
+      platform.provisioner.listFails = false
+    }
+    await eventually(async () => (await passes())['boxes@test-host']?.result['orphans'] === 0)
+  })
+})
