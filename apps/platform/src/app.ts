@@ -27,7 +27,11 @@ import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
 import { workspaceTokensRoutes } from './http/routes/workspace-tokens.routes.ts'
-import { workspacePublicRoutes, workspacesAdminRoutes } from './http/routes/workspaces.routes.ts'
+import {
+  workspacePublicRoutes,
+  workspaceRoutes,
+  workspacesAdminRoutes,
+} from './http/routes/workspaces.routes.ts'
 import { authenticateOrUnavailable } from './services/authenticate-caller.ts'
 import { databaseProblem } from './services/database-problem.ts'
 
@@ -86,6 +90,7 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { name: 'self', guard: 'none', prefix: '/registry', routes: heartbeatRoutes(deps) },
     { name: 'self', guard: 'identity', prefix: '/registry', routes: discoveryRoutes(deps) },
     { name: 'public', guard: 'identity', prefix: '', routes: workspacePublicRoutes(deps) },
+    { ...workspace, routes: workspaceRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },

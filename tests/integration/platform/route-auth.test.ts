@@ -74,6 +74,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
     answers: 202,
     isFresh: true,
   },
+  'PATCH /workspaces/:id': { scope: 'workspace', body: () => ({ x: 1, y: 2 }), answers: 200 },
+  'GET /workspaces/:id/state': { scope: 'workspace', answers: 200 },
   'POST /workspaces/:id/chat/uploads': { scope: 'workspace', body: () => ({}) },
   'GET /workspaces/:id/chat/download': { scope: 'workspace', query: '?path=/workspace/a' },
   'GET /workspaces/:id/activity': { scope: 'workspace' },

@@ -1,11 +1,38 @@
 /** @module Ancestors and descendants of a workspace: recursive, cycle-safe (contract/platform 4.9, 7.6). */
-import { sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { WorkspaceStatus } from '../domain/workspace-status.ts'
 import type { Db } from './client.ts'
+import { workspaces } from './schema.ts'
+import { type NewWorkspace, whereLive } from './workspace-store.ts'
 
 /** Contract/platform 4.12: nothing walks further up. */
 const MAX_ANCESTOR_HOPS = 32
+
+/** Any number, the same on every replica: whoever moves workspaces in the tree holds it. */
+const TREE_LOCK_KEY = 7_204_116_049
+
+/** Until the end of the transaction `tx` nobody else changes whose child anybody is. */
+export async function lockTree(tx: Db): Promise<void> {
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(${TREE_LOCK_KEY})`)
+}
+
+/** Writes columns that no rule but their own type binds; false when there is no live row. */
+export async function updateWorkspaceFields(
+  db: Db,
+  input: {
+    readonly id: WorkspaceId
+    readonly set: Partial<Omit<NewWorkspace, 'status' | 'generation' | 'id'>>
+    readonly now: Date
+  },
+): Promise<boolean> {
+  const rows = await db
+    .update(workspaces)
+    .set({ ...input.set, updatedAt: input.now })
+    .where(and(eq(workspaces.id, input.id), whereLive))
+    .returning({ id: workspaces.id })
+  return rows.length === 1
+}
 
 /** The nearest ancestor that is paused, or undefined. */
 export async function findPausedAncestor(

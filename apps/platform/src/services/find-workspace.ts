@@ -19,3 +19,11 @@ export async function getWorkspace(db: Db, id: WorkspaceId): Promise<Workspace> 
 export async function listWorkspaces(db: Db): Promise<Workspace[]> {
   return listLiveWorkspaces(db)
 }
+
+/** For those who poll (contract/platform 7.9): like `getWorkspace`, and its failure says `deleted`. */
+export async function getState(db: Db, id: WorkspaceId): Promise<Workspace> {
+  const row = await findLiveWorkspace(db, id)
+  if (row === undefined)
+    throw new AppError('workspace_not_found', { extensions: { deleted: true } })
+  return row
+}

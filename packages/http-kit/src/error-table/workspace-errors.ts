@@ -18,6 +18,16 @@ export const WORKSPACE_ERRORS = {
     text: "delivery_mode must be 'push' or 'poll'",
     retryable: false,
   },
+  operator_fields: {
+    status: 403,
+    text: 'only an operator may change these fields of a workspace',
+    retryable: false,
+  },
+  parent_cycle: {
+    status: 409,
+    text: 'a workspace cannot be below itself',
+    retryable: false,
+  },
   invalid_template: { status: 400, text: 'invalid template', retryable: false },
   create_failed: { status: 500, text: 'failed to create workspace', retryable: false },
   confirmation_required: {

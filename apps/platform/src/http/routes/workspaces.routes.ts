@@ -4,19 +4,23 @@ import { Hono } from 'hono'
 import { mayActFor } from '../../domain/caller.ts'
 import { parseWorkspaceId, type WorkspaceId } from '../../domain/ids.ts'
 import { type CreateDeps, createWorkspace } from '../../services/create-workspace.ts'
-import { getWorkspace, listWorkspaces } from '../../services/find-workspace.ts'
+import { getState, getWorkspace, listWorkspaces } from '../../services/find-workspace.ts'
+import { updateWorkspace } from '../../services/update-workspace.ts'
 import { auditContext } from '../audit-context.ts'
-import type { AppEnv } from '../env.ts'
+import type { AppEnv, WorkspaceEnv } from '../env.ts'
 import { readJson } from '../read-json.ts'
+import { parsePatchBody } from '../wire/update-workspace.wire.ts'
 import {
   parseCreateBody,
   renderCreated,
   renderPublicWorkspace,
   renderSingleWorkspace,
+  renderState,
   renderWorkspace,
 } from '../wire/workspace.wire.ts'
 
 const MAX_BODY_BYTES = 1024 * 1024
+const MAX_PATCH_BYTES = 64 * 1024
 const DEFAULT_CONSOLE_BYTES = 64 * 1024
 /** Contract/platform 7.10: a console answer is at most 256 KiB. */
 const MAX_CONSOLE_BYTES = 256 * 1024
@@ -60,6 +64,19 @@ export function workspacesAdminRoutes(deps: WorkspacesDeps): Hono<AppEnv> {
     const maxBytes = consoleBytes(c.req.query('tail_bytes'))
     return c.json({ output: await deps.lifecycle.readConsole(row, maxBytes) })
   })
+  return app
+}
+
+/** For the workspace itself and its operators. */
+export function workspaceRoutes(deps: Pick<WorkspacesDeps, 'db' | 'clock'>): Hono<WorkspaceEnv> {
+  const app = new Hono<WorkspaceEnv>()
+  app.patch('/', async (c) => {
+    const patch = parsePatchBody(await readJson(c, MAX_PATCH_BYTES))
+    const change = { id: c.get('workspaceId'), patch, caller: c.get('caller') }
+    const { needsRestart } = await updateWorkspace(deps, change)
+    return c.json({ status: 'updated', ...(needsRestart ? { needs_restart: true } : {}) })
+  })
+  app.get('/state', async (c) => c.json(renderState(await getState(deps.db, c.get('workspaceId')))))
   return app
 }
 

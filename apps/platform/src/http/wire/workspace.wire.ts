@@ -7,22 +7,9 @@ import { parseWorkspaceId } from '../../domain/ids.ts'
 import { DEFAULT_RUNTIME_KIND, EXTERNAL_RUNTIME_KIND } from '../../domain/runtime-kind.ts'
 import type { Created, CreateInput } from '../../services/create-workspace.ts'
 import type { Workspace } from '../../services/find-workspace.ts'
+import { workspaceLabel, workspaceName, workspaceRole } from './workspace-fields.wire.ts'
 
-/** Contract/platform 7.1: no line break and none of these, which config.yaml would read as syntax. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-const FORBIDDEN_IN_NAMES = /[\u0000-\u001f\u007f{}[\]|>*&!]/
-
-const name = z.string().min(1).max(255).refine(isPlain)
-const role = z.string().max(1000).refine(isPlain)
-const label = z
-  .string()
-  .max(100)
-  .regex(/^[^\r\n\0]*$/)
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
-
-function isPlain(text: string): boolean {
-  return !FORBIDDEN_IN_NAMES.test(text)
-}
 
 const DEFAULT_TIER = 3
 
@@ -119,10 +106,10 @@ function fieldsOf(error: z.ZodError): { readonly fields: readonly string[] } {
 function requireValidFields(fields: CreateBody): void {
   const checked = z
     .object({
-      name,
-      role: role.nullish(),
-      model: label.nullish(),
-      runtime: label.nullish(),
+      name: workspaceName,
+      role: workspaceRole.nullish(),
+      model: workspaceLabel.nullish(),
+      runtime: workspaceLabel.nullish(),
       secrets: z.record(z.string().regex(environmentName), z.string()).nullish(),
       runtime_config: z
         .unknown()
@@ -224,6 +211,7 @@ export function renderWorkspace(row: Workspace): Record<string, unknown> {
     workspace_dir: row.workspaceDir,
     budget_limit: row.budgetLimit,
     monthly_spend: row.monthlySpend,
+    hibernation_idle_minutes: row.hibernationIdleMinutes,
   }
 }
 
@@ -260,5 +248,15 @@ export function renderPublicWorkspace(row: Workspace): Record<string, unknown> {
     collapsed: row.canvasCollapsed,
     created_at: row.createdAt,
     updated_at: row.updatedAt,
+  }
+}
+
+/** What a poller needs (contract/platform 7.9). */
+export function renderState(row: Workspace): Record<string, unknown> {
+  return {
+    workspace_id: row.id,
+    status: row.status,
+    paused: row.status === 'paused',
+    deleted: false,
   }
 }
