@@ -8,6 +8,8 @@ export type CredentialAction =
   | 'inbound_secret.mint'
   | 'inbound_secret.rotate'
   | 'inbound_secret.retire'
+  /** Sealed anew with the current key; `subject` is the key's id. */
+  | 'stored_secret.reseal'
   | 'org_token.mint'
   | 'org_token.revoke'
 
