@@ -17,7 +17,10 @@ export class FakeProvisioner implements Provisioner {
   name: ProvisionerName = 'process'
   hostId: string | null = 'test-host'
   /** Where the next box is said to be; a function may refuse by throwing. */
-  endpoint: (input: StartInput) => string | Promise<string> = () => 'http://127.0.0.1:9'
+  endpoint: (input: StartInput) => string | null | Promise<string | null> = () =>
+    'http://127.0.0.1:9'
+  /** The only host that is believed of a box without an endpoint. */
+  address: string | null = null
   readonly starts: StartInput[] = []
   readonly stopped: string[] = []
   readonly removedVolumes: string[] = []
@@ -41,7 +44,7 @@ export class FakeProvisioner implements Provisioner {
     signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true })
     const endpointUrl = await Promise.race([this.endpoint(input), aborted.promise])
     this.running.add(input.workspaceId)
-    return { endpointUrl, address: null, instanceId: null, isolation: 'process' }
+    return { endpointUrl, address: this.address, instanceId: null, isolation: 'process' }
   }
 
   async stop({ workspaceId }: BoxRef): Promise<void> {

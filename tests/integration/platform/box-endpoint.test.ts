@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
 import { type PlatformHarness, startPlatformHarness } from '../../support/platform-harness.ts'
 
 let platform: PlatformHarness
@@ -90,5 +91,37 @@ describe('POST /registry/register of a box whose back-end told only its address'
     })
     const files = await platform.request(`/workspaces/${box.id}/chat/download?path=/workspace/x`)
     expect(await files.json()).toMatchObject({ code: 'workspace_url_missing' })
+  })
+})
+
+describe('an agent that registers before its start is written down', () => {
+  /** Creates a workspace whose start does not end before its agent has said `url`. */
+  async function heardFirst(url: string): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<null>()
+    platform.provisioner.endpoint = () => promise
+    platform.provisioner.address = ADDRESS
+    const created = await platform.json('/workspaces', { name: 'quick', runtime: 'echo' })
+    const { id } = (await created.json()) as { id: string }
+    const start = await eventually(() =>
+      platform.provisioner.starts.find((each) => each.workspaceId === id),
+    )
+    const authToken = start.credentials.authToken.reveal()
+    expect((await register({ id, authToken }, { url })).status).toBe(200)
+    resolve(null)
+    return id
+  }
+
+  it('is online once the address agrees with what it said', async () => {
+    const id = await heardFirst(`http://${ADDRESS}:8123`)
+    await eventually(async () => (await rowOf(id)).status === 'online')
+    expect(await rowOf(id)).toMatchObject({ endpoint_url: `http://${ADDRESS}:8123/` })
+  })
+
+  it('stays where it is when it does not', async () => {
+    const id = await heardFirst('http://10.0.0.1:8123')
+    await eventually(() =>
+      platform.logLines().some((line) => line.includes('lifecycle.agent_url_not_in_box')),
+    )
+    expect(await rowOf(id)).toMatchObject({ status: 'provisioning', endpoint_url: null })
   })
 })

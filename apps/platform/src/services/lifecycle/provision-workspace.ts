@@ -14,6 +14,7 @@ import { lockLiveWorkspace, transitionWorkspace } from '../../db/workspace-store
 import { type WorkspaceId, workspaceIdSchema } from '../../domain/ids.ts'
 import { lifecycleGoal } from '../../domain/lifecycle-goal.ts'
 import { openSecret } from '../../domain/secret-envelope.ts'
+import { endpointWithinBox, isReachable } from '../../domain/workspace-endpoint.ts'
 import type {
   BoxRef,
   Provisioner,
@@ -212,12 +213,27 @@ async function publish(
     if (row.boxStartedAt !== null) return true
     // It died, or was removed, between being ready and being written down.
     if (row.status !== 'provisioning') return false
-    if ((await recordBox(tx, { ...target, box: started, now })) === undefined) return false
-    if (row.lastHeartbeatAt !== null && started.endpointUrl !== null) {
+    const box = { ...started, endpointUrl: started.endpointUrl ?? toldEndpoint(deps, row, started) }
+    const published = await recordBox(tx, { ...target, box, now })
+    if (published === undefined) return false
+    if (published.lastHeartbeatAt !== null && isReachable(published)) {
       await transitionWorkspace(tx, { ...target, to: 'online', now })
     }
     return true
   })
+}
+
+/** An agent may be up before its start is written down: its word then waits for the address. */
+function toldEndpoint(
+  deps: ProvisionDeps,
+  row: WorkspaceRow,
+  { address }: StartResult,
+): string | null {
+  if (row.agentUrl === null || address === null) return null
+  const endpoint = endpointWithinBox(row.agentUrl, address)
+  if (endpoint !== undefined) return endpoint.href
+  deps.log.warn({ workspace_id: row.id }, 'lifecycle.agent_url_not_in_box')
+  return null
 }
 
 async function markProvisionFailed(
