@@ -1,6 +1,7 @@
 /** @module The environment of the command, read once: which platform, and as whom. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { homedir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
 import { Secret } from '@atrium/http-kit/secret'
 import { z } from 'zod'
 import { usageFailure } from './failure.ts'
@@ -12,6 +13,11 @@ export type CliConfig = {
   /** Credential of one workspace; wins over the admin token on that workspace's routes. */
   readonly workspaceToken: Secret | undefined
   readonly adminToken: Secret | undefined
+  /** Where commands keep what they have to remember. */
+  readonly stateDir: string
+  /** The user's environment without what belongs to a platform: for programs we run. */
+  readonly childEnv: Readonly<Record<string, string>>
+  readonly orgId: string | undefined
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -63,7 +69,8 @@ function nonEmpty(value: string | undefined): string | undefined {
   return value === undefined || value.trim() === '' ? undefined : value.trim()
 }
 
-function credential(value: string | undefined, name: string): Secret | undefined {
+/** A credential from somewhere that has a name. Throws a usage failure that never quotes it. */
+export function credential(value: string | undefined, name: string): Secret | undefined {
   const text = nonEmpty(value)
   if (text === undefined) return undefined
   // RFC 9110 s5.5: anything else cannot stand in a header, and Node's message would quote it.
@@ -108,5 +115,32 @@ export function readConfig(sources: ConfigSources): CliConfig {
     baseUrl: parseBaseUrl(value ?? DEFAULT_URL, source),
     workspaceToken: credential(env['ATRIUM_TOKEN'], 'ATRIUM_TOKEN'),
     adminToken: credential(env['ADMIN_TOKEN'], 'ADMIN_TOKEN'),
+    stateDir: stateDirOf(env),
+    childEnv: childEnvOf(env),
+    orgId: nonEmpty(env['ATRIUM_ORG_ID']) ?? nonEmpty(env['MOLECULE_ORG_ID']),
   })
+}
+
+/** XDG Base Directory: relative values are ignored. */
+function stateDirOf(env: Env): string {
+  const xdg = nonEmpty(env['XDG_STATE_HOME'])
+  if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'atrium')
+  return join(nonEmpty(env['HOME']) ?? homedir(), '.local', 'state', 'atrium')
+}
+
+const PLATFORM_VARIABLE =
+  /^(?:ATRIUM_|MOLECULE_|ADMIN_TOKEN$|WORKSPACE_AUTH_TOKEN$|DATABASE_URL$|SECRETS_ENCRYPTION_KEY$)/
+
+function childEnvOf(env: Env): Record<string, string> {
+  const credentials = ['ATRIUM_TOKEN', 'ADMIN_TOKEN', 'WORKSPACE_AUTH_TOKEN']
+    .map((name) => nonEmpty(env[name]))
+    .filter((value) => value !== undefined)
+  const passed = Object.entries(env).flatMap(([name, value]) => {
+    const isKept =
+      value !== undefined &&
+      !PLATFORM_VARIABLE.test(name) &&
+      !credentials.some((held) => value.includes(held))
+    return isKept ? [[name, value] as const] : []
+  })
+  return Object.fromEntries(passed)
 }

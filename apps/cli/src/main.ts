@@ -10,6 +10,7 @@ import { runCli } from './run-cli.ts'
 const SAME_INTERRUPT_MS = 500
 
 const interrupt = new AbortController()
+const lastResort = new Set<() => void>()
 let interruptedAtMs: number | undefined
 function onSignal(): void {
   const nowMs = performance.now()
@@ -17,6 +18,7 @@ function onSignal(): void {
     interruptedAtMs = nowMs
     interrupt.abort()
   } else if (nowMs - interruptedAtMs > SAME_INTERRUPT_MS) {
+    for (const end of lastResort) end()
     process.exit(EXIT.interrupted)
   }
 }
@@ -39,4 +41,5 @@ process.exitCode = await runCli({
   clock: systemClock,
   ids: systemIds,
   signal: interrupt.signal,
+  lastResort,
 })

@@ -2,6 +2,7 @@
 import { Command, type CommanderError, Option } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import type { CommandContext } from './command-context.ts'
+import { type ConnectOptions, connectCommand } from './commands/connect.ts'
 import { type DownloadOptions, downloadCommand } from './commands/download.ts'
 import { type LogsOptions, logsCommand } from './commands/logs.ts'
 import { type SendOptions, sendCommand } from './commands/send.ts'
@@ -21,6 +22,8 @@ export type GlobalOptions = {
   readonly json: boolean
   readonly quiet: boolean
   readonly timeout?: number
+  /** Of the command itself: an interrupt lets it finish what it has begun. */
+  readonly drains?: boolean
 }
 
 /** Runs one command with a context made from the global options. */
@@ -47,7 +50,7 @@ Exit codes:
 Environment:
   ATRIUM_URL (or BASE)  the platform; otherwise the one running out of this project,
                         otherwise http://127.0.0.1:8080
-  ATRIUM_TOKEN          a workspace token, for send, upload and download
+  ATRIUM_TOKEN          a workspace token, for send, upload, download and connect
   ADMIN_TOKEN           the admin token, for everything
 `
 
@@ -88,6 +91,7 @@ export function createProgram(run: RunCommand, streams: ProgramStreams): Command
   addSend(program, run)
   addUpload(program, run)
   addDownload(program, run)
+  addConnect(program, run)
   return program
 }
 
@@ -223,6 +227,50 @@ function addDownload(program: Command, run: RunCommand): void {
       const [workspace, uriOrPath, options, command] = given
       await run(command.optsWithGlobals(), (context) =>
         downloadCommand(context, { workspace, uriOrPath }, options),
+      )
+    })
+}
+
+function addConnect(program: Command, run: RunCommand): void {
+  program
+    .command('connect')
+    .description('answer the messages of a workspace from this computer, without a public address')
+    .argument('<workspace>', 'id, beginning of an id, or name')
+    .option(
+      '--exec <command>',
+      'run this for each message: text on standard input, answer on output',
+    )
+    .option(
+      '--forward <url>',
+      'send each message to this A2A endpoint, such as http://127.0.0.1:9000',
+    )
+    .option('--token-file <file>', 'file with the workspace token (default: ATRIUM_TOKEN)')
+    .option('--name <name>', 'what the agent is called (default: the name of this computer)')
+    .option('--card <file>', 'its agent card, JSON')
+    .option(
+      '--concurrency <number>',
+      'messages that are answered at once (default: 1, in their order)',
+      positiveInteger('--concurrency'),
+      1,
+    )
+    .option(
+      '--command-timeout <seconds>',
+      'exec: longest time for one message',
+      positiveInteger('--command-timeout'),
+    )
+    .option('--from-start', 'begin with the oldest message that the platform still has', false)
+    .option('--once', 'answer what is there, then end', false)
+    .addHelpText(
+      'after',
+      examples([
+        'atrium connect laptop --exec ./agent.sh --token-file ~/.laptop-token',
+        "atrium connect laptop --exec 'claude -p'",
+        'atrium connect laptop --forward http://127.0.0.1:9000 --concurrency 4',
+      ]),
+    )
+    .action(async (name: string, options: ConnectOptions, command: Command) => {
+      await run({ ...command.optsWithGlobals<GlobalOptions>(), drains: true }, (context) =>
+        connectCommand(context, name, options),
       )
     })
 }

@@ -34,12 +34,18 @@ export type CliWorld = {
   readonly clock: Clock
   readonly ids: Ids
   readonly signal: AbortSignal
+  /** What is called before the process ends because the user insists. */
+  readonly lastResort: Set<() => void>
 }
 
 /** Runs the command and returns its exit code; everything that went wrong has been said by then. */
 export async function runCli(given: CliWorld): Promise<number> {
   const output = new OutputWatch(given.stdout)
-  const world = { ...given, signal: AbortSignal.any([given.signal, output.signal]) }
+  const world = {
+    ...given,
+    signal: AbortSignal.any([given.signal, output.signal]),
+    outputBroken: output.signal,
+  }
   const isJson = wantsJson(world.args)
   const program = createProgram((options, command) => inContext(world, options, command), {
     writeOut: (text) => world.stdout.write(text),
@@ -81,7 +87,7 @@ function wantsJson(args: readonly string[]): boolean {
 }
 
 async function inContext(
-  world: CliWorld,
+  world: CliWorld & { readonly outputBroken: AbortSignal },
   options: GlobalOptions,
   command: (context: CommandContext) => Promise<void>,
 ): Promise<void> {
@@ -90,7 +96,8 @@ async function inContext(
   const client = new PlatformClient({
     baseUrl: config.baseUrl,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
-    signal,
+    // A command that drains finishes its requests after the user has asked it to end.
+    signal: options.drains === true ? world.outputBroken : signal,
   })
   const terminal = new Terminal({
     stdout: world.stdout,
@@ -110,6 +117,10 @@ async function inContext(
       cwd: world.cwd,
       pid: world.pid,
       isAlive: world.isAlive,
+      stateDir: config.stateDir,
+      childEnv: config.childEnv,
+      orgId: config.orgId,
+      lastResort: world.lastResort,
       readStdin: world.readStdin,
     })
   } finally {

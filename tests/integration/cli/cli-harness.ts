@@ -72,6 +72,7 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
     },
     ids: systemIds,
     signal: options.signal ?? new AbortController().signal,
+    lastResort: new Set(),
   })
   return {
     exitCode,

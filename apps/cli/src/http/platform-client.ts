@@ -30,6 +30,8 @@ export type PlatformRequest = {
   readonly json?: unknown
   /** Longest silence before the head of the answer; the client's idle time when absent. */
   readonly headersTimeoutMs?: number
+  /** Ends this request, besides what ends them all. */
+  readonly signal?: AbortSignal
 }
 
 export type PlatformAnswer = {
@@ -74,12 +76,20 @@ export class PlatformClient {
     return this.#options.baseUrl.origin
   }
 
+  /** What tells this platform from another one. */
+  get address(): string {
+    return this.#options.baseUrl.href
+  }
+
   /**
    * Sends and returns the answer with its body unread. Throws a `CliFailure` for anything but 2xx,
    * for a redirect, and when there is no answer.
    */
   async open(wanted: PlatformRequest): Promise<PlatformAnswer> {
-    const { signal } = this.#options
+    const signal =
+      wanted.signal === undefined
+        ? this.#options.signal
+        : AbortSignal.any([this.#options.signal, wanted.signal])
     let answer: Dispatcher.ResponseData
     try {
       answer = await request(this.#url(wanted), {
@@ -153,8 +163,8 @@ export class PlatformClient {
 
   #url(wanted: PlatformRequest): URL {
     const url = new URL(this.#options.baseUrl)
-    const base = url.pathname.replace(/\/+$/, '')
-    url.pathname = `${base}/${wanted.segments.map(encodeURIComponent).join('/')}`
+    const below = wanted.segments.map(encodeURIComponent).join('/')
+    if (below !== '') url.pathname = `${url.pathname.replace(/\/+$/, '')}/${below}`
     url.search = new URLSearchParams(wanted.query ?? {}).toString()
     return url
   }

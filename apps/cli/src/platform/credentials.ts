@@ -34,12 +34,21 @@ export class Credentials {
     return await minted
   }
 
+  /**
+   * A token of the workspace itself, as the registry wants one: ATRIUM_TOKEN, or one that a platform
+   * in development mode mints. Throws exit 4 when there is none.
+   */
+  async ofWorkspace(workspaceId: string): Promise<Secret> {
+    return this.#config.workspaceToken ?? (await this.#mint(workspaceId))
+  }
+
   async #mint(workspaceId: string): Promise<Secret> {
     let answer: unknown
     try {
       answer = await this.#client.json({
         method: 'GET',
         segments: ['admin', 'workspaces', workspaceId, 'test-token'],
+        bearer: this.#config.adminToken,
       })
     } catch (thrown) {
       // 404 has two meanings here: no such workspace, or a platform that mints for nobody.
@@ -48,7 +57,7 @@ export class Credentials {
         throw thrown
       }
       throw new CliFailure(EXIT.auth, 'this platform wants a workspace token', {
-        hint: 'set ATRIUM_TOKEN (a workspace token) or ADMIN_TOKEN in the environment',
+        hint: 'set ATRIUM_TOKEN (a workspace token) in the environment',
       })
     }
     const parsed = testTokenAnswer.safeParse(answer)
