@@ -100,7 +100,8 @@ function isExpired(name: string): boolean {
 
 function migrationsHash(): string {
   const hash = createHash('sha256')
-  for (const name of readdirSync(MIGRATIONS_DIR).toSorted()) {
+  const files = readdirSync(MIGRATIONS_DIR).filter((name) => name.endsWith('.sql'))
+  for (const name of files.toSorted()) {
     hash.update(`${name}\n`).update(readFileSync(join(MIGRATIONS_DIR, name)))
   }
   return hash.digest('hex').slice(0, 16)

@@ -9,6 +9,7 @@ import {
   unattendedSweep,
 } from './services/sweeps/lifecycle-sweeps.ts'
 import { externalStalenessSweep, livenessSweep } from './services/sweeps/liveness-sweeps.ts'
+import { activityRetentionSweep } from './services/sweeps/retention-sweeps.ts'
 import { secretSweeps } from './services/sweeps/secret-sweeps.ts'
 import type { Sweep } from './services/sweeps/sweep.ts'
 import { SweepRecord } from './services/sweeps/sweep-record.ts'
@@ -51,6 +52,7 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     hibernationSweep(deps),
     unattendedSweep(deps),
     ...secretSweeps(deps),
+    activityRetentionSweep(deps),
     {
       // Boxes that are bound to a machine are looked at on every machine.
       name: hostId === null ? 'boxes' : `boxes@${hostId}`,

@@ -71,6 +71,7 @@ function settingsOf(config: Config) {
     ...config.sweeps,
     addressPolicy: config.agentAddresses,
     activityRetentionDays: config.activity.retentionDays,
+    activityCleanupMs: config.activity.cleanupIntervalHours * 3_600_000,
     maxRequestBytes: config.uploads.maxRequestBytes,
     clientIdleTimeoutMs: config.idleTimeoutMs,
     adminToken: identity.adminToken satisfies Secret | undefined,

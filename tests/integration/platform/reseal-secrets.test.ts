@@ -149,7 +149,7 @@ describe('sealing secrets anew', () => {
     if (sweep === undefined) throw new Error('no such pass')
     // The platform's own sweeper has made one already, with the key that it has.
     await platform.client.sql`DELETE FROM sweep_passes WHERE name = ${sweep.name}`
-    await new SweepRecord(platform.deps).make(sweep)
+    await new SweepRecord(platform.deps).make(sweep, new AbortController().signal)
     const answer = await (await platform.request('/admin/liveness')).text()
     expect(answer).toContain('"stored-secrets"')
     expect(answer).toContain('"left":4')

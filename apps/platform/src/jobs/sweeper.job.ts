@@ -52,7 +52,7 @@ export class Sweeper {
   async #pass(sweep: Sweep): Promise<void> {
     const { log, record } = this.#deps
     try {
-      const result = await record.make(sweep)
+      const result = await record.make(sweep, this.#stopping.signal)
       const didSomething = Object.values(result ?? {}).some((count) => count > 0)
       if (didSomething) log.info({ sweep: sweep.name, result }, 'sweep.pass')
     } catch (error) {

@@ -31,14 +31,14 @@ export class SweepRecord {
    * Makes the pass unless some replica made it lately; resolves with its result, or undefined when
    * it was not due. A failure is recorded and thrown.
    */
-  async make(sweep: Sweep): Promise<PassResult | undefined> {
+  async make(sweep: Sweep, signal: AbortSignal): Promise<PassResult | undefined> {
     const { db, clock, replicaId } = this.#deps
     const { name, everyMs } = sweep
     if (!(await claimPass(db, { name, everyMs, replicaId }))) return undefined
     const startedAt = clock.now().getTime()
     const tookMs = (): number => Math.max(0, clock.now().getTime() - startedAt)
     try {
-      const result = await sweep.run()
+      const result = await sweep.run(signal)
       await recordPass(db, { name, tookMs: tookMs(), result })
       return result
     } catch (error) {

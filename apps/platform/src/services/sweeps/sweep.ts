@@ -7,5 +7,6 @@ export type Sweep = {
   /** Shown at GET /admin/liveness; one pass per name and interval over all replicas. */
   readonly name: string
   readonly everyMs: number
-  run(): Promise<PassResult>
+  /** `signal` is aborted when the platform ends: a long pass stops where it is. */
+  run(signal: AbortSignal): Promise<PassResult>
 }
