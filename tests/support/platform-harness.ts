@@ -62,6 +62,7 @@ export async function startPlatformHarness(
     ADMIN_TOKEN,
     ATRIUM_ENCRYPTION_KEY: encryptionKey,
     LOG_LEVEL: 'debug',
+    RATE_LIMIT: '1000000',
     ...env,
   })
   for (const secret of [ADMIN_TOKEN, encryptionKey]) recordSecret(secret)

@@ -5,7 +5,10 @@ import { requestContext } from '@atrium/hono-kit/request-context'
 import { Hono } from 'hono'
 import type { AppDeps } from './deps.ts'
 import type { AppEnv } from './http/env.ts'
+import { type ClientAddress, clientAddress } from './http/middleware/client-address.ts'
+import { crossOrigin } from './http/middleware/cross-origin.ts'
 import { loopbackGuard } from './http/middleware/loopback-guard.ts'
+import { orgTokenMintLimit, rateLimit } from './http/middleware/rate-limit.ts'
 import {
   adminScope,
   peerScope,
@@ -13,6 +16,8 @@ import {
   type ScopeDeps,
   workspaceScope,
 } from './http/middleware/scopes.ts'
+import { securityHeaders } from './http/middleware/security-headers.ts'
+import { tenantGuard } from './http/middleware/tenant-guard.ts'
 import { type MountedRoute, mountScope, type ScopeName } from './http/mount-scope.ts'
 import { a2aRoutes } from './http/routes/a2a.routes.ts'
 import { activityRoutes } from './http/routes/activity.routes.ts'
@@ -46,8 +51,8 @@ export function createApp(deps: AppDeps): PlatformApp {
   const app = new Hono<AppEnv>()
   app.onError(problemHandler({ hop: 'platform', recognise: databaseProblem }))
   app.notFound(notFoundHandler({ hop: 'platform' }))
-  app.use(requestContext(deps), earlyAnswer())
-  if (deps.isAdminScopeOpen) app.use(loopbackGuard(deps))
+  const addressOf = clientAddress(deps.trustedProxies)
+  useEdge(app, deps, addressOf)
   const scopes: ScopeDeps = {
     authenticate: (authorization, requestId) =>
       authenticateOrUnavailable(deps, authorization, requestId),
@@ -62,10 +67,26 @@ export function createApp(deps: AppDeps): PlatformApp {
     workspace: workspaceScope(scopes),
     admin: adminScope(scopes),
   }
-  const routes = mountsOf(deps).flatMap(({ guard, ...mount }) =>
+  const routes = mountsOf(deps, addressOf).flatMap(({ guard, ...mount }) =>
     mountScope(app, { ...mount, guard: guards[guard] }),
   )
   return { app, routes }
+}
+
+/** What every request goes through, in the order of contract/platform 1.0. */
+function useEdge(app: Hono<AppEnv>, deps: AppDeps, addressOf: ClientAddress): void {
+  app.use(requestContext(deps), earlyAnswer())
+  app.use(securityHeaders(), crossOrigin(deps))
+  app.use(
+    rateLimit({
+      limit: deps.rateLimit,
+      clock: deps.clock,
+      clientAddress: addressOf,
+      isUnlimited: deps.isAdminScopeOpen,
+    }),
+  )
+  if (deps.orgId !== undefined) app.use(tenantGuard(deps.orgId))
+  if (deps.isAdminScopeOpen) app.use(loopbackGuard(deps))
 }
 
 /** `identity` says who is there and admits everybody; `none` does not even ask. */
@@ -80,7 +101,7 @@ type Mount = {
 }
 
 /** Who may call what: the one table of it. A new routes file is a line here. */
-function mountsOf(deps: AppDeps): readonly Mount[] {
+function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
   const workspace = { name: 'workspace', guard: 'workspace', prefix: '/workspaces/:id' } as const
   const admin = { name: 'admin', guard: 'admin', prefix: '' } as const
   return [
@@ -99,7 +120,10 @@ function mountsOf(deps: AppDeps): readonly Mount[] {
     { ...workspace, routes: inboundSecretRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },
-    { ...admin, routes: orgTokensRoutes(deps) },
+    {
+      ...admin,
+      routes: orgTokensRoutes({ ...deps, admitMint: orgTokenMintLimit(deps, addressOf) }),
+    },
     { ...admin, routes: livenessRoutes(deps) },
   ]
 }

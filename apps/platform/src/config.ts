@@ -12,6 +12,7 @@ import {
   DEFAULT_MAX_REQUEST_BYTES,
 } from '@atrium/runtime-contract/file-transfer'
 import { z } from 'zod'
+
 import {
   CONTROL_PLANE_VARIABLES,
   type ControlPlaneConfig,
@@ -23,6 +24,8 @@ import {
   dockerEnvironment,
   parseDockerSettings,
 } from './provisioners/docker/docker-settings.ts'
+
+import { EDGE_VARIABLES, type EdgeConfig, edgeOf } from './edge-config.ts'
 
 /** The contract's names that an existing deployment may still set (contract/platform 10). */
 const ALIASES: Readonly<Record<string, string>> = Object.freeze({
@@ -70,7 +73,7 @@ const environment = z.object({
   ...dockerEnvironment,
   PLATFORM_URL: z.url().optional(),
   EXTERNAL_PLATFORM_URL: z.url().optional(),
-  CORS_ORIGINS: z.string().default('http://localhost:3000,http://localhost:3001'),
+  ...EDGE_VARIABLES,
   ATRIUM_ALLOW_LOOPBACK_AGENTS: flag.optional(),
   ATRIUM_ALLOW_PRIVATE_AGENTS: flag.default(false),
   ATRIUM_MAX_FILE_BYTES: count(DEFAULT_MAX_FILE_BYTES),
@@ -124,8 +127,8 @@ export type Config = {
     /** Development without an admin token: operators need no credential (contract/platform 3.6). */
     readonly isAdminScopeOpen: boolean
     readonly isWorkspaceScopeOpen: boolean
-    readonly allowedOrigins: readonly string[]
   }
+  readonly edge: EdgeConfig
   /** undefined: one is made and kept in `dataDir` (development only). */
   readonly encryptionKey: Buffer | undefined
   /** Open what was sealed with them, until nothing is left that was. */
@@ -200,6 +203,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       rotationGraceMs: values.ATRIUM_ROTATION_GRACE_MS,
       maxAgeDays: values.ATRIUM_INBOUND_SECRET_MAX_AGE_DAYS,
     },
+    edge: edgeOf(values),
     dataDir: resolve(values.ATRIUM_DATA_DIR),
     provisioner: values.ATRIUM_PROVISIONER,
     controlPlane: { ...controlPlaneOf(values), timeoutMs: values.ATRIUM_CP_TIMEOUT_MS },
@@ -266,7 +270,6 @@ function identityOf(values: Values, isDevelopment: boolean): Config['identity'] 
     testTokensEnabled: values.ATRIUM_ENABLE_TEST_TOKENS ?? isDevelopment,
     isAdminScopeOpen,
     isWorkspaceScopeOpen: isAdminScopeOpen && values.ATRIUM_OPEN_WORKSPACE_SCOPE,
-    allowedOrigins: values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
   }
 }
 

@@ -1,7 +1,6 @@
 /** @module Everything the app needs, built once from the configuration (H10, H27). */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
-import type { Secret } from '@atrium/http-kit/secret'
 import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import type { Logger } from 'pino'
 import manifest from '../package.json' with { type: 'json' }
@@ -66,7 +65,6 @@ export function createDeps(resources: Resources) {
 
 /** What of the configuration the floors below are told. */
 function settingsOf(config: Config) {
-  const { identity } = config
   return {
     ...config.sweeps,
     addressPolicy: config.agentAddresses,
@@ -74,12 +72,9 @@ function settingsOf(config: Config) {
     activityCleanupMs: config.activity.cleanupIntervalHours * 3_600_000,
     maxRequestBytes: config.uploads.maxRequestBytes,
     clientIdleTimeoutMs: config.idleTimeoutMs,
-    adminToken: identity.adminToken satisfies Secret | undefined,
-    testTokensEnabled: identity.testTokensEnabled,
-    isAdminScopeOpen: identity.isAdminScopeOpen,
-    isWorkspaceScopeOpen: identity.isWorkspaceScopeOpen,
+    ...config.identity,
+    ...config.edge,
     isBootstrapOpen: config.isDevelopment,
-    allowedOrigins: identity.allowedOrigins,
     rotationGraceMs: config.inboundSecrets.rotationGraceMs,
     inboundSecretMaxAgeDays: config.inboundSecrets.maxAgeDays,
   }

@@ -6,7 +6,7 @@ import { platform, sharePlatform } from '../../support/shared-platform.ts'
 
 const BOX = 'http://127.0.0.1:9'
 
-sharePlatform({ MOLECULE_ENABLE_TEST_TOKENS: '1' })
+sharePlatform({ MOLECULE_ENABLE_TEST_TOKENS: '1', ATRIUM_TRUSTED_PROXIES: '127.0.0.1' })
 
 type Listed = { readonly id: string; readonly prefix: string; readonly [key: string]: unknown }
 type List = { readonly tokens: Listed[]; readonly count: number }
@@ -146,13 +146,19 @@ describe('the tokens of a workspace', () => {
 })
 
 describe('the tokens of the organisation', () => {
+  let asked = 0
+  /** Everybody may make ten an hour: these come from an address each. */
+  const askForOrg = (body?: unknown, as?: string): Promise<Response> => {
+    asked += 1
+    return platform.request('/org/tokens', {
+      method: 'POST',
+      headers: { 'x-forwarded-for': `192.0.2.${asked}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(as === undefined ? {} : { as }),
+    })
+  }
   const mintOrg = async (body?: unknown, as?: string): Promise<Minted> =>
-    bodyOf<Minted>(
-      body === undefined
-        ? await send('POST', '/org/tokens', as)
-        : await platform.json('/org/tokens', body, as),
-      200,
-    )
+    bodyOf<Minted>(await askForOrg(body, as), 200)
 
   it('are minted with a name or without, and shown once', async () => {
     const named = await mintOrg({ name: '  deploy bot ' })
@@ -205,7 +211,7 @@ describe('the tokens of the organisation', () => {
     ['\u202emirrored', 'invalid_request_body'],
     [7, 'invalid_request_body'],
   ])('refuse the name %j', async (name, code) => {
-    const answer = await platform.json('/org/tokens', { name })
+    const answer = await askForOrg({ name })
     expect(await bodyOf(answer, 400)).toMatchObject({ code })
   })
 

@@ -10,6 +10,7 @@ export const REQUEST_ERRORS = {
   request_timeout: { status: 408, text: 'request body did not arrive in time', retryable: true },
   payload_too_large: { status: 413, text: 'payload too large', retryable: false },
   range_not_satisfiable: { status: 416, text: 'range not satisfiable', retryable: false },
+  rate_limit_exceeded: { status: 429, text: 'rate limit exceeded', retryable: true },
   internal: { status: 500, text: 'internal error', retryable: false },
   shutting_down: { status: 503, text: 'shutting down', retryable: true, retryAfterSeconds: 5 },
   // The contract's own code (contract/platform 1.0).

@@ -1,6 +1,6 @@
 /** @module /org/tokens: operators' tokens (contract/platform 3.3). */
 import { AppError } from '@atrium/http-kit/app-error'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import type { AuditDeps } from '../../services/audit-trail.ts'
 import { listOrgTokens, mintOrgToken, revokeOrganisationToken } from '../../services/org-tokens.ts'
 import { auditContext } from '../audit-context.ts'
@@ -15,10 +15,16 @@ import {
 
 const MAX_BODY_BYTES = 16 * 1024
 
-export function orgTokensRoutes(deps: AuditDeps): Hono<AppEnv> {
+export type OrgTokensDeps = AuditDeps & {
+  /** Throws `rate_limit_exceeded` when too many come from where this request comes from. */
+  readonly admitMint: (c: Context<AppEnv>) => void
+}
+
+export function orgTokensRoutes(deps: OrgTokensDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/org/tokens', async (c) => c.json(renderOrgTokenList(await listOrgTokens(deps))))
   app.post('/org/tokens', async (c) => {
+    deps.admitMint(c)
     const { name } = parseOrgTokenBody(await readOptionalJson(c, MAX_BODY_BYTES))
     const caller = c.get('caller')
     if (caller.kind !== 'operator') throw new AppError('admin_auth_required')
