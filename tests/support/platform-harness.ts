@@ -50,9 +50,31 @@ export type OnlineWorkspace = {
 export async function startPlatformHarness(
   env: Record<string, string> = {},
   clock: Clock = systemClock,
-  through: (databaseUrl: string) => Promise<string> | string = (databaseUrl) => databaseUrl,
+  through: Through = (databaseUrl) => databaseUrl,
 ): Promise<PlatformHarness> {
-  const database = await createTestDatabase()
+  return await startOn(await createTestDatabase(), { env, clock, through })
+}
+
+/** Starts another platform on the database of `first`, as its equal; `first` is stopped last. */
+export async function startReplicaOf(
+  first: PlatformHarness,
+  options: { readonly clock?: Clock; readonly through?: Through } = {},
+): Promise<PlatformHarness> {
+  const shared = { ...first.database, drop: async () => undefined }
+  const key = first.config.encryptionKey?.toString('base64') ?? ''
+  return await startOn(shared, {
+    env: { ATRIUM_ENCRYPTION_KEY: key },
+    clock: options.clock ?? systemClock,
+    through: options.through ?? ((databaseUrl) => databaseUrl),
+  })
+}
+
+type Through = (databaseUrl: string) => Promise<string> | string
+
+async function startOn(
+  database: TestDatabase,
+  { env, clock, through }: { env: Record<string, string>; clock: Clock; through: Through },
+): Promise<PlatformHarness> {
   const encryptionKey = randomBytes(32).toString('base64')
   const config = parseConfig({
     ATRIUM_MODE: 'production',
@@ -146,6 +168,7 @@ export async function startPlatformHarness(
       await background.stop()
       await deps.lifecycle.stop()
       await deps.tracker.drain()
+      await deps.events.stop()
       await server.close(1_000)
       await deps.beats.drain()
       await Promise.all([

@@ -2,6 +2,7 @@
 import type { AppDeps } from './deps.ts'
 import { ReplicaBeat } from './jobs/replica-beat.job.ts'
 import { Sweeper } from './jobs/sweeper.job.ts'
+import { pruneEvents } from './services/prune-events.ts'
 import { replicaPresence } from './services/replica-presence.ts'
 import {
   hibernationSweep,
@@ -13,6 +14,8 @@ import { activityRetentionSweep } from './services/sweeps/retention-sweeps.ts'
 import { secretSweeps } from './services/sweeps/secret-sweeps.ts'
 import type { Sweep } from './services/sweeps/sweep.ts'
 import { SweepRecord } from './services/sweeps/sweep-record.ts'
+
+const RETENTION_EVERY_MS = 60 * 60 * 1000
 
 export type Background = {
   /** After the back-end is open. */
@@ -32,6 +35,7 @@ export function createBackground(deps: AppDeps): Background {
   return {
     start() {
       deps.refusedUses.start()
+      deps.events.start()
       beat.start()
       sweeper.start()
     },
@@ -53,6 +57,7 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     unattendedSweep(deps),
     ...secretSweeps(deps),
     activityRetentionSweep(deps),
+    { name: 'events', everyMs: RETENTION_EVERY_MS, run: () => pruneEvents(deps) },
     {
       // Boxes that are bound to a machine are looked at on every machine.
       name: hostId === null ? 'boxes' : `boxes@${hostId}`,

@@ -85,6 +85,7 @@ const environment = z.object({
   ATRIUM_START_TIMEOUT_MS: milliseconds(30_000),
   ATRIUM_AGENT_TIMEOUT_MS: milliseconds(600_000),
   ATRIUM_AUDIT_RETENTION_DAYS: count(90),
+  ATRIUM_EVENT_RETENTION_DAYS: count(30),
   ACTIVITY_RETENTION_DAYS: count(7),
   ACTIVITY_CLEANUP_INTERVAL_HOURS: count(6),
   ATRIUM_RESTART_DELAY_MS: milliseconds(500),
@@ -171,6 +172,7 @@ export type Config = {
     readonly externalStaleMs: number
     readonly provisionTimeoutMs: number
   }
+  readonly eventRetentionDays: number
   readonly logLevel: string
 }
 
@@ -245,6 +247,7 @@ function limitsOf(values: Values) {
       externalStaleMs: values.REMOTE_LIVENESS_STALE_AFTER * 1000,
       provisionTimeoutMs: values.PROVISION_TIMEOUT_SECONDS * 1000,
     },
+    eventRetentionDays: values.ATRIUM_EVENT_RETENTION_DAYS,
   }
 }
 

@@ -11,6 +11,7 @@ import type { Provisioner } from './provisioners/provisioner.ts'
 import { ActivityBell } from './services/activity-bell.ts'
 import { BeatBatcher } from './services/beat-batcher.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
+import { EventBus } from './services/event-bus.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
 import { TaskTracker } from './services/task-tracker.ts'
@@ -70,6 +71,7 @@ function settingsOf(config: Config) {
     addressPolicy: config.agentAddresses,
     activityRetentionDays: config.activity.retentionDays,
     activityCleanupMs: config.activity.cleanupIntervalHours * 3_600_000,
+    eventRetentionDays: config.eventRetentionDays,
     maxRequestBytes: config.uploads.maxRequestBytes,
     clientIdleTimeoutMs: config.idleTimeoutMs,
     ...config.identity,
@@ -89,6 +91,7 @@ function workersOf(resources: Resources) {
     refusedUses: new RefusedUses({ db, clock, ids, log, retentionDays: config.auditRetentionDays }),
     detached: new DetachedExchanges(),
     activityBell: new ActivityBell({ listen: (...on) => database.listen(...on), log }),
+    events: new EventBus({ db, listen: (...on) => database.listen(...on), clock, ids, log }),
   }
 }
 

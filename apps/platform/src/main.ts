@@ -86,6 +86,8 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   listening = server
   // Workspaces end before the server does: their last beats still find somebody.
   undo.push({ phase: 'drain requests', run: () => server.close(DRAIN_MS) })
+  // A stream has no end of its own, so a drain would wait for it in vain.
+  undo.push({ phase: 'end event streams', run: () => deps.events.stop() })
   undo.push({ phase: 'stop workspaces', run: () => deps.lifecycle.stop() })
   const background = createBackground(deps)
   undo.push({ phase: 'stop the reconcilers', run: () => background.stop() })

@@ -4,6 +4,7 @@
  */
 import { and, asc, desc, eq, gt, isNotNull, sql } from 'drizzle-orm'
 import type { WorkspaceId } from '../domain/ids.ts'
+import type { ToldEvent } from '../domain/told-event.ts'
 import type { StructureEvent } from '../domain/workspace-events.ts'
 import type { Db } from './client.ts'
 import { structureEvents } from './schema.ts'
@@ -11,17 +12,17 @@ import { structureEvents } from './schema.ts'
 /** Says that there are events to be read; what is lost of it is found by asking. */
 export const EVENT_HINT_CHANNEL = 'atrium_events'
 
+/** Carries what is told and not kept, from each replica to the others. */
+export const BROADCAST_CHANNEL = 'atrium_broadcast'
+
+/** Bytes that PostgreSQL takes as the payload of one notification. */
+export const MAX_NOTIFICATION_BYTES = 7_999
+
 /** Any number, the same on every replica: whoever gives places in the order holds it. */
 const SEQUENCER_LOCK_KEY = 7_204_116_022
 
 /** An event whose place is known. */
-export type StoredEvent = {
-  readonly seq: number
-  readonly type: string
-  readonly workspaceId: string | null
-  readonly payload: unknown
-  readonly createdAt: Date
-}
+export type KeptEvent = ToldEvent & { readonly seq: number }
 
 /** Writes an event within the caller's transaction, and wakes the readers when that commits. */
 export async function appendEvent(
@@ -74,12 +75,25 @@ export async function assignSequence(db: Db, limit: number): Promise<number> {
   })
 }
 
+/** Events that are given their place at a time. */
+const PLACED_AT_ONCE = 500
+
+/** Gives every committed event its place, by as many transactions as it takes. */
+export async function placeWaitingEvents(db: Db): Promise<void> {
+  while ((await assignSequence(db, PLACED_AT_ONCE)) === PLACED_AT_ONCE);
+}
+
+/** Tells whoever listens on `BROADCAST_CHANNEL`; at most `MAX_NOTIFICATION_BYTES` of UTF-8. */
+export async function notifyBroadcast(db: Db, payload: string): Promise<void> {
+  await db.execute(sql`SELECT pg_notify(${BROADCAST_CHANNEL}, ${payload})`)
+}
+
 const stored = {
   seq: structureEvents.seq,
   type: structureEvents.eventType,
   workspaceId: structureEvents.workspaceId,
   payload: structureEvents.payload,
-  createdAt: structureEvents.createdAt,
+  timestamp: structureEvents.createdAt,
 }
 
 /** The next `limit` events after place `after`, of one workspace or of all, in the order of reading. */
@@ -90,7 +104,7 @@ export async function readEventsAfter(
     readonly limit: number
     readonly workspaceId?: WorkspaceId | undefined
   },
-): Promise<StoredEvent[]> {
+): Promise<KeptEvent[]> {
   const rows = await db
     .select(stored)
     .from(structureEvents)
@@ -104,7 +118,7 @@ export async function readEventsAfter(
 export async function readLatestEvents(
   db: Db,
   page: { readonly limit: number; readonly workspaceId?: WorkspaceId | undefined },
-): Promise<StoredEvent[]> {
+): Promise<KeptEvent[]> {
   const rows = await db
     .select(stored)
     .from(structureEvents)
@@ -154,7 +168,7 @@ function ofWorkspace(workspaceId: WorkspaceId | undefined) {
   return workspaceId === undefined ? undefined : eq(structureEvents.workspaceId, workspaceId)
 }
 
-function placed(row: Omit<StoredEvent, 'seq'> & { readonly seq: number | null }): StoredEvent {
+function placed(row: Omit<KeptEvent, 'seq'> & { readonly seq: number | null }): KeptEvent {
   if (row.seq === null) throw new Error('an event without a place was read by place')
   return { ...row, seq: row.seq }
 }

@@ -13,6 +13,12 @@ export const REQUEST_ERRORS = {
   rate_limit_exceeded: { status: 429, text: 'rate limit exceeded', retryable: true },
   internal: { status: 500, text: 'internal error', retryable: false },
   shutting_down: { status: 503, text: 'shutting down', retryable: true, retryAfterSeconds: 5 },
+  too_many_streams: {
+    status: 503,
+    text: 'too many event streams',
+    retryable: true,
+    retryAfterSeconds: 15,
+  },
   // The contract's own code (contract/platform 1.0).
   platform_unavailable: {
     status: 503,
