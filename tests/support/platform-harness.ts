@@ -52,10 +52,11 @@ export async function startPlatformHarness(
   clock: Clock = systemClock,
   through: Through = (databaseUrl) => databaseUrl,
 ): Promise<PlatformHarness> {
-  return await startOn(await createTestDatabase(), { env, clock, through })
+  const provisioner = new FakeProvisioner()
+  return await startOn(await createTestDatabase(), { env, clock, through, provisioner })
 }
 
-/** Starts another platform on the database of `first`, as its equal; `first` is stopped last. */
+/** Starts another platform on database and back-end of `first`, its equal; `first` is stopped last. */
 export async function startReplicaOf(
   first: PlatformHarness,
   options: { readonly clock?: Clock; readonly through?: Through } = {},
@@ -66,14 +67,22 @@ export async function startReplicaOf(
     env: { ATRIUM_ENCRYPTION_KEY: key },
     clock: options.clock ?? systemClock,
     through: options.through ?? ((databaseUrl) => databaseUrl),
+    provisioner: first.provisioner,
   })
+}
+
+type Surroundings = {
+  readonly env: Record<string, string>
+  readonly clock: Clock
+  readonly through: Through
+  readonly provisioner: FakeProvisioner
 }
 
 type Through = (databaseUrl: string) => Promise<string> | string
 
 async function startOn(
   database: TestDatabase,
-  { env, clock, through }: { env: Record<string, string>; clock: Clock; through: Through },
+  { env, clock, through, provisioner }: Surroundings,
 ): Promise<PlatformHarness> {
   const encryptionKey = randomBytes(32).toString('base64')
   const config = parseConfig({
@@ -89,7 +98,6 @@ async function startOn(
   })
   for (const secret of [ADMIN_TOKEN, encryptionKey]) recordSecret(secret)
   const client = openDatabase({ url: await through(database.url), maxConnections: 10 })
-  const provisioner = new FakeProvisioner()
   const logPath = runLogPath('platform')
   const log = pino(
     { level: config.logLevel, serializers: { err: serializeError } },

@@ -24,6 +24,7 @@ import { activityRoutes } from './http/routes/activity.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { discoveryRoutes } from './http/routes/discovery.routes.ts'
+import { adminEventRoutes, workspaceEventRoutes } from './http/routes/events.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { inboundSecretRoutes } from './http/routes/inbound-secret.routes.ts'
 import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
@@ -118,6 +119,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { ...workspace, routes: lifecycleRoutes(deps) },
     { ...workspace, routes: workspaceTokensRoutes(deps) },
     { ...workspace, routes: inboundSecretRoutes(deps) },
+    { ...workspace, routes: workspaceEventRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },
     {
@@ -125,5 +127,6 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
       routes: orgTokensRoutes({ ...deps, admitMint: orgTokenMintLimit(deps, addressOf) }),
     },
     { ...admin, routes: livenessRoutes(deps) },
+    { ...admin, routes: adminEventRoutes(deps) },
   ]
 }

@@ -20,6 +20,8 @@ type Row = {
   readonly query?: string
   /** What who is admitted gets; anything but a refusal or a defect unless given. */
   readonly answers?: number
+  /** Its answer has no end of its own. */
+  readonly isEndless?: boolean
   /** The call changes what others need: everybody who is admitted gets a workspace of their own. */
   readonly isFresh?: true
 }
@@ -96,6 +98,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /workspaces/:id/wake': { scope: 'workspace', isFresh: true },
   'GET /workspaces/:id/tokens': { scope: 'workspace', answers: 200 },
   'POST /workspaces/:id/tokens': { scope: 'workspace', answers: 201 },
+  'GET /workspaces/:id/events/stream': { scope: 'workspace', answers: 200, isEndless: true },
   'DELETE /workspaces/:id/tokens/:tokenId': { scope: 'workspace', answers: 404 },
 
   'GET /workspaces': { scope: 'admin', answers: 200 },
@@ -107,6 +110,9 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'DELETE /org/tokens/:id': { scope: 'admin', answers: 404 },
   'GET /admin/audit': { scope: 'admin', answers: 200 },
   'GET /admin/liveness': { scope: 'admin', answers: 200 },
+  'GET /events': { scope: 'admin', answers: 200 },
+  'GET /events/stream': { scope: 'admin', answers: 200, isEndless: true },
+  'GET /events/:workspaceId': { scope: 'admin' },
 }
 
 /**
@@ -294,7 +300,8 @@ async function expectVerdict(
 async function expectAdmission(row: Row, answer: Response): Promise<void> {
   expect([401, 403, 429, 500]).not.toContain(answer.status)
   if (row.answers !== undefined) expect(answer.status).toBe(row.answers)
-  await answer.text()
+  if (row.isEndless === true) await answer.body?.cancel()
+  else await answer.text()
 }
 
 async function expectRefusal(code: string, answer: Response): Promise<void> {

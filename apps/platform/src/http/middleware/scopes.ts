@@ -2,7 +2,7 @@
  * @module The auth scopes (contract/platform 1.0, 3.4): a property of where a route is mounted,
  * never an `if` in a handler (H11).
  */
-import { AppError } from '@atrium/http-kit/app-error'
+import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import { bearerCredential } from '@atrium/http-kit/bearer'
 import type { Context, MiddlewareHandler } from 'hono'
 import {
@@ -41,18 +41,33 @@ function noteForeign<E extends AppEnv>(deps: ScopeDeps, c: Context<E>, target: s
 /** Operators only. In open development everybody on this machine is one. */
 export function adminScope(deps: ScopeDeps): MiddlewareHandler<AppEnv> {
   return async function adminAuth(c, next) {
-    if (deps.isAdminScopeOpen) {
-      c.set('caller', DEVELOPER)
-      return next()
-    }
-    if (!hasBearer(c)) throw new AppError('admin_auth_required')
-    c.set('caller', await callerOf(deps, c))
-    // A workspace token never administers anything (contract/platform 3.4 AdminAuth 7).
-    if (c.get('caller').kind !== 'operator') {
-      noteForeign(deps, c, 'admin')
-      throw new AppError('invalid_admin_token')
-    }
+    await admitOperator(deps, c)
+    c.set('isStillAdmitted', () => isAdmitted(admitOperator(deps, c)))
     return next()
+  }
+}
+
+async function admitOperator(deps: ScopeDeps, c: Context<AppEnv>): Promise<void> {
+  if (deps.isAdminScopeOpen) {
+    c.set('caller', DEVELOPER)
+    return
+  }
+  if (!hasBearer(c)) throw new AppError('admin_auth_required')
+  c.set('caller', await callerOf(deps, c))
+  // A workspace token never administers anything (contract/platform 3.4 AdminAuth 7).
+  if (c.get('caller').kind !== 'operator') {
+    noteForeign(deps, c, 'admin')
+    throw new AppError('invalid_admin_token')
+  }
+}
+
+/** Only a refusal is a no: a database that cannot be asked has refused nobody. */
+async function isAdmitted(admission: Promise<void>): Promise<boolean> {
+  try {
+    await admission
+    return true
+  } catch (error) {
+    return findAppError(error)?.status !== 401
   }
 }
 
@@ -62,19 +77,24 @@ export function adminScope(deps: ScopeDeps): MiddlewareHandler<AppEnv> {
  */
 export function workspaceScope(deps: ScopeDeps): MiddlewareHandler<WorkspaceEnv> {
   return async function workspaceAuth(c, next) {
-    c.set('caller', await workspaceCaller(deps, c))
-    const id = parseWorkspaceId(c.req.param('id') ?? '')
-    if (
-      c.get('caller').kind === 'workspace' &&
-      (id === undefined || !mayActFor(c.get('caller'), id))
-    ) {
-      noteForeign(deps, c, id ?? 'malformed')
-      throw new AppError('invalid_workspace_token')
-    }
-    if (id === undefined) throw new AppError('invalid_workspace_id')
-    c.set('workspaceId', id)
+    await admitToWorkspace(deps, c)
+    c.set('isStillAdmitted', () => isAdmitted(admitToWorkspace(deps, c)))
     return next()
   }
+}
+
+async function admitToWorkspace(deps: ScopeDeps, c: Context<WorkspaceEnv>): Promise<void> {
+  c.set('caller', await workspaceCaller(deps, c))
+  const id = parseWorkspaceId(c.req.param('id') ?? '')
+  if (
+    c.get('caller').kind === 'workspace' &&
+    (id === undefined || !mayActFor(c.get('caller'), id))
+  ) {
+    noteForeign(deps, c, id ?? 'malformed')
+    throw new AppError('invalid_workspace_token')
+  }
+  if (id === undefined) throw new AppError('invalid_workspace_id')
+  c.set('workspaceId', id)
 }
 
 /**
