@@ -33,6 +33,7 @@ const environment = z.object({
   [RUNTIME_ENV.configPath]: z.string().min(1).optional(),
   [RUNTIME_ENV.configsDir]: z.string().min(1).optional(),
   [RUNTIME_ENV.agentUrl]: z.url({ protocol: /^https?$/ }).optional(),
+  [RUNTIME_ENV.advertiseAddress]: flag.default(false),
   [RUNTIME_ENV.listenHost]: z.string().min(1).default('0.0.0.0'),
   [RUNTIME_ENV.listenPort]: z.coerce.number().int().min(0).max(65_535).optional(),
   [RUNTIME_ENV.parentId]: z.string().min(1).optional(),
@@ -60,6 +61,8 @@ export type Config = {
   readonly listen: { readonly host: string; readonly port: number }
   /** How the platform reaches this runtime; undefined: the address it listens on. */
   readonly agentUrl: string | undefined
+  /** Without `agentUrl`: whether to register an address where otherwise a name would do. */
+  readonly advertisesAddress: boolean
   readonly deliveryMode: DeliveryMode | undefined
   readonly parentId: string | undefined
   /** Which start of the workspace this is; undefined when nobody said. */
@@ -109,6 +112,7 @@ export function parseConfig(env: Environment): Config {
       port: values[RUNTIME_ENV.listenPort] ?? agent.port ?? DEFAULT_RUNTIME_PORT,
     },
     agentUrl: values[RUNTIME_ENV.agentUrl]?.replace(/\/+$/, ''),
+    advertisesAddress: values[RUNTIME_ENV.advertiseAddress],
     deliveryMode: values.ATRIUM_DELIVERY_MODE,
     parentId: values[RUNTIME_ENV.parentId],
     generation: values[RUNTIME_ENV.generation],

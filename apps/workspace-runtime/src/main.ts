@@ -1,5 +1,6 @@
 /** @module The process: environment, signals, exit (H3). Everything else is wired below it. */
 
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { format } from 'node:util'
@@ -17,6 +18,7 @@ import { type Config, parseConfig } from './config.ts'
 import { type FilePlane, openFilePlane } from './files/file-plane.ts'
 import { storeOpenedFile } from './files/store-opened-file.ts'
 import { HeartbeatJob } from './registration/heartbeat.job.ts'
+import { addressTowards } from './registration/own-address.ts'
 import { PlatformClient } from './registration/platform-client.ts'
 import { Presence } from './registration/presence.ts'
 import { registerWithPlatform } from './registration/register-with-platform.ts'
@@ -84,9 +86,9 @@ function createPresence(
       markReported: (report) => work().meter.markReported(report),
     },
   })
-  const registration = () => ({
+  const registration = async () => ({
     id: config.workspaceId,
-    url: ownUrl(),
+    url: await ownUrlFor(config, ownUrl()),
     agent_card: renderAgentCard(work().card(), 'hybrid'),
     ...(config.deliveryMode === undefined ? {} : { delivery_mode: config.deliveryMode }),
     ...(config.generation === undefined ? {} : { generation: config.generation }),
@@ -199,9 +201,26 @@ function ownUrl(config: Config, listening: ListeningServer | undefined): string 
   if (listening === undefined) throw new Error('the runtime does not listen yet')
   const { host } = config.listen
   // Contract/runtime 6.1: a container is reached by its name.
-  const isWildcard = host === '0.0.0.0' || host === '::'
-  const reachable = isWildcard ? (process.env['HOSTNAME'] ?? hostname()) : host
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${listening.port}`
+  const reachable = isWildcard(host) ? (process.env['HOSTNAME'] ?? hostname()) : host
+  return urlAt(reachable, listening.port)
+}
+
+/** As the platform is told: with the machine's address in place of a name, where that is asked for. */
+async function ownUrlFor(
+  { advertisesAddress, agentUrl, listen, platformUrl }: Config,
+  url: string,
+) {
+  const isSettled = agentUrl !== undefined || (isIP(listen.host) !== 0 && !isWildcard(listen.host))
+  if (!advertisesAddress || isSettled) return url
+  return urlAt(await addressTowards(platformUrl), new URL(url).port)
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+function urlAt(host: string, port: number | string): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Resolves when the process is asked to end. A second signal ends it at once. */

@@ -13,6 +13,8 @@ export const RUNTIME_ENV = Object.freeze({
   /** Present only when the workspace has a parent, never empty (contract/platform 7.5). */
   parentId: 'PARENT_ID',
   agentUrl: 'AGENT_URL',
+  /** `1`: register the machine's own address; its name would not be believed (ADR-0020). */
+  advertiseAddress: 'ATRIUM_ADVERTISE_ADDRESS',
   /** Which start of the workspace this is; told with every registration and beat. */
   generation: 'ATRIUM_GENERATION',
   /**

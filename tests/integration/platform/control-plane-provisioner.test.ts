@@ -92,6 +92,7 @@ describe('what goes to the control plane', () => {
         PLATFORM_URL: 'http://127.0.0.1:9',
         WORKSPACE_ID: input.workspaceId,
         ATRIUM_GENERATION: '3',
+        ATRIUM_ADVERTISE_ADDRESS: '1',
         ATRIUM_AUTH_TOKEN: input.credentials.authToken.reveal(),
         MOLECULE_WORKSPACE_TOKEN: input.credentials.authToken.reveal(),
         ATRIUM_INBOUND_SECRET: input.credentials.inboundSecret.reveal(),

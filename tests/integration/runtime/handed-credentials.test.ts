@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { Secret } from '@atrium/http-kit/secret'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { addressTowards } from '../../../apps/workspace-runtime/src/registration/own-address.ts'
 import { CredentialFile } from '../../../apps/workspace-runtime/src/secrets/credential-file.ts'
 import {
   keepHandedCredentials,
@@ -135,7 +136,9 @@ describe('a runtime that is handed its credentials in the environment', () => {
         WORKSPACE_ID: '6a1b6f0e-6f0b-4d1c-9a43-0a5c6b9d0c11',
         PLATFORM_URL: registry.url,
         ATRIUM_ROOTS_DIR: folders.base,
-        ATRIUM_LISTEN_HOST: '127.0.0.1',
+        // A name, as a machine that listens everywhere would say of itself.
+        ATRIUM_LISTEN_HOST: 'localhost',
+        ATRIUM_ADVERTISE_ADDRESS: '1',
         PORT: '0',
         ATRIUM_GENERATION: '7',
         ATRIUM_AUTH_TOKEN: authToken,
@@ -151,11 +154,14 @@ describe('a runtime that is handed its credentials in the environment', () => {
     return started
   }
 
-  it('keeps them in private files, uses them, and says which start it is', async () => {
+  it('keeps them in private files, uses them, and says which start it is and at what address', async () => {
     start()
     const { body, headers } = await eventually(() => registry.registrations[0])
     expect(headers.authorization).toBe(`Bearer ${authToken}`)
-    expect(body).toMatchObject({ generation: 7 })
+    expect(body).toMatchObject({
+      generation: 7,
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    })
     for (const name of ['.auth_token', '.platform_inbound_secret']) {
       expect(statSync(join(folders.configs, name)).mode & 0o777).toBe(0o600)
     }
@@ -211,5 +217,13 @@ describe('a runtime that is handed its credentials in the environment', () => {
     const text = readFileSync(logFile, 'utf8')
     expect(text).toContain('could not start')
     for (const secret of [authToken, inboundSecret]) expect(text).not.toContain(secret)
+  })
+})
+
+describe('addressTowards', () => {
+  it('is the address that the platform would see, or a failure', async () => {
+    expect(await addressTowards('http://127.0.0.1:8080')).toBe('127.0.0.1')
+    expect(await addressTowards('http://localhost:1/below')).toMatch(/^(127\.0\.0\.1|::1)$/)
+    await expect(addressTowards('http://nowhere.invalid')).rejects.toThrow()
   })
 })

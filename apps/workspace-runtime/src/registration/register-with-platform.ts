@@ -21,7 +21,7 @@ export type RegisterDeps = {
   readonly authToken: CredentialStore
   readonly inboundSecret: CredentialStore
   /** The body to send, built anew for every attempt. */
-  readonly registration: () => RegisterRequest
+  readonly registration: () => RegisterRequest | Promise<RegisterRequest>
 }
 
 /**
@@ -58,7 +58,7 @@ type Outcome = {
 async function tryOnce(deps: RegisterDeps, signal: AbortSignal): Promise<Outcome> {
   let answer: PlatformAnswer
   try {
-    answer = await deps.client.post(REGISTER_PATH, deps.registration(), signal)
+    answer = await deps.client.post(REGISTER_PATH, await deps.registration(), signal)
   } catch (error) {
     signal.throwIfAborted()
     return { isAccepted: false, isRefusal: false, reason: describeCallFailure(error) }

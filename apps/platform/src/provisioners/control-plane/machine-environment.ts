@@ -15,6 +15,7 @@ export function machineEnvironment(
   for (const [name, secret] of Object.entries(input.secretEnv)) environment[name] = secret.reveal()
   return Object.assign(environment, input.env, {
     [RUNTIME_ENV.workspaceId]: input.workspaceId,
+    [RUNTIME_ENV.advertiseAddress]: '1',
     [RUNTIME_ENV.generation]: String(input.generation),
     [RUNTIME_ENV.authToken]: authToken.reveal(),
     [RUNTIME_ENV.contractAuthToken]: authToken.reveal(),
