@@ -19,13 +19,12 @@ import {
   controlPlaneOf,
   missingForControlPlane,
 } from './control-plane-config.ts'
+import { EDGE_VARIABLES, type EdgeConfig, edgeOf } from './edge-config.ts'
 import {
   type DockerSettings,
   dockerEnvironment,
   parseDockerSettings,
 } from './provisioners/docker/docker-settings.ts'
-
-import { EDGE_VARIABLES, type EdgeConfig, edgeOf } from './edge-config.ts'
 
 /** The contract's names that an existing deployment may still set (contract/platform 10). */
 const ALIASES: Readonly<Record<string, string>> = Object.freeze({
