@@ -1,7 +1,11 @@
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { describe } from 'vitest'
+import type { SandboxOptions } from '../../apps/platform/src/provisioners/open-confinement.ts'
 import type { Provisioner } from '../../apps/platform/src/provisioners/provisioner.ts'
-import { createIn, makeBase, recordOf } from '../support/process-boxes.ts'
+import { createIn, makeBase, recordOf, SANDBOX_OFF, SANDBOX_ON } from '../support/process-boxes.ts'
+import { runtimePid } from '../support/process-tree.ts'
+import { isSandboxThere } from '../support/sandbox-there.ts'
 import type { BackEndTraits, ProvisionerHarness } from './provisioner-bench.ts'
 import { provisionerContract } from './provisioner-contract.ts'
 
@@ -19,11 +23,11 @@ const TRAITS: BackEndTraits = {
   isolation: 'process',
 }
 
-provisionerContract('process', TRAITS, async (): Promise<ProvisionerHarness> => {
+async function makeHarness(sandbox: SandboxOptions): Promise<ProvisionerHarness> {
   const baseDir = makeBase()
   const opened: Provisioner[] = []
   const open = async (): Promise<Provisioner> => {
-    const provisioner = createIn(baseDir, { startTimeoutMs: 3_000 })
+    const provisioner = createIn(baseDir, { startTimeoutMs: 3_000, sandbox })
     await provisioner.open()
     opened.push(provisioner)
     return provisioner
@@ -37,7 +41,7 @@ provisionerContract('process', TRAITS, async (): Promise<ProvisionerHarness> => 
       return { text: readFileSync(path, 'utf8'), mode: statSync(path).mode & 0o777 }
     },
     kill: async (workspaceId) => {
-      process.kill(recordOf(baseDir, workspaceId).pid, 'SIGKILL')
+      process.kill(runtimePid(recordOf(baseDir, workspaceId).pid), 'SIGKILL')
     },
     hasVolume: async (workspaceId) => existsSync(join(baseDir, workspaceId)),
     reopen: open,
@@ -46,4 +50,12 @@ provisionerContract('process', TRAITS, async (): Promise<ProvisionerHarness> => 
       rmSync(baseDir, { recursive: true, force: true })
     },
   }
+}
+
+provisionerContract('process', TRAITS, () => makeHarness(SANDBOX_OFF))
+
+describe.skipIf(!isSandboxThere())('with bubblewrap', () => {
+  provisionerContract('process+bubblewrap', { ...TRAITS, isolation: 'sandbox' }, () =>
+    makeHarness(SANDBOX_ON),
+  )
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { eventually } from './eventually.ts'
 import type { PlatformProcess } from './platform-process.ts'
 import { processesMentioning } from './process-figures.ts'
-import { startedWith } from './process-probe.ts'
+import { argumentsOf } from './process-probe.ts'
 import { recordSecret } from './secret-ledger.ts'
 
 const RUNTIME_ENTRY = 'workspace-runtime/src/main.ts'
@@ -122,7 +122,9 @@ export class OnlineWorkspace {
 
 function isRuntime(pid: number): boolean {
   try {
-    return startedWith(pid).includes(RUNTIME_ENTRY)
+    // Inside a sandbox it lies elsewhere; the keepers around it have it among their arguments.
+    const [program = '', ...args] = argumentsOf(pid)
+    return program.endsWith('node') && args.some((each) => each.endsWith(RUNTIME_ENTRY))
   } catch {
     // It ended while we were looking.
     return false

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pino from 'pino'
 import { afterEach, beforeEach, expect } from 'vitest'
+import type { SandboxOptions } from '../../apps/platform/src/provisioners/open-confinement.ts'
 import {
   createProcessProvisioner,
   type ProcessProvisionerOptions,
@@ -18,6 +19,14 @@ const FAKE_RUNTIME = fileURLToPath(new URL('./fake-runtime/fake-runtime.ts', imp
 export const HOST_PLATFORM = fileURLToPath(
   new URL('./fake-runtime/host-platform.ts', import.meta.url),
 )
+
+export const SANDBOX_OFF: SandboxOptions = {
+  mode: 'off',
+  codeRoot: fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, ''),
+  codeFolders: ['apps/workspace-runtime', 'packages', 'node_modules', 'tests/support/fake-runtime'],
+  readable: [],
+}
+export const SANDBOX_ON: SandboxOptions = { ...SANDBOX_OFF, mode: 'on' }
 
 /** Of the one that every test gets. */
 export let baseDir: string
@@ -60,6 +69,7 @@ export function createIn(
     startTimeoutMs: 10_000,
     stopGraceMs: 700,
     inheritedEnv: { PATH: process.env['PATH'] ?? '' },
+    sandbox: SANDBOX_OFF,
     ...overrides,
   })
 }

@@ -44,3 +44,8 @@ export function startedWith(pid: number): string {
   const read = (name: string): string => readFileSync(`/proc/${pid}/${name}`, 'utf8')
   return `${read('environ')}\0${read('cmdline')}`
 }
+
+/** The program and its arguments. */
+export function argumentsOf(pid: number): readonly string[] {
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+}

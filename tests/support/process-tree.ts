@@ -24,6 +24,16 @@ export function processTree(pid: number): KnownProcess[] {
   })
 }
 
+/**
+ * The runtime of a box by what its record names: that one itself, or the first that is no keeper
+ * below it, where a sandbox is around it.
+ */
+export function runtimePid(recorded: number): number {
+  const runtime = processTree(recorded).find(({ command }) => !/^\S*bwrap /.test(command))
+  if (runtime === undefined) throw new Error(`no runtime at or below process ${recorded}`)
+  return runtime.pid
+}
+
 /** Those that still run; a zombie does not. */
 export function stillRunning(processes: readonly KnownProcess[]): KnownProcess[] {
   return processes.filter(({ pid, startTicks }) => statOf(pid)?.startTicks === startTicks)

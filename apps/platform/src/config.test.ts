@@ -196,3 +196,21 @@ describe('with a control plane', () => {
     expect(problems[0]).not.toContain(value)
   })
 })
+
+describe('the sandbox of local workspaces', () => {
+  it('is used where it works, unless it is required or switched off', () => {
+    const sandboxOf = (env: Record<string, string>) =>
+      parseConfig({ ...PRODUCTION, ...env }).sandbox
+    expect(sandboxOf({})).toEqual({ mode: 'auto', readable: [] })
+    const env = { ATRIUM_SANDBOX: 'on', ATRIUM_SANDBOX_READABLE: '/opt/tools:/srv/agents' }
+    expect(sandboxOf(env)).toEqual({ mode: 'on', readable: ['/opt/tools', '/srv/agents'] })
+  })
+
+  it.each(['relative', '/', '/opt/../etc', '/opt//tools', '/opt/tools/'])(
+    'shows no %j to workspaces',
+    (path) => {
+      const env = { ...PRODUCTION, ATRIUM_SANDBOX_READABLE: `/usr:${path}` }
+      expect(() => parseConfig(env)).toThrow(/ATRIUM_SANDBOX_READABLE/)
+    },
+  )
+})

@@ -1,6 +1,6 @@
 /** @module The environment, read once (H27): all problems are reported together. */
 
-import { resolve } from 'node:path'
+import { isAbsolute, normalize, resolve } from 'node:path'
 import { MAX_TIMER_MS } from '@atrium/http-kit/clock'
 import { ConfigError } from '@atrium/http-kit/config-error'
 import { deepFreeze } from '@atrium/http-kit/deep-freeze'
@@ -70,6 +70,15 @@ const environment = z.object({
   ...CONTROL_PLANE_VARIABLES,
   ATRIUM_CP_TIMEOUT_MS: milliseconds(120_000),
   ...dockerEnvironment,
+  ATRIUM_SANDBOX: z.enum(['auto', 'on', 'off']).default('auto'),
+  ATRIUM_SANDBOX_READABLE: z
+    .string()
+    .default('')
+    .transform((text) => text.split(':').filter((path) => path !== ''))
+    .refine(
+      (paths) => paths.every(isReadableFolder),
+      'must be absolute paths, separated by colons',
+    ),
   PLATFORM_URL: z.url().optional(),
   EXTERNAL_PLATFORM_URL: z.url().optional(),
   ...EDGE_VARIABLES,
@@ -94,6 +103,11 @@ const environment = z.object({
   PROVISION_TIMEOUT_SECONDS: count(600),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
+
+/** The root itself would show everything. */
+function isReadableFolder(path: string): boolean {
+  return isAbsolute(path) && normalize(path) === path && !path.endsWith('/')
+}
 
 /** What the driver can take apart; a list of hosts counts by its first. */
 function isDatabaseUrl(text: string): boolean {
@@ -144,6 +158,8 @@ export type Config = {
   /** Used by the provisioner of that name only. */
   readonly controlPlane: ControlPlaneConfig & { readonly timeoutMs: number }
   readonly docker: DockerSettings
+  /** Whether local workspaces run in bubblewrap, and what of this machine they may read besides. */
+  readonly sandbox: { readonly mode: 'auto' | 'on' | 'off'; readonly readable: readonly string[] }
   /** All that a local workspace takes over from the platform's own environment. */
   readonly inheritedEnv: Readonly<Partial<Record<'PATH' | 'LANG' | 'TZ', string>>>
   /** How workspaces reach the platform; undefined: the address it listens on. */
@@ -209,6 +225,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     provisioner: values.ATRIUM_PROVISIONER,
     controlPlane: { ...controlPlaneOf(values), timeoutMs: values.ATRIUM_CP_TIMEOUT_MS },
     docker: docker.settings,
+    sandbox: { mode: values.ATRIUM_SANDBOX, readable: values.ATRIUM_SANDBOX_READABLE },
     inheritedEnv: inheritedEnvOf(values),
     platformUrl: values.PLATFORM_URL?.replace(/\/+$/, ''),
     externalPlatformUrl: values.EXTERNAL_PLATFORM_URL?.replace(/\/+$/, ''),

@@ -24,6 +24,8 @@ import { withAddress, withDatabase } from './start-failure.ts'
 const PROJECT_ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 const MIGRATIONS_DIR = join(PROJECT_ROOT, 'migrations')
 const RUNTIME_ENTRY = join(PROJECT_ROOT, 'apps/workspace-runtime/src/main.ts')
+/** All of the checkout that a runtime reads. */
+const RUNTIME_CODE = ['apps/workspace-runtime', 'packages', 'node_modules'] as const
 const DRAIN_MS = 10_000
 
 /** One request to stop may arrive as several signals: npm repeats the terminal's, the kernel its own. */
@@ -52,6 +54,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   await withDatabase(databaseUrl, () => prepareSchema(config, database))
   const encryptionKey = config.encryptionKey ?? (await loadOrCreateEncryptionKey(config.dataDir))
   let listening: ListeningServer | undefined
+  let confinement = ''
   const deps = createDeps({
     config,
     log,
@@ -60,12 +63,11 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
     database,
     keyring: keyringOf(encryptionKey, config.previousEncryptionKeys),
     provisioner: await createProvisioner(config, {
+      ...localBoxes(config),
       log,
-      clock: systemClock,
-      ids: systemIds,
-      runtimeEntry: RUNTIME_ENTRY,
-      nodePath: process.execPath,
-      inheritedEnv: config.inheritedEnv,
+      onConfinement: (words) => {
+        confinement = words
+      },
     }),
     ownUrl: () => ownUrl(config, listening),
     isShuttingDown: () => shutdown.aborted,
@@ -93,7 +95,24 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   undo.push({ phase: 'stop the reconcilers', run: () => background.stop() })
   await deps.lifecycle.start()
   background.start()
-  return { url: ownUrl(config, listening), deps }
+  return { url: ownUrl(config, listening), confinement }
+}
+
+/** What the back-end of this machine starts, and what its boxes see of it. */
+function localBoxes(config: Config) {
+  return {
+    clock: systemClock,
+    ids: systemIds,
+    runtimeEntry: RUNTIME_ENTRY,
+    nodePath: process.execPath,
+    inheritedEnv: config.inheritedEnv,
+    sandbox: {
+      mode: config.sandbox.mode,
+      codeRoot: PROJECT_ROOT,
+      codeFolders: RUNTIME_CODE,
+      readable: [...config.sandbox.readable, join(PROJECT_ROOT, 'examples')],
+    },
+  }
 }
 
 async function databaseUrlOf(
@@ -201,11 +220,17 @@ async function main(): Promise<void> {
     ask()
   }
   try {
-    const { url } = await start({ config, log, undo, shutdown: shutdown.signal, onDatabaseLost })
+    const { url, confinement } = await start({
+      config,
+      log,
+      undo,
+      shutdown: shutdown.signal,
+      onDatabaseLost,
+    })
     undo.push({ phase: 'remove the state file', run: () => rm(stateFile, { force: true }) })
     await writeState(stateFile, { url, pid: process.pid })
     log.info({ url }, 'platform.listening')
-    process.stdout.write(describeStart(config, { url, logFile: logFileOf(config) }))
+    process.stdout.write(describeStart(config, { url, logFile: logFileOf(config), confinement }))
     await asked
     if (config.isDevelopment) process.stdout.write('\nstopping workspaces and database ...\n')
   } catch (error) {

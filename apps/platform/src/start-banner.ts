@@ -4,7 +4,12 @@ import type { Config } from './config.ts'
 /** One JSON line in production, a short guide in development. */
 export function describeStart(
   config: Config,
-  facts: { readonly url: string; readonly logFile: string },
+  facts: {
+    readonly url: string
+    readonly logFile: string
+    /** How workspaces are kept apart; empty where that is not this machine's business. */
+    readonly confinement: string
+  },
 ): string {
   if (!config.isDevelopment) return ''
   const database =
@@ -14,7 +19,7 @@ export function describeStart(
     `  Atrium is listening on ${facts.url}`,
     '',
     `  database     ${database}`,
-    `  provisioner  ${config.provisioner}`,
+    `  provisioner  ${[config.provisioner, facts.confinement].filter(Boolean).join(', ')}`,
     `  log          ${facts.logFile}`,
     `  access       ${config.identity.isAdminScopeOpen ? 'open to this machine (no ADMIN_TOKEN)' : 'ADMIN_TOKEN'}`,
     '',

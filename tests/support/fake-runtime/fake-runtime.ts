@@ -3,7 +3,7 @@
  * It stands for programs that misbehave; the real one is tested by itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -35,6 +35,11 @@ function exit(code: number): never {
   process.exit(code)
 }
 
+function endInOrder(): void {
+  process.stdout.write('ends in order\n')
+  exit(0)
+}
+
 const children: ChildProcess[] = []
 const quiet = { stdio: 'ignore' } as const
 if (traits.has('child')) children.push(spawn('sleep', ['600'], quiet))
@@ -55,7 +60,8 @@ if (traits.has('console-child')) {
 }
 
 process.on('SIGTERM', () => {
-  if (!traits.has('stubborn')) exit(0)
+  if (traits.has('lingers')) setTimeout(endInOrder, 200)
+  else if (!traits.has('stubborn')) exit(0)
 })
 process.on('disconnect', () => {
   if (!traits.has('ignores-disconnect')) exit(0)
@@ -91,6 +97,9 @@ function answer(url: URL, response: ServerResponse): void {
       plant(query)
       reply(response, {})
       break
+    case '/look':
+      reply(response, look(query['path'] ?? ''))
+      break
     case '/exit':
       exit(Number(query['code']))
       break
@@ -108,6 +117,16 @@ function listen(): void {
     process.send?.({ type: 'ready', port })
     if (traits.has('dies-when-ready')) process.kill(process.pid, 'SIGKILL')
   })
+}
+
+/** What this process finds at a path of its own view: names, text or the code of the error. */
+function look(path: string): { names?: string[]; text?: string; error?: string } {
+  try {
+    if (statSync(path).isDirectory()) return { names: readdirSync(path) }
+    return { text: readFileSync(path, 'latin1') }
+  } catch (error) {
+    return { error: error instanceof Error && 'code' in error ? String(error.code) : 'unknown' }
+  }
 }
 
 /** Makes what a test wants to find at a path of the wire. */

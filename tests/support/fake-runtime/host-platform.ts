@@ -6,6 +6,8 @@
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import pino from 'pino'
+import { z } from 'zod'
+import { SANDBOX_MODES } from '../../../apps/platform/src/provisioners/open-confinement.ts'
 import { createProcessProvisioner } from '../../../apps/platform/src/provisioners/process-provisioner.ts'
 import { systemClock, systemIds } from '../../../packages/http-kit/src/clock.ts'
 import { Secret } from '../../../packages/http-kit/src/secret.ts'
@@ -18,6 +20,17 @@ const provisioner = createProcessProvisioner({
   log: pino({ level: 'silent' }),
   clock: systemClock,
   ids: systemIds,
+  sandbox: {
+    mode: z.enum(SANDBOX_MODES).parse(process.env['ATRIUM_SANDBOX'] ?? 'off'),
+    codeRoot: fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, ''),
+    codeFolders: [
+      'apps/workspace-runtime',
+      'packages',
+      'node_modules',
+      'tests/support/fake-runtime',
+    ],
+    readable: [],
+  },
 })
 await provisioner.open()
 const { endpointUrl } = await provisioner.start(

@@ -4,7 +4,9 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import process from 'node:process'
 import { hasErrorCode } from '@atrium/http-kit/error-code'
+import { giveTree, type Owner } from './box-user.ts'
 import { removeTree } from './remove-tree.ts'
 
 const FOLDER_MODE = 0o700
@@ -14,7 +16,10 @@ const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOF
 const READ_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
-/** A pinned folder. Whoever opens one closes it (`await using`). */
+/**
+ * A pinned folder. Whoever opens one closes it (`await using`). What is made inside belongs to
+ * whoever the folder belongs to.
+ */
 export class AnchoredFolder implements AsyncDisposable {
   readonly #handle: FileHandle
 
@@ -34,14 +39,26 @@ export class AnchoredFolder implements AsyncDisposable {
 
   /** Opens the folder `name` directly inside, 0700, creating it when missing. Throws on a link. */
   async openFolder(name: string): Promise<AnchoredFolder> {
-    try {
-      await mkdir(this.#at(name), { mode: FOLDER_MODE })
-    } catch (error) {
-      if (!hasErrorCode(error, 'EEXIST')) throw error
-    }
+    const isNew = await madeFolder(this.#at(name))
     const handle = await open(this.#at(name), OPEN_FOLDER)
     await handle.chmod(FOLDER_MODE)
+    if (isNew) await this.#giveToOwner(handle)
     return new AnchoredFolder(handle)
+  }
+
+  /** Gives the folder with everything in it to `owner`, unless it is the owner's already. */
+  async giveTo(owner: Owner): Promise<void> {
+    const { uid, gid } = await this.#handle.stat()
+    if (!canGiveAway() || (uid === owner.uid && gid === owner.gid)) return
+    const path = `/proc/self/fd/${this.#handle.fd}`
+    for (const name of await this.names()) await giveTree(`${path}/${name}`, owner)
+    // Last: until then, the next start does it all again.
+    await this.#handle.chown(owner.uid, owner.gid)
+  }
+
+  async #giveToOwner(handle: FileHandle): Promise<void> {
+    const [owner, made] = [await this.#handle.stat(), await handle.stat()]
+    if (owner.uid !== made.uid || owner.gid !== made.gid) await handle.chown(owner.uid, owner.gid)
   }
 
   /** Opens the folder `name` directly inside; undefined when no folder, or a link, is there. */
@@ -80,6 +97,7 @@ export class AnchoredFolder implements AsyncDisposable {
       const file = await open(temporary, CREATE_FILE, FILE_MODE)
       try {
         await file.writeFile(content)
+        await this.#giveToOwner(file)
         await file.sync()
       } finally {
         await file.close()
@@ -111,6 +129,22 @@ export class AnchoredFolder implements AsyncDisposable {
       throw new Error('not the name of a single file')
     }
     return `/proc/self/fd/${this.#handle.fd}/${name}`
+  }
+}
+
+/** Only root makes files for others; everybody else owns all that it could change. */
+function canGiveAway(): boolean {
+  return process.geteuid?.() === 0
+}
+
+/** Whether the folder was not there before. */
+async function madeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: FOLDER_MODE })
+    return true
+  } catch (error) {
+    if (hasErrorCode(error, 'EEXIST')) return false
+    throw error
   }
 }
 

@@ -8,13 +8,15 @@ import type { StartInput } from './provisioner.ts'
 export const INHERITED_NAMES = ['PATH', 'LANG', 'TZ'] as const
 export type InheritedEnv = Readonly<Partial<Record<(typeof INHERITED_NAMES)[number], string>>>
 
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export type BoxEnvironmentOptions = {
   readonly paths: BoxPaths
   readonly listenHost: string
   readonly nodePath: string
   readonly inheritedEnv: InheritedEnv
+  /** Whether the box sees its folders where a container has them. */
+  readonly hasWirePaths?: boolean
 }
 
 /**
@@ -36,20 +38,29 @@ export function boxEnvironment(
     if (value !== undefined && value !== '') environment[name] = value
   }
   for (const [name, secret] of Object.entries(input.secretEnv)) environment[name] = secret.reveal()
-  Object.assign(environment, input.env, {
-    HOME: paths.home,
-    TMPDIR: paths.temporary,
+  // Without one, the four roots are where the wire says (contract/runtime 0).
+  delete environment[RUNTIME_ENV.rootsDir]
+  Object.assign(environment, input.env, placesOf(options), {
     [RUNTIME_ENV.workspaceId]: input.workspaceId,
-    [RUNTIME_ENV.configPath]: paths.configs,
-    [RUNTIME_ENV.configsDir]: paths.configs,
-    [RUNTIME_ENV.pluginsDir]: paths.plugins,
-    [RUNTIME_ENV.rootsDir]: paths.root,
     [RUNTIME_ENV.listenHost]: options.listenHost,
     [RUNTIME_ENV.listenPort]: '0',
     [BOX_MARKER_ENV]: paths.root,
   })
   for (const [name, value] of Object.entries(environment)) assertVariable(name, value)
   return environment
+}
+
+function placesOf({ paths, hasWirePaths }: BoxEnvironmentOptions): Record<string, string> {
+  const isOnWire = hasWirePaths === true
+  const configs = isOnWire ? '/configs' : paths.configs
+  return {
+    HOME: isOnWire ? '/home' : paths.home,
+    TMPDIR: isOnWire ? '/tmp' : paths.temporary,
+    [RUNTIME_ENV.configPath]: configs,
+    [RUNTIME_ENV.configsDir]: configs,
+    [RUNTIME_ENV.pluginsDir]: isOnWire ? '/plugins' : paths.plugins,
+    ...(isOnWire ? {} : { [RUNTIME_ENV.rootsDir]: paths.root }),
+  }
 }
 
 function assertVariable(name: string, value: string): void {

@@ -1,5 +1,6 @@
 /** @module The folder of one workspace on this machine: what lies where, and what is written there. */
 import { join } from 'node:path'
+import process from 'node:process'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Ids } from '@atrium/http-kit/clock'
 import { hasErrorCode } from '@atrium/http-kit/error-code'
@@ -11,10 +12,11 @@ import {
 } from '@atrium/path-safety/workspace-path'
 import { acceptedPath } from './accepted-path.ts'
 import { AnchoredFolder } from './anchored-folder.ts'
+import type { Owner } from './box-user.ts'
 import type { StartInput } from './provisioner.ts'
 
-/** The four roots of the wire (design/architecture 4) and, outside of them, what is the platform's. */
-const FOLDERS = ['configs', 'workspace', 'home', 'plugins', 'logs', 'tmp'] as const
+/** The four roots of the wire (design/architecture 4) and the temporary folder: the workspace's. */
+const OWN_FOLDERS = ['configs', 'workspace', 'home', 'plugins', 'tmp'] as const
 const TEMPORARY_NAME = /^\.[0-9a-f]{32}\.part$/
 
 export type BoxPaths = {
@@ -46,7 +48,12 @@ export function boxPaths(baseDir: string, workspaceId: string): BoxPaths {
  * a link, or on a full disk; the next call starts over.
  */
 export async function prepareBoxFolder(
-  target: { readonly baseDir: string; readonly ids: Ids },
+  target: {
+    readonly baseDir: string
+    readonly ids: Ids
+    /** Whom the workspace's own folders belong to; undefined: this process's user. */
+    readonly owner: Owner | undefined
+  },
   input: StartInput,
 ): Promise<void> {
   await using base = await AnchoredFolder.open(target.baseDir)
@@ -55,8 +62,10 @@ export async function prepareBoxFolder(
     if (TEMPORARY_NAME.test(name)) await root.remove(name)
   }
   await root.remove('tmp')
-  for (const name of FOLDERS) {
-    await using _made = await root.openFolder(name)
+  await using _logs = await root.openFolder('logs')
+  for (const name of OWN_FOLDERS) {
+    await using folder = await root.openFolder(name)
+    await folder.giveTo(target.owner ?? ownUser())
   }
   await using configs = await root.openFolder('configs')
   const staging = () => ({ folder: root, temporaryName: `.${target.ids.hex(16)}.part` })
@@ -66,6 +75,10 @@ export async function prepareBoxFolder(
   const { authToken, inboundSecret } = input.credentials
   await configs.writeFile(AUTH_TOKEN_FILE, authToken.reveal(), staging())
   await configs.writeFile(INBOUND_SECRET_FILE, inboundSecret.reveal(), staging())
+}
+
+function ownUser(): Owner {
+  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 }
 
 /** Replaces a credential of a workspace that has a folder, 0600 and whole; false when it has none. */

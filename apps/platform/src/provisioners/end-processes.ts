@@ -10,6 +10,8 @@ export type EndOptions = {
   readonly find: () => Promise<readonly ProcessInfo[]>
   /** A group that is known to be ours while any member of it lives, with or without its leader. */
   readonly groupId: number | undefined
+  /** Leads a group of its own and is killed with the others, but never asked to end. */
+  readonly sparedPid: number | undefined
   /** How long SIGTERM may take before SIGKILL; 0 kills at once. */
   readonly graceMs: number
   /** How long killed processes may take to disappear (a hung disk holds them). */
@@ -25,7 +27,8 @@ const POLL_MS = 20
 export async function endProcesses(options: EndOptions): Promise<void> {
   if (options.graceMs > 0) {
     const members = await options.find()
-    signalAll(options, members, 'SIGTERM')
+    const asked = members.filter((info) => info.groupId !== options.sparedPid)
+    signalAll(options, asked, 'SIGTERM')
     await waitForEnd(options, members, options.graceMs)
   }
   // A member may fork between being listed and being killed: kill and look until nobody is found.

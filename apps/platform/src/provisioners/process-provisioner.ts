@@ -1,11 +1,12 @@
 /**
  * @module The embedded back-end: every workspace is a child process in a folder of its own.
  *
- * What it promises is order, not a wall: the runtime runs as the platform's own user, so an agent
- * that means harm can read what that user can read. Whoever runs strangers' agents takes containers.
+ * With bubblewrap it sees its own files and nobody else's; without, it runs as the platform's own
+ * user, and an agent that means harm can read what that user can read. Neither keeps it from the
+ * machine's network or memory: whoever runs strangers' agents takes containers (ADR-0019).
  */
 import { mkdir, readdir, realpath } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Secret } from '@atrium/http-kit/secret'
@@ -20,6 +21,7 @@ import { type BoxPaths, boxPaths, replaceCredential } from './box-folder.ts'
 import { readConsoleTail } from './console-tail.ts'
 import { findLeftovers } from './find-box-members.ts'
 import { keepHostId } from './host-id.ts'
+import { openConfinement, PROBE_PREFIX, type SandboxOptions } from './open-confinement.ts'
 import { removePidRecord } from './pid-record.ts'
 import { snapshotProcesses } from './process-table.ts'
 import type {
@@ -32,6 +34,7 @@ import type {
 } from './provisioner.ts'
 import { removeTree } from './remove-tree.ts'
 import { endLeftovers, RuntimeBox } from './runtime-box.ts'
+import type { Confinement } from './runtime-command.ts'
 
 export type ProcessProvisionerOptions = {
   /** Holds one folder per workspace; made when missing. Belongs to one platform at a time. */
@@ -48,6 +51,9 @@ export type ProcessProvisionerOptions = {
   /** How long SIGTERM may take before SIGKILL. */
   readonly stopGraceMs?: number
   readonly maxLogFileBytes?: number
+  readonly sandbox: SandboxOptions
+  /** Told once, by `open`: how boxes are kept apart, in words for operators. */
+  readonly onConfinement?: (words: string) => void
 }
 
 const DEFAULTS = {
@@ -56,6 +62,7 @@ const DEFAULTS = {
   listenHost: '127.0.0.1',
   inheritedEnv: {},
   maxLogFileBytes: 10 * 1024 * 1024,
+  onConfinement: () => undefined,
 } as const
 
 /** Builds the back-end; nothing happens before `open`. */
@@ -63,7 +70,12 @@ export function createProcessProvisioner(options: ProcessProvisionerOptions): Pr
   return new ProcessProvisioner({ ...DEFAULTS, ...options })
 }
 
-type OpenBase = { readonly dir: string; readonly lock: BaseDirLock; readonly hostId: string }
+type OpenBase = {
+  readonly dir: string
+  readonly lock: BaseDirLock
+  readonly hostId: string
+  readonly confinement: Confinement
+}
 
 class ProcessProvisioner implements Provisioner {
   readonly name = 'process'
@@ -90,11 +102,32 @@ class ProcessProvisioner implements Provisioner {
     try {
       const hostId = await keepHostId(dir, this.#options.ids)
       await this.#endLeftoversIn(dir)
-      this.#base = { dir, lock, hostId }
+      const confinement = await this.#openConfinement(dir)
+      this.#base = { dir, lock, hostId, confinement }
     } catch (error) {
       await lock.release()
       throw error
     }
+  }
+
+  async #openConfinement(dir: string): Promise<Confinement> {
+    const { log, onConfinement, sandbox } = this.#options
+    await removeProbes(dir)
+    const { confinement, whyNoSandbox } = await openConfinement(
+      { ...this.#options, ...sandbox },
+      dir,
+    )
+    if (confinement.prlimit === undefined) log.warn({}, 'provisioner.no_limits')
+    if (whyNoSandbox === undefined) {
+      const hasOwnUsers = confinement.sandbox?.hasOwnUsers
+      log.info({ has_own_users: hasOwnUsers }, 'provisioner.sandbox')
+      onConfinement(`in a sandbox${hasOwnUsers === true ? ', each as a user of its own' : ''}`)
+    } else {
+      const isChosen = sandbox.mode === 'off'
+      log[isChosen ? 'info' : 'warn']({ reason: whyNoSandbox }, 'provisioner.no_sandbox')
+      onConfinement(`without a sandbox: ${whyNoSandbox}`)
+    }
+    return confinement
   }
 
   async #endLeftoversIn(dir: string): Promise<void> {
@@ -130,6 +163,7 @@ class ProcessProvisioner implements Provisioner {
     const box = new RuntimeBox(
       {
         ...this.#options,
+        confinement: this.#openBase().confinement,
         baseDir: this.#openBase().dir,
         paths,
         onGone: () => this.#boxes.delete(id),
@@ -219,7 +253,7 @@ class ProcessProvisioner implements Provisioner {
     }
   }
 
-  #openBase(): { readonly dir: string } {
+  #openBase(): OpenBase {
     if (this.#closing !== undefined) throw new AppError('shutting_down')
     if (this.#base === undefined) throw new Error('the provisioner is not open')
     return this.#base
@@ -230,6 +264,13 @@ class ProcessProvisioner implements Provisioner {
     if (!isCanonicalId(workspaceId)) throw new AppError('invalid_workspace_id')
     if (this.#base === undefined) throw new Error('the provisioner is not open')
     return boxPaths(this.#base.dir, workspaceId)
+  }
+}
+
+/** What a platform that was killed while it tried the sandbox out has left. */
+async function removeProbes(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (name.startsWith(PROBE_PREFIX)) await removeTree(join(dir, name))
   }
 }
 

@@ -5,7 +5,7 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
-import { boxEnvironment, type InheritedEnv } from './box-environment.ts'
+import type { InheritedEnv } from './box-environment.ts'
 import { type BoxPaths, prepareBoxFolder } from './box-folder.ts'
 import { ConsoleLog } from './console-log.ts'
 import { readConsoleTail } from './console-tail.ts'
@@ -16,12 +16,14 @@ import { readBootId } from './process-table.ts'
 import type { StartInput, StartResult, UnexpectedExit } from './provisioner.ts'
 import { redactSecrets } from './redact-secrets.ts'
 import { awaitReady, type RuntimeChild, spawnRuntime } from './runtime-child.ts'
+import { type Confinement, ownerOf, runtimeCommand } from './runtime-command.ts'
 
 export type BoxOptions = {
   readonly baseDir: string
   readonly paths: BoxPaths
   readonly runtimeEntry: string
   readonly nodePath: string
+  readonly confinement: Confinement
   readonly listenHost: string
   readonly inheritedEnv: InheritedEnv
   readonly startTimeoutMs: number
@@ -111,7 +113,7 @@ export class RuntimeBox {
         endpointUrl: `http://${host}:${port}`,
         address: null,
         instanceId: null,
-        isolation: 'process',
+        isolation: this.#options.confinement.sandbox === undefined ? 'process' : 'sandbox',
       }
     } catch (error) {
       try {
@@ -127,14 +129,11 @@ export class RuntimeBox {
     const { baseDir, clock, ids, paths } = this.#options
     signal.throwIfAborted()
     await endLeftovers(paths.root, clock)
-    await prepareBoxFolder({ baseDir, ids }, this.#input)
+    const command = runtimeCommand(this.#options, this.#input)
+    const owner = ownerOf(this.#options.confinement, this.#input.workspaceId)
+    await prepareBoxFolder({ baseDir, ids, owner }, this.#input)
     signal.throwIfAborted()
-    const child = await spawnRuntime({
-      nodePath: this.#options.nodePath,
-      runtimeEntry: this.#options.runtimeEntry,
-      cwd: paths.workspace,
-      env: boxEnvironment({ ...this.#options, paths }, this.#input),
-    })
+    const child = await spawnRuntime(command)
     this.#adopt(child)
     await writePidRecord(paths.root, `.${ids.hex(16)}.part`, {
       pid: child.leader.pid,
@@ -200,6 +199,8 @@ export class RuntimeBox {
       clock,
       find: () => findOwnMembers(paths.root, child.leader),
       groupId: child.leader.pid,
+      // A sandbox's keeper would take the runtime down with it, before that has put things in order.
+      sparedPid: this.#options.confinement.sandbox === undefined ? undefined : child.leader.pid,
       graceMs,
       killTimeoutMs: KILL_TIMEOUT_MS,
     })
@@ -251,6 +252,7 @@ export async function endLeftovers(boxRoot: string, clock: Clock): Promise<void>
     clock,
     find: () => findLeftovers(boxRoot),
     groupId: undefined,
+    sparedPid: undefined,
     graceMs: 0,
     killTimeoutMs: KILL_TIMEOUT_MS,
   })

@@ -1,9 +1,14 @@
 /** @module One runtime as a child process: started, heard when it is ready, waited for at its end. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { Writable } from 'node:stream'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { RuntimeReadyMessage } from '@atrium/runtime-contract/environment'
 import { z } from 'zod'
 import { type ProcessInfo, readProcess } from './process-table.ts'
+import type { RuntimeCommand } from './runtime-command.ts'
+
+const { signals } = constants
 
 const readyMessageSchema = z.object({
   type: z.literal('ready'),
@@ -18,30 +23,18 @@ export type RuntimeChild = {
   readonly exited: Promise<string>
 }
 
-export type SpawnOptions = {
-  readonly nodePath: string
-  readonly runtimeEntry: string
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string>>
-}
-
-/**
- * The young generation stays small: what an upload leaves behind for every piece is then collected
- * every few MiB instead of every 60; interleaved runs show no loss of speed (ADR-0017).
- */
-const NODE_FLAGS = ['--max-semi-space-size=1'] as const
-
 /**
  * Starts the runtime in a session of its own, so that a Ctrl-C in the platform's terminal does not
  * reach it. The IPC channel brings the ready message, and its end tells the runtime that the
  * platform died. Rejects when the program cannot be started.
  */
-export async function spawnRuntime(options: SpawnOptions): Promise<RuntimeChild> {
-  const child = spawn(options.nodePath, [...NODE_FLAGS, options.runtimeEntry], {
-    cwd: options.cwd,
-    env: options.env,
+export async function spawnRuntime(command: RuntimeCommand): Promise<RuntimeChild> {
+  const { file, args, cwd, env, pipedEnv } = command
+  const child = spawn(file, args, {
+    cwd,
+    env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', pipedEnv === undefined ? 'ignore' : 'pipe'],
   })
   if (child.pid === undefined) {
     const { promise, reject } = Promise.withResolvers<never>()
@@ -53,11 +46,26 @@ export async function spawnRuntime(options: SpawnOptions): Promise<RuntimeChild>
   if (leader === undefined) throw new Error('the child process is not in /proc')
   const exited = Promise.withResolvers<string>()
   child.once('exit', (code, signal) => {
-    exited.resolve(signal === null ? `exit code ${code}` : `signal ${signal}`)
+    exited.resolve(signal === null ? wordsFor(code ?? 0, command) : `signal ${signal}`)
   })
+  if (pipedEnv !== undefined) handOver(child, JSON.stringify(pipedEnv))
   // After the spawn the only error left is a failed send, and nothing is ever sent.
   child.on('error', () => undefined)
   return { process: child, leader, exited: exited.promise }
+}
+
+function handOver(child: ChildProcess, text: string): void {
+  const pipe = child.stdio[4]
+  if (!(pipe instanceof Writable)) throw new Error('the child process has no descriptor 4')
+  // EPIPE: it ended before it read them, which its exit tells.
+  pipe.on('error', () => undefined)
+  pipe.end(text)
+}
+
+/** Bubblewrap tells the signal that ended the runtime as a shell does: 128 and its number. */
+function wordsFor(code: number, { isolation }: RuntimeCommand): string {
+  const signal = Object.entries(signals).find(([, number]) => number === code - 128)?.[0]
+  return isolation === 'sandbox' && signal !== undefined ? `signal ${signal}` : `exit code ${code}`
 }
 
 /**

@@ -242,6 +242,7 @@ export function renderPublicWorkspace(row: Workspace): Record<string, unknown> {
     last_error_rate: row.lastErrorRate,
     uptime_seconds: row.uptimeSeconds,
     runtime: row.runtimeKind,
+    isolation: row.isolation,
     delivery_mode: row.deliveryMode,
     x: row.canvasX,
     y: row.canvasY,
