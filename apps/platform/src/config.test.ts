@@ -146,6 +146,40 @@ describe('development mode', () => {
   })
 })
 
+describe('the addresses that agents may report', () => {
+  const addresses = (env: Record<string, string>) =>
+    parseConfig({ ...PRODUCTION, ...env }).agentAddresses
+
+  it.each([
+    [{}, false],
+    [{ MOLECULE_ORG_ID: 'org-1' }, true],
+    [{ MOLECULE_DEPLOY_MODE: ' SaaS ' }, true],
+    [{ MOLECULE_DEPLOY_MODE: 'saas', ATRIUM_ALLOW_PRIVATE_AGENTS: '0' }, false],
+    [{ MOLECULE_DEPLOY_MODE: 'self-hosted', MOLECULE_ORG_ID: 'org-1' }, false],
+    [{ MOLECULE_DEPLOY_MODE: 'SelfHosted', MOLECULE_ORG_ID: 'org-1' }, false],
+    [{ MOLECULE_DEPLOY_MODE: 'standalone', MOLECULE_ORG_ID: 'org-1' }, false],
+    [{ MOLECULE_DEPLOY_MODE: 'cloud', MOLECULE_ORG_ID: 'org-1' }, false],
+    [{ ATRIUM_ALLOW_PRIVATE_AGENTS: '1' }, true],
+  ])('with %j: private ones %s (contract/platform 2.7)', (env, allowPrivate) => {
+    expect(addresses(env as Record<string, string>).allowPrivate).toBe(allowPrivate)
+  })
+
+  it('are told of a mode that is none, once and in words', () => {
+    const notices = (mode: string) =>
+      parseConfig({ ...PRODUCTION, MOLECULE_DEPLOY_MODE: mode }).notices
+    expect(notices('cloud')).toHaveLength(1)
+    for (const mode of ['saas', 'selfhosted', 'standalone', ' ']) expect(notices(mode)).toEqual([])
+  })
+
+  it('are widened by ranges, each of which has to be one', () => {
+    const { cidrs } = addresses({ ATRIUM_AGENT_CIDRS: ' 10.20.0.0/16, fd00:1::/32 ,' })
+    expect(cidrs).toEqual(['10.20.0.0/16', 'fd00:1::/32'])
+    for (const wrong of ['10.0.0.1', '10.0.0.0/40', 'all']) {
+      expect(() => addresses({ ATRIUM_AGENT_CIDRS: wrong })).toThrow(/ATRIUM_AGENT_CIDRS/)
+    }
+  })
+})
+
 describe('with a control plane', () => {
   const HOSTED = {
     ...PRODUCTION,

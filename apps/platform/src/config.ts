@@ -14,6 +14,12 @@ import {
 import { z } from 'zod'
 
 import {
+  AGENT_ADDRESS_VARIABLES,
+  type AgentAddressConfig,
+  agentAddressesOf,
+  agentAddressNotices,
+} from './agent-address-config.ts'
+import {
   CONTROL_PLANE_VARIABLES,
   type ControlPlaneConfig,
   controlPlaneOf,
@@ -82,8 +88,7 @@ const environment = z.object({
   PLATFORM_URL: z.url().optional(),
   EXTERNAL_PLATFORM_URL: z.url().optional(),
   ...EDGE_VARIABLES,
-  ATRIUM_ALLOW_LOOPBACK_AGENTS: flag.optional(),
-  ATRIUM_ALLOW_PRIVATE_AGENTS: flag.default(false),
+  ...AGENT_ADDRESS_VARIABLES,
   ATRIUM_MAX_FILE_BYTES: count(DEFAULT_MAX_FILE_BYTES),
   ATRIUM_MAX_REQUEST_BYTES: count(DEFAULT_MAX_REQUEST_BYTES),
   ATRIUM_MAX_FILES: count(DEFAULT_MAX_FILES),
@@ -165,7 +170,9 @@ export type Config = {
   /** How workspaces reach the platform; undefined: the address it listens on. */
   readonly platformUrl: string | undefined
   readonly externalPlatformUrl: string | undefined
-  readonly agentAddresses: { readonly allowLoopback: boolean; readonly allowPrivate: boolean }
+  readonly agentAddresses: AgentAddressConfig
+  /** What is to be logged at the start: questionable, and wrong in no way that stops it. */
+  readonly notices: readonly string[]
   readonly uploads: {
     readonly maxFileBytes: number
     readonly maxRequestBytes: number
@@ -229,10 +236,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     inheritedEnv: inheritedEnvOf(values),
     platformUrl: values.PLATFORM_URL?.replace(/\/+$/, ''),
     externalPlatformUrl: values.EXTERNAL_PLATFORM_URL?.replace(/\/+$/, ''),
-    agentAddresses: {
-      allowLoopback: values.ATRIUM_ALLOW_LOOPBACK_AGENTS ?? isDevelopment,
-      allowPrivate: values.ATRIUM_ALLOW_PRIVATE_AGENTS,
-    },
+    agentAddresses: agentAddressesOf(values, isDevelopment),
+    notices: agentAddressNotices(values),
     ...limitsOf(values),
     logLevel: values.LOG_LEVEL,
   })

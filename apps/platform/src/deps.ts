@@ -17,7 +17,12 @@ import { RefusedUses } from './services/refused-uses.ts'
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
-import { type AddressPolicy, refusedAddress, systemResolve } from './upstream/agent-address.ts'
+import {
+  type AddressPolicy,
+  addressPolicyOf,
+  refusedAddress,
+  systemResolve,
+} from './upstream/agent-address.ts'
 import { AgentClient } from './upstream/agent-client.ts'
 import { RuntimeClient } from './upstream/runtime-client.ts'
 
@@ -68,7 +73,7 @@ export function createDeps(resources: Resources) {
 function settingsOf(config: Config) {
   return {
     ...config.sweeps,
-    addressPolicy: config.agentAddresses,
+    addressPolicy: addressPolicyOf(config.agentAddresses),
     activityRetentionDays: config.activity.retentionDays,
     activityCleanupMs: config.activity.cleanupIntervalHours * 3_600_000,
     eventRetentionDays: config.eventRetentionDays,
@@ -114,7 +119,7 @@ function lifecycleOf(
 
 /** The ways to workspaces: to boxes of ours, to addresses that agents report, to agents. */
 function clientsOf(config: Config) {
-  const policy = config.agentAddresses
+  const policy = addressPolicyOf(config.agentAddresses)
   const timeouts = {
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     headersTimeoutMs: config.headersTimeoutMs,

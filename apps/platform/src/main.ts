@@ -193,6 +193,7 @@ async function undoAll(undo: Undo[], log: Logger): Promise<boolean> {
 async function main(): Promise<void> {
   const config = parseConfig(process.env)
   const { log, lastWords } = createLoggers(config)
+  for (const notice of config.notices) log.warn({ notice }, 'config.questionable')
   const undo: Undo[] = []
   const shutdown = new AbortController()
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()

@@ -3,7 +3,7 @@
  * answer and the address actually reached are judged (design/path-safety 3), so that neither a
  * literal, nor a name that changes its mind between check and use, gains anything.
  */
-import { lookup as dnsLookup } from 'node:dns'
+import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { AppError } from '@atrium/http-kit/app-error'
 
@@ -17,10 +17,20 @@ export function assertLiteralAllowed(hostname: string, check: CheckAddress): voi
   if (refusal !== undefined) throw refusal
 }
 
-/** The system's lookup, failing when any one answer is refused. */
-export function checkedLookup(check: CheckAddress): LookupFunction {
+/** Every answer for a name, as `dns.lookup` gives them: injected where a test holds the resolver. */
+export type LookupAll = (
+  hostname: string,
+  options: LookupOptions & { readonly all: true },
+  callback: (error: NodeJS.ErrnoException | null, answers: LookupAddress[]) => void,
+) => void
+
+/** A lookup, the system's unless given, that fails when any one answer is refused. */
+export function checkedLookup(
+  check: CheckAddress,
+  lookupAll: LookupAll = dnsLookup,
+): LookupFunction {
   return (hostname, options, callback) => {
-    dnsLookup(hostname, { ...options, all: true }, (error, answers) => {
+    lookupAll(hostname, { ...options, all: true }, (error, answers) => {
       if (error !== null) {
         callback(error, [])
         return

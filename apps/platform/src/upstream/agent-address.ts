@@ -11,6 +11,24 @@ export type AddressPolicy = {
   readonly allowLoopback: boolean
   /** RFC 1918 and fd00::/8: a VPC of one's own. */
   readonly allowPrivate: boolean
+  /** Ranges that an operator has named. They open what is somebody's own network, and nothing else. */
+  readonly ranges?: readonly Range[]
+}
+
+type Range = ReturnType<typeof ipaddr.parseCIDR>
+
+/** A policy from its configuration; throws on a range that `isCidr` refuses. */
+export function addressPolicyOf(config: {
+  readonly allowLoopback: boolean
+  readonly allowPrivate: boolean
+  readonly cidrs: readonly string[]
+}): AddressPolicy {
+  const { cidrs, ...policy } = config
+  return { ...policy, ranges: cidrs.map((cidr) => ipaddr.parseCIDR(cidr)) }
+}
+
+export function isCidr(text: string): boolean {
+  return ipaddr.isValidCIDR(text) && !text.startsWith('::ffff:')
 }
 
 export type Resolve = (hostname: string) => Promise<readonly string[]>
@@ -26,6 +44,28 @@ const METADATA_ADDRESSES: ReadonlySet<string> = new Set([
   'fd20:ce:0:0:0:0:0:254',
 ])
 
+/**
+ * What an operator's range may open: networks that people run themselves. Never loopback, link-local
+ * and metadata, nor what leads to them in another notation (NAT64, 6to4, Teredo, IPv4-compatible).
+ */
+const OPENABLE: ReadonlySet<string> = new Set([
+  'private',
+  'uniqueLocal',
+  'carrierGradeNat',
+  'benchmarking',
+])
+
+/** Names under which clouds serve credentials, whatever a resolver makes of them. */
+const METADATA_NAMES: ReadonlySet<string> = new Set([
+  'metadata',
+  'metadata.google.internal',
+  'metadata.goog',
+  'metadata.azure.com',
+  'metadata.azure.internal',
+  'instance-data',
+  'instance-data.ec2.internal',
+])
+
 const GLOBAL_UNICAST_V6 = ipaddr.IPv6.parseCIDR('2000::/3')
 const PRIVATE_V6 = ipaddr.IPv6.parseCIDR('fd00::/8')
 
@@ -39,7 +79,12 @@ export function refusedAddress(address: string, policy: AddressPolicy): string |
   const parsed = ipaddr.process(address)
   if (METADATA_ADDRESSES.has(parsed.toNormalizedString())) return 'metadata service'
   const label = parsed instanceof ipaddr.IPv6 ? rangeOfV6(parsed) : parsed.range()
-  return isAllowedRange(label, policy) ? undefined : label
+  const isOpened = OPENABLE.has(label) && policy.ranges?.some((range) => isWithin(parsed, range))
+  return isOpened === true || isAllowedRange(label, policy) ? undefined : label
+}
+
+function isWithin(address: ipaddr.IPv4 | ipaddr.IPv6, [network, bits]: Range): boolean {
+  return address.kind() === network.kind() && address.match(network, bits)
 }
 
 function rangeOfV6(address: ipaddr.IPv6): string {
@@ -69,6 +114,7 @@ export async function validateAgentUrl(
 ): Promise<URL> {
   const url = parseAgentUrl(text)
   const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (isMetadataName(host)) throw refused('url targets a blocked address: metadata service')
   const addresses = ipaddr.isValid(host) ? [host] : await resolveAll(host, options.resolve)
   for (const address of addresses) {
     const reason = refusedAddress(address, options.policy)
@@ -82,6 +128,11 @@ export async function validateAgentUrl(
   return url
 }
 
+/** By its name, however it is written: the URL standard has made it lower-case ASCII already. */
+export function isMetadataName(host: string): boolean {
+  return METADATA_NAMES.has(host.replace(/\.+$/, ''))
+}
+
 /** What can be said before a name is looked up. */
 function parseAgentUrl(text: string): URL {
   const url = URL.parse(text)
@@ -92,7 +143,8 @@ function parseAgentUrl(text: string): URL {
   if (url.username !== '' || url.password !== '') {
     throw refused('url is not valid: it must not contain credentials')
   }
-  if (url.port === '0' || url.hostname === '') throw refused('url is not valid: no reachable port')
+  if (url.port === '0') throw refused('url is not valid: no reachable port')
+  if (/^\.*$/.test(url.hostname)) throw refused('url is not valid: no host')
   return url
 }
 

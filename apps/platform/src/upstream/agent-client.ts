@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import { Agent, errors, request } from 'undici'
 import type { WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
+import type { LookupAll } from './address-guard.ts'
 import type { AddressPolicy } from './agent-address.ts'
 import { agentConnector } from './guarded-connector.ts'
 import { MAX_INTERIM_RESPONSES } from './interim-responses.ts'
@@ -37,6 +38,8 @@ export class AgentClient {
     /** Silence between two pieces of an answer; agents of ours send a comment every 15 s. */
     readonly idleTimeoutMs: number
     readonly policy: AddressPolicy
+    /** The system's unless given. */
+    readonly lookupAll?: LookupAll
   }) {
     const shared = {
       headersTimeout: options.headersTimeoutMs,
@@ -51,7 +54,7 @@ export class AgentClient {
     })
     this.#guarded = new Agent({
       ...shared,
-      connect: agentConnector({ timeoutMs, policy: options.policy }),
+      connect: agentConnector({ timeoutMs, policy: options.policy, lookupAll: options.lookupAll }),
     })
   }
 

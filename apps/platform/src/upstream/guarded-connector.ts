@@ -3,47 +3,29 @@
  * address actually reached are all judged, so that a name that changes its mind gains nothing
  * (design/path-safety 3).
  */
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 import { AppError } from '@atrium/http-kit/app-error'
 import { buildConnector } from 'undici'
+import { checkedLookup, type LookupAll } from './address-guard.ts'
 import { type AddressPolicy, refusedAddress } from './agent-address.ts'
-
-type LookupCallback = (
-  error: Error | null,
-  address: string | LookupAddress[],
-  family?: number,
-) => void
-
-/** A `lookup` for `net.connect` that fails when any answer is refused by the policy. */
-export function guardedLookup(policy: AddressPolicy) {
-  return function lookup(hostname: string, options: LookupOptions, callback: LookupCallback): void {
-    dnsLookup(hostname, { ...options, all: true }, (error, answers) => {
-      if (error !== null) {
-        callback(error, [])
-        return
-      }
-      const bad = answers.find((answer) => refusedAddress(answer.address, policy) !== undefined)
-      const first = answers[0]
-      if (bad !== undefined || first === undefined) {
-        callback(notRoutable(`a lookup answer was refused for ${hostname}`), [])
-      } else if (options.all === true) {
-        callback(null, answers)
-      } else {
-        callback(null, first.address, first.family)
-      }
-    })
-  }
-}
 
 /** An undici connector; without a policy the endpoint is trusted (the provisioner placed it). */
 export function agentConnector(options: {
   readonly timeoutMs: number
   readonly policy: AddressPolicy | undefined
+  /** The system's unless given. */
+  readonly lookupAll?: LookupAll | undefined
 }): buildConnector.connector {
   const { policy } = options
   if (policy === undefined) return buildConnector({ timeout: options.timeoutMs })
-  const connect = buildConnector({ timeout: options.timeoutMs, lookup: guardedLookup(policy) })
+  const lookup = checkedLookup(
+    (address) =>
+      refusedAddress(address, policy) === undefined
+        ? undefined
+        : notRoutable('a lookup answer was refused'),
+    options.lookupAll,
+  )
+  const connect = buildConnector({ timeout: options.timeoutMs, lookup })
   return (target, callback) => {
     const host = target.hostname.replace(/^\[|\]$/g, '')
     // net.connect does not call `lookup` for an IP literal: it has to be judged here.

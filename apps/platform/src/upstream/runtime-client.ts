@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Socket } from 'node:net'
 import type { RawExchange } from '@atrium/hono-kit/raw-exchange'
-import { assertLiteralAllowed, type CheckAddress } from './address-guard.ts'
+import { assertLiteralAllowed, type CheckAddress, type LookupAll } from './address-guard.ts'
 import { OnreadAgent } from './onread-agent.ts'
 import type { BodyLimit } from './request-body-pump.ts'
 import type { RetainedBody } from './retained-body.ts'
@@ -47,6 +47,8 @@ export type RuntimeClientOptions = {
   readonly idleTimeoutMs: number
   /** Absent: the endpoint is trusted by provenance. One client serves one rule. */
   readonly checkAddress?: CheckAddress
+  /** With `checkAddress`; the system's unless given. */
+  readonly lookupAll?: LookupAll
 }
 
 export type RuntimeAgents = { readonly http: OnreadAgent; readonly https: HttpsAgent }

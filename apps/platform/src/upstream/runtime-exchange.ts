@@ -73,14 +73,14 @@ export class RuntimeExchange {
 
   #open(): ClientRequest {
     const { url, method, headers, body } = this.#request
-    const { agents, checkAddress, connectTimeoutMs } = this.#options
+    const { agents, checkAddress, lookupAll, connectTimeoutMs } = this.#options
     const isTls = url.protocol === 'https:'
     const upstream = (isTls ? httpsRequest : httpRequest)(url, {
       method,
       headers: { ...headers },
       agent: isTls ? agents.https : agents.http,
       maxHeaderSize: MAX_HEAD_BYTES,
-      ...(checkAddress === undefined ? {} : { lookup: checkedLookup(checkAddress) }),
+      ...(checkAddress === undefined ? {} : { lookup: checkedLookup(checkAddress, lookupAll) }),
     })
     this.#watch(connectTimeoutMs, 'workspace_unreachable', 'no connection in time')
     upstream.once('socket', (socket) => this.#onSocket(upstream, socket))
