@@ -183,6 +183,7 @@ async function startOn(
         deps.trustedClient.close(),
         deps.guardedClient.close(),
         deps.agentClient.close(),
+        deps.sessionAuthority?.close(),
       ])
       await deps.refusedUses.stop()
       await client.close()

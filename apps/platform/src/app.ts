@@ -60,6 +60,8 @@ export function createApp(deps: AppDeps): PlatformApp {
     refusedUses: deps.refusedUses,
     isAdminScopeOpen: deps.isAdminScopeOpen,
     isWorkspaceScopeOpen: deps.isWorkspaceScopeOpen,
+    sessions: deps.sessionCheck,
+    allowedOrigins: deps.allowedOrigins,
   }
   const guards: Readonly<Record<GuardName, Guard>> = {
     none: async (_, next) => next(),

@@ -14,6 +14,7 @@ import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { EventBus } from './services/event-bus.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
+import { SessionCheck } from './services/session-check.ts'
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
@@ -25,6 +26,7 @@ import {
 } from './upstream/agent-address.ts'
 import { AgentClient } from './upstream/agent-client.ts'
 import { RuntimeClient } from './upstream/runtime-client.ts'
+import { SessionAuthority } from './upstream/session-authority.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 /** Silence in an agent's answer; the heartbeats of its stream come every 15 s. */
@@ -62,6 +64,7 @@ export function createDeps(resources: Resources) {
     resolve: systemResolve,
     ...settingsOf(config),
     ...clientsOf(config),
+    ...sessionsOf(config, clock),
     ...workersOf(resources),
     pingDatabase: () => database.ping(),
     isShuttingDown: resources.isShuttingDown,
@@ -134,6 +137,18 @@ function clientsOf(config: Config) {
       idleTimeoutMs: AGENT_IDLE_TIMEOUT_MS,
       policy,
     }),
+  }
+}
+
+/** Neither without a control plane to ask and an organisation to ask about. */
+function sessionsOf(config: Config, clock: Clock) {
+  if (config.edge.sessions === undefined) {
+    return { sessionAuthority: undefined, sessionCheck: undefined }
+  }
+  const sessionAuthority = new SessionAuthority(config.edge.sessions)
+  return {
+    sessionAuthority,
+    sessionCheck: new SessionCheck({ clock, authority: sessionAuthority }),
   }
 }
 

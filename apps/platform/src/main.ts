@@ -81,6 +81,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
         deps.trustedClient.close(),
         deps.guardedClient.close(),
         deps.agentClient.close(),
+        deps.sessionAuthority?.close(),
       ])
     },
   })

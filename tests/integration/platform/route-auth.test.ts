@@ -7,6 +7,7 @@ import {
   type PlatformHarness,
   startPlatformHarness,
 } from '../../support/platform-harness.ts'
+import { type SessionServer, startSessionServer } from '../../support/session-server.ts'
 import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
 
 type Row = {
@@ -117,7 +118,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
 
 /**
  * Who asks. `revoked` was a token of the workspace that it asks for, `removed` is one of the removed
- * workspace that it asks for; `malformed` sends what the contract does not take for a bearer (3.1).
+ * workspace that it asks for; `malformed` sends what the contract does not take for a bearer (3.1);
+ * sessions are cookies without a bearer.
  */
 const IDENTITIES = [
   'none',
@@ -130,6 +132,8 @@ const IDENTITIES = [
   'org',
   'revoked_org',
   'admin',
+  'session',
+  'bad_session',
 ] as const
 type Identity = (typeof IDENTITIES)[number]
 
@@ -146,6 +150,8 @@ const GATES: Readonly<Record<string, Verdicts>> = {
     ...allOf('invalid_workspace_token'),
     none: 'missing_workspace_token',
     malformed: 'missing_workspace_token',
+    session: 'missing_workspace_token',
+    bad_session: 'missing_workspace_token',
     own: 'admitted',
     org: 'admitted',
     admin: 'admitted',
@@ -155,6 +161,8 @@ const GATES: Readonly<Record<string, Verdicts>> = {
     ...allOf('invalid_workspace_token'),
     none: 'missing_workspace_token',
     malformed: 'missing_workspace_token',
+    session: 'missing_workspace_token',
+    bad_session: 'missing_workspace_token',
     foreign: 'admitted',
     own: 'admitted',
     org: 'admitted',
@@ -164,6 +172,8 @@ const GATES: Readonly<Record<string, Verdicts>> = {
     ...allOf('invalid_admin_token'),
     none: 'admin_auth_required',
     malformed: 'admin_auth_required',
+    session: 'admitted',
+    bad_session: 'admin_auth_required',
     org: 'admitted',
     admin: 'admitted',
   },
@@ -172,6 +182,8 @@ const GATES: Readonly<Record<string, Verdicts>> = {
     ...allOf('invalid_workspace_token'),
     none: 'missing_workspace_token',
     malformed: 'missing_workspace_token',
+    session: 'missing_workspace_token',
+    bad_session: 'missing_workspace_token',
     own: 'admitted',
   },
   test_token: { ...allOf('admin_auth_required'), admin: 'admitted' },
@@ -179,14 +191,23 @@ const GATES: Readonly<Record<string, Verdicts>> = {
 
 let platform: PlatformHarness
 let box: WorkspaceServer
+let sessions: SessionServer
 let own: OnlineWorkspace
 let foreign: OnlineWorkspace
 let removed: OnlineWorkspace
-/** What each identity sends as its Authorization header; several for `malformed`. */
-let headers: Readonly<Record<Identity, readonly (string | undefined)[]>>
+type Credential = Readonly<Record<string, string>>
+const bearer = (token: string): Credential => ({ authorization: `Bearer ${token}` })
+/** The headers that each identity sends; several ways of `malformed`. */
+let headers: Readonly<Record<Identity, readonly Credential[]>>
 
 beforeAll(async () => {
-  platform = await startPlatformHarness({ MOLECULE_ENABLE_TEST_TOKENS: '1' })
+  sessions = await startSessionServer()
+  sessions.members.set('sid=member', 'user-1')
+  platform = await startPlatformHarness({
+    MOLECULE_ENABLE_TEST_TOKENS: '1',
+    CP_UPSTREAM_URL: sessions.url,
+    MOLECULE_ORG_SLUG: 'acme',
+  })
   box = await startWorkspaceServer()
   box.answer = (_, response) =>
     response
@@ -207,21 +228,26 @@ beforeAll(async () => {
   const revokedOrg = await mint('/org/tokens')
   await platform.request(`/org/tokens/${revokedOrg.id}`, { method: 'DELETE' })
   headers = {
-    none: [undefined],
-    malformed: ['Bearer', 'Bearer  ', `bearer ${own.authToken}`, `Basic ${own.authToken}`],
-    unknown: [`Bearer ${'x'.repeat(43)}`],
-    foreign: [`Bearer ${foreign.authToken}`],
-    own: [`Bearer ${own.authToken}`],
-    revoked: [`Bearer ${revoked.auth_token}`],
-    removed: [`Bearer ${removed.authToken}`],
-    org: [`Bearer ${org.auth_token}`],
-    revoked_org: [`Bearer ${revokedOrg.auth_token}`],
-    admin: [`Bearer ${ADMIN_TOKEN}`],
+    none: [{}],
+    malformed: ['Bearer', 'Bearer  ', `bearer ${own.authToken}`, `Basic ${own.authToken}`].map(
+      (authorization) => ({ authorization }),
+    ),
+    unknown: [bearer('x'.repeat(43))],
+    foreign: [bearer(foreign.authToken)],
+    own: [bearer(own.authToken)],
+    revoked: [bearer(revoked.auth_token)],
+    removed: [bearer(removed.authToken)],
+    org: [bearer(org.auth_token)],
+    revoked_org: [bearer(revokedOrg.auth_token)],
+    admin: [bearer(ADMIN_TOKEN)],
+    session: [{ cookie: 'sid=member' }],
+    bad_session: [{ cookie: 'sid=stranger' }],
   }
 })
 afterAll(async () => {
   await platform.stop()
   await box.close()
+  await sessions.close()
 })
 
 async function mint(path: string): Promise<{ id: string; auth_token: string }> {
@@ -243,7 +269,7 @@ function rowOf(route: string): Row {
 
 function call(
   route: string,
-  authorization: string | undefined,
+  credential: Credential,
   target: { readonly id: string; readonly method?: string },
 ): Promise<Response> {
   const [method = '', path = ''] = route.split(' ')
@@ -258,7 +284,7 @@ function call(
     headers: {
       'content-type': 'application/json',
       ...more?.(target.id),
-      ...(authorization === undefined ? {} : { authorization }),
+      ...credential,
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body(target.id)) }),
   })
@@ -279,22 +305,22 @@ function problemOf(body: unknown): unknown {
 async function expectVerdict(
   verdict: string,
   route: string,
-  { identity, authorization }: { identity: Identity; authorization: string | undefined },
+  { identity, credential }: { identity: Identity; credential: Credential },
 ): Promise<void> {
   if (verdict !== 'admitted') {
     const { id } = identity === 'removed' ? removed : own
-    return expectRefusal(verdict, await call(route, authorization, { id }))
+    return expectRefusal(verdict, await call(route, credential, { id }))
   }
   const row = rowOf(route)
   if (row.isFresh !== true) {
-    return expectAdmission(row, await call(route, authorization, { id: own.id }))
+    return expectAdmission(row, await call(route, credential, { id: own.id }))
   }
   const id = await spareWorkspace()
-  const bearer =
-    identity === 'own' && row.scope === 'workspace'
-      ? `Bearer ${(await mint(`/workspaces/${id}/tokens`)).auth_token}`
-      : authorization
-  return expectAdmission(row, await call(route, bearer, { id }))
+  const isItself = identity === 'own' && row.scope === 'workspace'
+  const presented = isItself
+    ? bearer((await mint(`/workspaces/${id}/tokens`)).auth_token)
+    : credential
+  return expectAdmission(row, await call(route, presented, { id }))
 }
 
 async function expectAdmission(row: Row, answer: Response): Promise<void> {
@@ -332,17 +358,16 @@ describe('the routes of the running app', () => {
 
     it.each(IDENTITIES)('to %s says what its scope says', async (identity) => {
       const verdict = GATES[row.gate ?? scope]?.[identity] ?? 'missing in GATES'
-      for (const authorization of headers[identity]) {
-        await expectVerdict(verdict, route, { identity, authorization })
+      for (const credential of headers[identity]) {
+        await expectVerdict(verdict, route, { identity, credential })
       }
     })
 
     it.runIf(route.includes('/:id') && scope !== 'public' && scope !== 'peer')(
       'answers a workspace alike for another one and for none',
       async () => {
-        const authorization = `Bearer ${own.authToken}`
-        const others = await call(route, authorization, { id: foreign.id })
-        const none = await call(route, authorization, { id: randomUUID() })
+        const others = await call(route, bearer(own.authToken), { id: foreign.id })
+        const none = await call(route, bearer(own.authToken), { id: randomUUID() })
         expect([none.status, await bodyOf(none)]).toEqual([others.status, await bodyOf(others)])
         expect(none.status).toBe(401)
       },
@@ -351,7 +376,7 @@ describe('the routes of the running app', () => {
     it.runIf(route.startsWith('GET ') && scope !== 'public')(
       'asks who looks at its head only as well',
       async () => {
-        const answer = await call(route, undefined, { id: own.id, method: 'HEAD' })
+        const answer = await call(route, {}, { id: own.id, method: 'HEAD' })
         expect(answer.status).toBe(401)
       },
     )
@@ -392,7 +417,7 @@ describe('a database that cannot be asked', () => {
   )
 
   async function expectUnavailable(route: string, identity: Identity): Promise<void> {
-    const answer = await call(route, headers[identity][0], { id: own.id })
+    const answer = await call(route, headers[identity][0] ?? {}, { id: own.id })
     const text = await answer.text()
     expect([route, answer.status]).toEqual([route, 503])
     expect(problemOf(JSON.parse(text))).toMatchObject({

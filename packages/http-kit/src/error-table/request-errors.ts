@@ -51,6 +51,12 @@ export const REQUEST_ERRORS = {
     text: 'invalid workspace auth token',
     retryable: false,
   },
+  session_unverified: {
+    status: 503,
+    text: 'session could not be verified: the control plane did not answer',
+    retryable: true,
+    retryAfterSeconds: 5,
+  },
   token_limit_reached: {
     status: 429,
     text: 'maximum 50 active tokens per workspace',

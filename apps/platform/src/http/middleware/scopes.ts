@@ -11,10 +11,12 @@ import {
   DEVELOPER,
   isInternalName,
   mayActFor,
+  type Operator,
 } from '../../domain/caller.ts'
 import { parseWorkspaceId } from '../../domain/ids.ts'
 import { foreignUse } from '../../services/authenticate-caller.ts'
 import type { RefusedUses } from '../../services/refused-uses.ts'
+import type { SessionCheck } from '../../services/session-check.ts'
 import type { AppEnv, WorkspaceEnv } from '../env.ts'
 
 export type ScopeDeps = {
@@ -22,6 +24,9 @@ export type ScopeDeps = {
   readonly refusedUses: Pick<RefusedUses, 'note'>
   readonly isAdminScopeOpen: boolean
   readonly isWorkspaceScopeOpen: boolean
+  /** undefined: cookies say nothing here. */
+  readonly sessions: Pick<SessionCheck, 'operatorOf'> | undefined
+  readonly allowedOrigins: readonly string[]
 }
 
 function hasBearer(c: Context): boolean {
@@ -52,6 +57,11 @@ async function admitOperator(deps: ScopeDeps, c: Context<AppEnv>): Promise<void>
     c.set('caller', DEVELOPER)
     return
   }
+  const member = await sessionOperator(deps, c)
+  if (member !== undefined) {
+    c.set('caller', member)
+    return
+  }
   if (!hasBearer(c)) throw new AppError('admin_auth_required')
   c.set('caller', await callerOf(deps, c))
   // A workspace token never administers anything (contract/platform 3.4 AdminAuth 7).
@@ -59,6 +69,28 @@ async function admitOperator(deps: ScopeDeps, c: Context<AppEnv>): Promise<void>
     noteForeign(deps, c, 'admin')
     throw new AppError('invalid_admin_token')
   }
+}
+
+/** Whose session the request is of; undefined for nobody's, and where a bearer can decide instead. */
+async function sessionOperator(deps: ScopeDeps, c: Context<AppEnv>): Promise<Operator | undefined> {
+  if (deps.sessions === undefined || !isFromOwnPage(deps, c)) return undefined
+  try {
+    return await deps.sessions.operatorOf(c.req.header('cookie'))
+  } catch (error) {
+    if (hasBearer(c)) return undefined
+    throw error
+  }
+}
+
+/**
+ * A browser sends the cookie whichever page makes it ask: what a foreign page could have asked is
+ * not its reader's wish. Never a reason to admit anybody (contract/platform 3.4).
+ */
+function isFromOwnPage(deps: ScopeDeps, c: Context<AppEnv>): boolean {
+  const origin = c.req.header('origin')
+  if (origin === undefined) return c.req.header('sec-fetch-site') !== 'cross-site'
+  const host = c.req.header('host') ?? ''
+  return [`https://${host}`, `http://${host}`, ...deps.allowedOrigins].includes(origin)
 }
 
 /** Only a refusal is a no: a database that cannot be asked has refused nobody. */
