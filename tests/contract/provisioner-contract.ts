@@ -145,6 +145,15 @@ function promiseGenerations(bench: Bench): void {
 }
 
 function promiseStops(bench: Bench): void {
+  it('of an older generation leaves the newer box alone', async () => {
+    const newer = startInput({ generation: 5 })
+    const { box } = await bench.boot(newer)
+    // One that names its boxes itself goes by that name: the older one's is not this one's.
+    const instanceId = box.instanceId == null ? null : 'i-0000'
+    await bench.provisioner.stop({ workspaceId: newer.workspaceId, instanceId, generation: 4 })
+    expect(await bench.provisioner.isRunning(box)).toBe(true)
+  })
+
   it('ends the box and may be repeated', async () => {
     const { box, url } = await bench.boot(startInput())
     await bench.provisioner.stop(box)

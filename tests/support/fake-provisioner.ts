@@ -26,6 +26,9 @@ export class FakeProvisioner implements Provisioner {
   readonly removedVolumes: string[] = []
   readonly writtenSecrets: { readonly workspaceId: string; readonly secret: string }[] = []
   readonly running = new Set<string>()
+  readonly #generations = new Map<string, number>()
+  /** Not every back-end knows which of two starts is the newer one. */
+  refusesOlder = true
   failStop = false
   isRunningFails = false
   listFails = false
@@ -43,12 +46,18 @@ export class FakeProvisioner implements Provisioner {
     aborted.promise.catch(() => undefined)
     signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true })
     const endpointUrl = await Promise.race([this.endpoint(input), aborted.promise])
+    const newest = this.#generations.get(input.workspaceId) ?? 0
+    if (this.refusesOlder && newest > input.generation) {
+      throw new Error('superseded by a newer generation')
+    }
+    this.#generations.set(input.workspaceId, Math.max(newest, input.generation))
     this.running.add(input.workspaceId)
     return { endpointUrl, address: this.address, instanceId: null, isolation: 'process' }
   }
 
-  async stop({ workspaceId }: BoxRef): Promise<void> {
+  async stop({ workspaceId, generation = Number.POSITIVE_INFINITY }: BoxRef): Promise<void> {
     if (this.failStop) throw new Error('the back-end does not answer')
+    if ((this.#generations.get(workspaceId) ?? 0) > generation) return
     this.running.delete(workspaceId)
     this.stopped.push(workspaceId)
   }

@@ -175,9 +175,10 @@ class ProcessProvisioner implements Provisioner {
     return box.start(signal)
   }
 
-  async stop({ workspaceId }: BoxRef): Promise<void> {
+  async stop({ workspaceId, generation = Number.POSITIVE_INFINITY }: BoxRef): Promise<void> {
     const { root } = this.#pathsOf(workspaceId)
     const box = this.#boxes.get(workspaceId)
+    if (box !== undefined && box.generation > generation) return
     if (box === undefined) await endLeftovers(root, this.#options.clock)
     else await box.stop()
   }

@@ -49,6 +49,11 @@ export type BoxRef = {
   readonly workspaceId: string
   /** From the `StartResult`, while it is known. */
   readonly instanceId?: string | null
+  /**
+   * Only a box of this generation or of an older one is meant: a newer one is the work of whoever
+   * has taken over, and stays. A back-end that names its boxes itself goes by `instanceId`.
+   */
+  readonly generation?: number
 }
 
 /** A box as the back-end knows it, whatever the database says. */

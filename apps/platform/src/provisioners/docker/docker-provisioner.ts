@@ -161,8 +161,10 @@ class DockerProvisioner implements Provisioner {
     this.#check(box.workspaceId)
     await this.#cancelStart(box.workspaceId, 'the workspace was stopped while it started')
     await withEngine(async () => {
+      const { generation = Number.POSITIVE_INFINITY } = box
       const boxes = await findBoxes(this.#deps, box)
-      await Promise.all(boxes.map((each) => this.#end(each)))
+      const meant = boxes.filter((each) => each.generation <= generation)
+      await Promise.all(meant.map((each) => this.#end(each)))
     })
   }
 

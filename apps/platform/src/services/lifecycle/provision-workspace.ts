@@ -185,7 +185,8 @@ async function publishOrStop(
   result: { readonly started: StartResult; readonly run: Run },
 ): Promise<void> {
   const { started, run } = result
-  const box: BoxRef = { workspaceId: target.id, instanceId: started.instanceId }
+  const { id: workspaceId, generation } = target
+  const box: BoxRef = { workspaceId, generation, instanceId: started.instanceId }
   let isPublished = false
   try {
     isPublished = await outlastOutage(deps, run.signal, () => publish(deps, target, started))

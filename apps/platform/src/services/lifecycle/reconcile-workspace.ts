@@ -84,7 +84,9 @@ async function stopOrGiveUp(deps: ProvisionDeps, row: WorkspaceRow, run: Run): P
 async function stopBox(deps: ProvisionDeps, row: WorkspaceRow): Promise<void> {
   if (row.boxGeneration === null) return
   requireOwnBackEnd(deps, row)
-  await deps.provisioner.stop({ workspaceId: row.id, instanceId: row.instanceId })
+  const { id: workspaceId, instanceId, boxGeneration: generation } = row
+  // Whoever has taken this run over meanwhile may have a newer box already: it is not meant.
+  await deps.provisioner.stop({ workspaceId, instanceId, generation })
   await clearBox(deps.db, { id: workspaceIdSchema.parse(row.id), generation: row.boxGeneration })
 }
 

@@ -1,0 +1,209 @@
+/**
+ * Two lifecycles on one database, with one back-end between them: at most one run per workspace, and
+ * what one of them leaves behind the other one takes over.
+ */
+import { randomBytes } from 'node:crypto'
+import { type Clock, systemClock, systemIds } from '@atrium/http-kit/clock'
+import pino from 'pino'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type DatabaseClient, openDatabase } from '../../../apps/platform/src/db/client.ts'
+import { insertWorkspace } from '../../../apps/platform/src/db/workspace-store.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
+import { keyringOf } from '../../../apps/platform/src/domain/secret-envelope.ts'
+import { WorkspaceLifecycle } from '../../../apps/platform/src/services/workspace-lifecycle.ts'
+import { eventually } from '../../support/eventually.ts'
+import { FakeProvisioner } from '../../support/fake-provisioner.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
+
+const BOX = 'http://127.0.0.1:9'
+const TIMINGS = { leaseMs: 600, pollMs: 50, concurrency: 8 }
+
+let database: TestDatabase
+let client: DatabaseClient
+let backEnd: FakeProvisioner
+let running: WorkspaceLifecycle[]
+const keyring = keyringOf(randomBytes(32))
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+  client = openDatabase({ url: database.url, maxConnections: 20 })
+  backEnd = new FakeProvisioner()
+  backEnd.hostId = null
+  backEnd.endpoint = () => BOX
+  running = []
+})
+afterEach(async () => {
+  await Promise.all(running.map((each) => each.stop()))
+  await client.close()
+  await database.drop()
+})
+
+/** A replica's view of the back-end: one listener each, all of one world. */
+function viewOf(world: FakeProvisioner): FakeProvisioner {
+  return new Proxy(world, {
+    get(target, property) {
+      if (property === 'onUnexpectedExit' || property === 'close' || property === 'open') {
+        return async () => undefined
+      }
+      const value: unknown = Reflect.get(target, property)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+async function startReplica(clock: Clock = systemClock): Promise<WorkspaceLifecycle> {
+  const lifecycle = new WorkspaceLifecycle({
+    db: client.db,
+    clock,
+    ids: systemIds,
+    keyring,
+    log: pino({ level: 'silent' }),
+    provisioner: viewOf(backEnd),
+    platformUrl: () => 'http://127.0.0.1:1',
+    runtimeEnv: {},
+    replicaId: systemIds.uuid(),
+    timings: TIMINGS,
+    restartDelayMs: 1,
+  })
+  await lifecycle.start()
+  running.push(lifecycle)
+  return lifecycle
+}
+
+/** As `createWorkspace` does it: the row and the run in one transaction. */
+async function create(lifecycle: WorkspaceLifecycle): Promise<WorkspaceId> {
+  const id = workspaceIdSchema.parse(systemIds.uuid())
+  const now = new Date()
+  await client.db.transaction(async (tx) => {
+    await insertWorkspace(tx, {
+      id,
+      name: 'w',
+      tier: 2,
+      status: 'provisioning',
+      runtimeKind: 'echo',
+      workspaceAccess: 'none',
+      createdAt: now,
+      updatedAt: now,
+      statusSince: now,
+    })
+    await lifecycle.request(tx, { id, reason: 'created' })
+  })
+  lifecycle.kick(id)
+  return id
+}
+
+const startsOf = (id: string) => backEnd.starts.filter((start) => start.workspaceId === id)
+
+async function runsLeft(): Promise<number> {
+  const rows = await client.sql`SELECT 1 FROM lifecycle_runs`
+  return rows.length
+}
+
+describe('two replicas', () => {
+  it('start every workspace once, however they race for it', async () => {
+    const replicas = [await startReplica(), await startReplica()] as const
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => create(index % 2 === 0 ? replicas[0] : replicas[1])),
+    )
+    await eventually(async () => (await runsLeft()) === 0)
+    for (const id of ids) expect(startsOf(id)).toHaveLength(1)
+    expect(backEnd.running.size).toBe(40)
+  })
+
+  it('answer many restarts with one more box, never with two at once', async () => {
+    const replicas = [await startReplica(), await startReplica()] as const
+    const id = await create(replicas[0])
+    await eventually(async () => (await runsLeft()) === 0)
+    let inside = 0
+    let most = 0
+    backEnd.endpoint = async () => {
+      inside += 1
+      most = Math.max(most, inside)
+      await systemClock.sleep(50)
+      inside -= 1
+      return BOX
+    }
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        (index % 2 === 0 ? replicas[0] : replicas[1]).restart(id),
+      ),
+    )
+    await eventually(async () => (await runsLeft()) === 0)
+    expect(most).toBe(1)
+    expect(startsOf(id).length).toBeLessThanOrEqual(3)
+  })
+})
+
+describe('a replica that stops in the middle of a start', () => {
+  /** Nothing moves in it any more, as in a process that was suspended: no lease is renewed. */
+  function frozenClock(): Clock {
+    return { now: () => new Date(), sleep: (_, signal) => untilAborted(signal) }
+  }
+
+  it('is taken over, and what it does when it wakes up touches nothing', async () => {
+    backEnd.refusesOlder = false
+    const wakes = Promise.withResolvers<string>()
+    const first = await startReplica(frozenClock())
+    backEnd.endpoint = () => wakes.promise
+    const id = await create(first)
+    await eventually(() => startsOf(id).length === 1)
+    backEnd.endpoint = () => BOX
+    await startReplica()
+    await eventually(() => startsOf(id).length === 2)
+    await eventually(async () => (await runsLeft()) === 0)
+    const before = await client.sql`SELECT * FROM workspaces WHERE id = ${id}`
+    expect(before[0]).toMatchObject({ generation: 2, box_generation: 2, endpoint_url: BOX })
+    wakes.resolve('http://127.0.0.1:10')
+    await systemClock.sleep(200)
+    expect(await client.sql`SELECT * FROM workspaces WHERE id = ${id}`).toEqual(before)
+    // The older start does not end the newer box either.
+    expect(backEnd.running.has(id)).toBe(true)
+    expect(await runsLeft()).toBe(0)
+  })
+
+  it('and ends in order gives its run back at once', async () => {
+    const { promise: never } = Promise.withResolvers<string>()
+    const first = await startReplica()
+    backEnd.endpoint = () => never
+    const id = await create(first)
+    await eventually(() => startsOf(id).length === 1)
+    backEnd.endpoint = () => BOX
+    await first.stop()
+    const rows = await client.sql`SELECT lease_owner FROM lifecycle_runs WHERE workspace_id = ${id}`
+    expect(rows[0]?.['lease_owner']).toBeNull()
+    await startReplica()
+    await eventually(() => startsOf(id).length === 2)
+  })
+})
+
+describe('a shared back-end', () => {
+  it('keeps its boxes when a replica ends', async () => {
+    const replica = await startReplica()
+    const id = await create(replica)
+    await eventually(async () => (await runsLeft()) === 0)
+    await replica.stop()
+    const rows = await client.sql`SELECT status, endpoint_url FROM workspaces WHERE id = ${id}`
+    expect(rows[0]).toMatchObject({ status: 'provisioning', endpoint_url: BOX })
+    expect(backEnd.running.has(id)).toBe(true)
+  })
+})
+
+describe('boxes of one machine', () => {
+  it('are started by its own platform only', async () => {
+    const replica = await startReplica()
+    const id = await create(replica)
+    await eventually(async () => (await runsLeft()) === 0)
+    await client.sql`UPDATE workspaces SET host_id = 'elsewhere' WHERE id = ${id}`
+    await replica.restart(id)
+    await systemClock.sleep(300)
+    expect(startsOf(id)).toHaveLength(1)
+    expect(await runsLeft()).toBe(1)
+  })
+})
+
+async function untilAborted(signal: AbortSignal | undefined): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  if (signal?.aborted === true) throw signal.reason
+  await promise
+}
