@@ -16,6 +16,10 @@ const IN_A_WHILE_MS = 60_000
 
 beforeEach(async () => {
   controlPlane = new ControlPlane({ net: 80 })
+  controlPlane.tenantConfig = {
+    MOLECULE_CP_SHARED_SECRET: controlPlane.sharedSecret,
+    ADMIN_TOKEN: 'whoever-asks-for-it',
+  }
   await controlPlane.start()
   platform = await startPlatform({ env: env() })
 })
@@ -28,11 +32,18 @@ afterEach(async () => {
   }
 })
 
-const env = () => ({ ...controlPlane.platformEnv, ATRIUM_SWEEP_INTERVAL_MS: '500' })
+/** With a secret that is out of date: the tenant's configuration has the current one. */
+const env = () => ({
+  ...controlPlane.platformEnv,
+  MOLECULE_CP_SHARED_SECRET: 'out-of-date',
+  ATRIUM_SWEEP_INTERVAL_MS: '500',
+})
 
 function api(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers)
   headers.set('authorization', `Bearer ${controlPlane.adminToken}`)
+  // A platform of one organisation is not there for others.
+  headers.set('x-molecule-org-id', controlPlane.orgId)
   return fetch(`${platform.url}${path}`, { ...init, headers })
 }
 

@@ -1,4 +1,5 @@
 /** @module The variables of a hosted installation (contract/platform 7.10, 10); read by `config.ts`. */
+import { presentVariables } from '@atrium/http-kit/present-variables'
 import { Secret } from '@atrium/http-kit/secret'
 import { z } from 'zod'
 
@@ -44,6 +45,24 @@ export function controlPlaneOf(values: Values): ControlPlaneConfig {
     sharedSecret: asSecret(values.MOLECULE_CP_SHARED_SECRET ?? values.PROVISION_SHARED_SECRET),
     adminApiToken: asSecret(values.CP_ADMIN_API_TOKEN),
   }
+}
+
+const tenantVariables = z.object({
+  ATRIUM_PROVISIONER: z.literal('control-plane'),
+  ADMIN_TOKEN: headerValue,
+  MOLECULE_ORG_ID: headerValue,
+  CP_PROVISION_URL: controlPlaneUrl.optional(),
+  MOLECULE_CP_URL: controlPlaneUrl.optional(),
+})
+
+/** Where a platform asks for its configuration before it reads it; undefined when it does not. */
+export function tenantSourceOf(
+  env: Readonly<Record<string, string | undefined>>,
+): { readonly baseUrl: string; readonly orgId: string; readonly adminToken: Secret } | undefined {
+  const parsed = tenantVariables.safeParse(presentVariables(env))
+  if (!parsed.success) return undefined
+  const { MOLECULE_ORG_ID: orgId, ADMIN_TOKEN: adminToken } = parsed.data
+  return { baseUrl: controlPlaneUrlOf(parsed.data), orgId, adminToken: new Secret(adminToken) }
 }
 
 /** What a platform lacks that is to start machines through a control plane, in words. */

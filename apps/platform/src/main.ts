@@ -9,7 +9,7 @@ import { ConfigError } from '@atrium/http-kit/config-error'
 import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
 import { createBackground } from './background.ts'
-import { type Config, parseConfig } from './config.ts'
+import type { Config } from './config.ts'
 import { type DatabaseClient, openDatabase } from './db/client.ts'
 import { serializeError } from './db/db-error.ts'
 import { startEmbeddedPostgres } from './db/embedded-postgres.ts'
@@ -17,6 +17,7 @@ import { migrate, requireMigrated } from './db/migrate.ts'
 import { createDeps } from './deps.ts'
 import { keyringOf } from './domain/secret-envelope.ts'
 import { loadOrCreateEncryptionKey } from './encryption-key-file.ts'
+import { loadConfig, type TenantReport } from './load-config.ts'
 import { createProvisioner } from './provisioners/create-provisioner.ts'
 import { describeStart } from './start-banner.ts'
 import { withAddress, withDatabase } from './start-failure.ts'
@@ -191,10 +192,27 @@ async function undoAll(undo: Undo[], log: Logger): Promise<boolean> {
   return isClean
 }
 
+function tellTenant(tenant: TenantReport, log: Logger): void {
+  switch (tenant.kind) {
+    case 'none':
+      return
+    case 'applied':
+      log.info({ names: tenant.names, ignored: tenant.ignored }, 'tenant_config.applied')
+      return
+    case 'unavailable':
+      log.warn({ err: tenant.error }, 'tenant_config.unavailable')
+      return
+    case 'refused':
+      log.warn({ reason: tenant.reason }, 'tenant_config.refused')
+      return
+  }
+}
+
 async function main(): Promise<void> {
-  const config = parseConfig(process.env)
+  const { config, tenant } = await loadConfig(process.env)
   const { log, lastWords } = createLoggers(config)
   for (const notice of config.notices) log.warn({ notice }, 'config.questionable')
+  tellTenant(tenant, log)
   const undo: Undo[] = []
   const shutdown = new AbortController()
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
