@@ -27,7 +27,7 @@ import { discoveryRoutes } from './http/routes/discovery.routes.ts'
 import { adminEventRoutes, workspaceEventRoutes } from './http/routes/events.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { inboundSecretRoutes } from './http/routes/inbound-secret.routes.ts'
-import { lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
+import { failedStartRoutes, lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
 import { livenessRoutes } from './http/routes/liveness.routes.ts'
 import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
@@ -129,6 +129,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
       routes: orgTokensRoutes({ ...deps, admitMint: orgTokenMintLimit(deps, addressOf) }),
     },
     { ...admin, routes: livenessRoutes(deps) },
+    { ...admin, routes: failedStartRoutes(deps) },
     { ...admin, routes: adminEventRoutes(deps) },
   ]
 }

@@ -111,6 +111,11 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'DELETE /org/tokens/:id': { scope: 'admin', answers: 404 },
   'GET /admin/audit': { scope: 'admin', answers: 200 },
   'GET /admin/liveness': { scope: 'admin', answers: 200 },
+  'POST /admin/workspaces/:id/bootstrap-failed': {
+    scope: 'admin',
+    body: () => ({ error: 'no boot' }),
+    answers: 200,
+  },
   'GET /events': { scope: 'admin', answers: 200 },
   'GET /events/stream': { scope: 'admin', answers: 200, isEndless: true },
   'GET /events/:workspaceId': { scope: 'admin' },

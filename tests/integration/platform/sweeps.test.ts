@@ -167,6 +167,29 @@ describe('a start', () => {
   })
 })
 
+describe('POST /admin/workspaces/:id/bootstrap-failed', () => {
+  it('fails a start in progress, with what the machine said last, and nothing else', async () => {
+    const { promise: never } = Promise.withResolvers<string>()
+    platform.provisioner.endpoint = () => never
+    const { id } = await create({ name: 'boots' })
+    await eventually(() => startsOf(id).length === 1)
+    const report = { error: 'kernel panic', log_tail: `${'x'.repeat(9000)}end\u0000` }
+    const path = `/admin/workspaces/${id}/bootstrap-failed`
+    expect(await (await platform.json(path, report)).json()).toEqual({ ok: true })
+    expect(await read(id)).toMatchObject({ status: 'failed', status_reason: 'kernel panic' })
+    expect(await (await platform.json(path, report)).json()).toEqual({ ok: true, no_change: true })
+    const events = await platform.client.sql`
+      SELECT payload FROM structure_events
+       WHERE workspace_id = ${id} AND event_type = 'WORKSPACE_PROVISION_FAILED'`
+    expect(events).toHaveLength(1)
+    expect(events[0]?.['payload']).toMatchObject({
+      error: 'kernel panic',
+      source: 'bootstrap_watcher',
+      log_tail: `${'x'.repeat(8189)}end`,
+    })
+  })
+})
+
 describe('an idle workspace', () => {
   it('W19: sleeps by its last activity, however often it beats', async () => {
     const { id, authToken } = await platform.onlineWorkspace(box.url)

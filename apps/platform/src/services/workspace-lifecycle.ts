@@ -24,6 +24,7 @@ import { LifecycleRunner, type LifecycleTimings } from './lifecycle/lifecycle-ru
 import type { ProvisionDeps } from './lifecycle/provision-workspace.ts'
 import { reconcileWorkspace } from './lifecycle/reconcile-workspace.ts'
 import { markTreeRemoved } from './lifecycle/remove-tree-of-workspaces.ts'
+import { type FailedStart, reportFailedStart } from './lifecycle/report-failed-start.ts'
 import {
   hibernateWorkspace,
   pauseTree,
@@ -159,6 +160,13 @@ export class WorkspaceLifecycle {
       const row = await findLiveWorkspace(this.#deps.db, id)
       if (row !== undefined) await this.judge(row, 'unreachable')
     })
+  }
+
+  /** A control plane's word that a machine never came up; false when nothing is being started. */
+  async reportFailedStart(id: WorkspaceId, report: FailedStart): Promise<boolean> {
+    const isFailed = await reportFailedStart(this.#deps, id, report)
+    this.#runner.kick(id)
+    return isFailed
   }
 
   /** Stop and start anew (contract/platform 7.6). */

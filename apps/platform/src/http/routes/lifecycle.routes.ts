@@ -1,9 +1,11 @@
 /** @module Restart, pause, resume, hibernate, wake (contract/platform 1.2, 7.6). */
+import { AppError } from '@atrium/http-kit/app-error'
 import { Hono } from 'hono'
+import { parseWorkspaceId } from '../../domain/ids.ts'
 import type { WorkspaceLifecycle } from '../../services/workspace-lifecycle.ts'
-import type { WorkspaceEnv } from '../env.ts'
-import { readBody } from '../read-json.ts'
-import { parseRestartBody } from '../wire/lifecycle.wire.ts'
+import type { AppEnv, WorkspaceEnv } from '../env.ts'
+import { readBody, readJson } from '../read-json.ts'
+import { parseFailedStart, parseRestartBody } from '../wire/lifecycle.wire.ts'
 
 export type LifecycleRouteDeps = { readonly lifecycle: WorkspaceLifecycle }
 
@@ -35,6 +37,19 @@ export function lifecycleRoutes({ lifecycle }: LifecycleRouteDeps): Hono<Workspa
   app.post('/wake', async (c) => {
     const isWoken = await lifecycle.wake(c.get('workspaceId'))
     return c.json({ status: isWoken ? 'provisioning' : 'awake' })
+  })
+  return app
+}
+
+/** For control planes: contract/platform 7.9. */
+export function failedStartRoutes({ lifecycle }: LifecycleRouteDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post('/admin/workspaces/:id/bootstrap-failed', async (c) => {
+    const id = parseWorkspaceId(c.req.param('id'))
+    if (id === undefined) throw new AppError('invalid_workspace_id')
+    const report = parseFailedStart(await readJson(c, MAX_BODY_BYTES))
+    const isFailed = await lifecycle.reportFailedStart(id, report)
+    return c.json(isFailed ? { ok: true } : { ok: true, no_change: true })
   })
   return app
 }

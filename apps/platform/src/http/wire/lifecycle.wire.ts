@@ -1,6 +1,7 @@
 /** @module JSON shapes of the lifecycle routes (contract/platform 7.6). */
 import { AppError } from '@atrium/http-kit/app-error'
 import { z } from 'zod'
+import type { FailedStart } from '../../services/lifecycle/report-failed-start.ts'
 
 const restartBody = z.looseObject({
   template: z.string().nullish(),
@@ -24,6 +25,22 @@ export function parseRestartBody(body: Uint8Array, resetQuery: string | undefine
       message: 'reset is not supported: no back-end of this platform keeps CLI sessions apart',
     })
   }
+}
+
+/** PostgreSQL stores neither U+0000 nor lone surrogates. */
+const storable = (maxLength: number) =>
+  z
+    .string()
+    .nullish()
+    .transform((text) => (text ?? '').replaceAll('\0', '').toWellFormed().slice(-maxLength))
+
+/** Contract/platform 7.9: of the log at most the last 8192 characters. */
+const failedStart = z.looseObject({ error: storable(1000), log_tail: storable(8192) })
+
+export function parseFailedStart(body: unknown): FailedStart {
+  const parsed = failedStart.safeParse(body)
+  if (!parsed.success) throw new AppError('invalid_request_body', { cause: parsed.error })
+  return { error: parsed.data.error, logTail: parsed.data.log_tail }
 }
 
 function parseJson(body: Uint8Array): unknown {
