@@ -2,7 +2,7 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Db } from '../db/client.ts'
 import type { Sender } from '../domain/caller.ts'
-import { workspaceIdSchema } from '../domain/ids.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { canCommunicate } from './can-communicate.ts'
 import type { Workspace } from './find-workspace.ts'
 
@@ -13,10 +13,19 @@ export async function admitMessage(
 ): Promise<void> {
   const { sender, target } = message
   const targetId = workspaceIdSchema.parse(target.id)
-  if (sender.kind === 'workspace' && !(await canCommunicate(db, sender.workspaceId, targetId))) {
-    throw new AppError('access_denied')
-  }
+  await requireRelation(db, sender, targetId)
   if (target.budgetLimit !== null && target.monthlySpend >= target.budgetLimit) {
     throw new AppError('budget_exceeded')
+  }
+}
+
+/** Throws `access_denied` unless the two may talk: nobody may with what does not exist. */
+export async function requireRelation(
+  db: Db,
+  sender: Sender,
+  targetId: WorkspaceId,
+): Promise<void> {
+  if (sender.kind === 'workspace' && !(await canCommunicate(db, sender.workspaceId, targetId))) {
+    throw new AppError('access_denied')
   }
 }

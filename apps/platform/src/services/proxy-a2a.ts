@@ -15,7 +15,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
 import { appendActivity } from '../db/activity-store.ts'
-import { recordUse } from '../db/workspace-store.ts'
+import { findLiveWorkspace, recordUse } from '../db/workspace-store.ts'
 import type { Sender } from '../domain/caller.ts'
 import { resolveDeliveryMode } from '../domain/delivery-mode.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
@@ -25,10 +25,10 @@ import {
   agentFailure,
   discardAnswer,
 } from '../upstream/agent-client.ts'
-import { admitMessage } from './admit-message.ts'
+import { admitMessage, requireRelation } from './admit-message.ts'
 import { deliverByPoll } from './deliver-by-poll.ts'
 import type { DetachedExchanges } from './detached-exchanges.ts'
-import { getWorkspace, type Workspace } from './find-workspace.ts'
+import type { Workspace } from './find-workspace.ts'
 import type { PresentedSecret } from './inbound-secret-rotation.ts'
 import { messageActivity } from './log-message.ts'
 import {
@@ -91,7 +91,7 @@ export async function proxyA2a(deps: ProxyDeps, input: ProxyInput): Promise<Prox
   const parsed = parseRpcRequest(input.body, deps.ids)
   try {
     // One read for mode and address: when it fails, nothing was kept and nothing is acknowledged.
-    const target = await getWorkspace(deps.db, input.workspaceId)
+    const target = await findTarget(deps, input)
     await admitMessage(deps.db, { sender: input.caller, target })
     const message = { ...readableMessage(deps, parsed), sender: input.caller, target }
     const answer =
@@ -104,6 +104,14 @@ export async function proxyA2a(deps: ProxyDeps, input: ProxyInput): Promise<Prox
     if (cause instanceof ProxyFailure) throw cause
     throw new ProxyFailure(parsed.ok ? parsed.request.id : parsed.error.id, { cause })
   }
+}
+
+/** To who has no business there, a workspace that is not there looks like any other (wart W16). */
+async function findTarget(deps: ProxyDeps, input: ProxyInput): Promise<Workspace> {
+  const target = await findLiveWorkspace(deps.db, input.workspaceId)
+  if (target !== undefined) return target
+  await requireRelation(deps.db, input.caller, input.workspaceId)
+  throw new AppError('workspace_not_found')
 }
 
 type Message = {
