@@ -74,6 +74,8 @@ export type Config = {
     readonly home: string
     readonly plugins: string
   }
+  /** Where `config.yaml` is. */
+  readonly configPath: string
   /** Where the credential files are; the configs root unless it was moved. */
   readonly configsDir: string
   readonly uploads: {
@@ -117,6 +119,7 @@ export function parseConfig(env: Environment): Config {
     parentId: values[RUNTIME_ENV.parentId],
     generation: values[RUNTIME_ENV.generation],
     roots,
+    configPath,
     configsDir,
     uploads: {
       maxFileBytes: values[RUNTIME_ENV.maxFileBytes],

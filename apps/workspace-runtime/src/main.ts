@@ -23,7 +23,12 @@ import { PlatformClient } from './registration/platform-client.ts'
 import { Presence } from './registration/presence.ts'
 import { registerWithPlatform } from './registration/register-with-platform.ts'
 import { CredentialFile } from './secrets/credential-file.ts'
-import { keepHandedCredentials, takeHandedCredentials } from './secrets/handed-credentials.ts'
+import {
+  isNewerThan,
+  keepHandedCredentials,
+  takeHandedCredentials,
+} from './secrets/handed-credentials.ts'
+import { keepHandedFiles, takeHandedFiles } from './secrets/handed-files.ts'
 import { InboundSecretStore } from './secrets/inbound-secret-store.ts'
 
 /** Below the 10 s after which a provisioner ends what does not end by itself. */
@@ -278,28 +283,37 @@ function startAnew(): void {
   process.execve?.(execPath, [execPath, ...execArgv, ...argv.slice(1)], { ...env })
 }
 
-/** Moves credentials out of the environment before anything that could pass it on is there. */
-function settleCredentials(): Config {
+/** Moves credentials and files out of the environment before anything that could pass it on is there. */
+function settleEnvironment(): Config {
   const handed = takeHandedCredentials(process.env)
+  const handedFiles = takeHandedFiles(process.env)
   const config = parseConfig(process.env)
-  if (handed === undefined) return config
-  const { generation } = config
+  if (handed === undefined && handedFiles.length === 0) return config
+  const { generation, configPath: directory } = config
+  // Begins like the credential, so that whatever hides the one hides the other (path-safety).
+  const stored = credentialFile(config, `${AUTH_TOKEN_FILE}.generation`)
+  keepHandedFiles(handedFiles, {
+    directory,
+    isNewer: isNewerThan(generation, stored.current()),
+    temporaryName: () => `.${systemIds.hex(16)}.part`,
+  })
   keepHandedCredentials(
-    { ...handed, generation },
+    { ...NO_CREDENTIALS, ...handed, generation },
     {
       authToken: credentialFile(config, AUTH_TOKEN_FILE),
       inboundSecret: credentialFile(config, INBOUND_SECRET_FILE),
-      // Begins like the credential, so that whatever hides the one hides the other (path-safety).
-      generation: credentialFile(config, `${AUTH_TOKEN_FILE}.generation`),
+      generation: stored,
     },
   )
   // A channel to whoever started the process would not survive it.
   if (!process.connected) startAnew()
-  return config
+  return parseConfig(process.env)
 }
 
+const NO_CREDENTIALS = { authToken: undefined, inboundSecret: undefined } as const
+
 async function main(): Promise<void> {
-  const config = settleCredentials()
+  const config = settleEnvironment()
   const log = createLogger(config)
   takeConsole(log)
   for (const warning of config.warnings) log.warn({ warning }, 'config.warning')

@@ -23,6 +23,8 @@ export const RUNTIME_ENV = Object.freeze({
    */
   authToken: 'ATRIUM_AUTH_TOKEN',
   inboundSecret: 'ATRIUM_INBOUND_SECRET',
+  /** Files for `/configs` in such a box: JSON, contents in base64 by their relative paths. */
+  configFiles: 'ATRIUM_CONFIG_FILES',
   /** The workspace token once more, for runtimes of the contract (contract/runtime 6.6). */
   contractAuthToken: 'MOLECULE_WORKSPACE_TOKEN',
   /** Folder that holds `configs`, `workspace`, `home`, `plugins`; absent in a container (identity). */

@@ -134,6 +134,22 @@ describe('what goes to the control plane', () => {
     await shared.close()
   })
 
+  it('has the configuration along, and no file that has no place or fits no environment', async () => {
+    const config = (path: string, text: string) =>
+      startInput({ configFiles: new Map([[path, Buffer.from(text)]]) })
+    await provisioner.start(config('nested/config.yaml', 'name: x'), never())
+    const { env } = controlPlane.existing()[0] ?? {}
+    expect(JSON.parse(env?.['ATRIUM_CONFIG_FILES'] ?? '')).toEqual({
+      'nested/config.yaml': Buffer.from('name: x').toString('base64'),
+    })
+    for (const path of ['../x', '/x', '', 'a//b', '.auth_token']) {
+      await expectRefusal(provisioner.start(config(path, ''), never()), 'invalid_path')
+    }
+    const long = config('x', 'x'.repeat(100_000))
+    await expectRefusal(provisioner.start(long, never()), 'internal')
+    expect(controlPlane.callsOf('provision')).toHaveLength(1)
+  })
+
   it('never holds a workspace id that is none', async () => {
     for (const workspaceId of ['..', '../admin', 'x', '', randomUUID().toUpperCase()]) {
       const calls = [

@@ -19,6 +19,10 @@ import {
   takeHandedCredentials,
 } from '../../../apps/workspace-runtime/src/secrets/handed-credentials.ts'
 import {
+  keepHandedFiles,
+  takeHandedFiles,
+} from '../../../apps/workspace-runtime/src/secrets/handed-files.ts'
+import {
   makeWorkspaceFolders,
   mintSecret,
   userMessage,
@@ -128,7 +132,7 @@ describe('a runtime that is handed its credentials in the environment', () => {
     await registry.close()
   })
 
-  function start(): ChildProcess {
+  function start(env: Record<string, string> = {}): ChildProcess {
     const started = spawn(process.execPath, ['--max-semi-space-size=1', MAIN, 'an argument'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -145,6 +149,7 @@ describe('a runtime that is handed its credentials in the environment', () => {
         MOLECULE_WORKSPACE_TOKEN: authToken,
         ATRIUM_INBOUND_SECRET: inboundSecret,
         PROVIDER_KEY: 'a key of the workspace',
+        ...env,
       },
     })
     child = started
@@ -175,11 +180,15 @@ describe('a runtime that is handed its credentials in the environment', () => {
     const script = `const { readFileSync } = require('node:fs')
       console.log(JSON.stringify(process.env))
       console.log(readFileSync('/proc/' + process.ppid + '/environ', 'utf8'))`
-    writeFileSync(
-      join(folders.configs, 'config.yaml'),
-      JSON.stringify({ runtime_config: { command: process.execPath, args: ['-e', script] } }),
-    )
-    const { pid, spawnargs } = start()
+    // JSON is YAML.
+    const config = JSON.stringify({
+      runtime_config: { command: process.execPath, args: ['-e', script] },
+    })
+    const { pid, spawnargs } = start({
+      ATRIUM_CONFIG_FILES: JSON.stringify({
+        'config.yaml': Buffer.from(config).toString('base64'),
+      }),
+    })
     const { body } = await eventually(() => registry.registrations[0])
     const answer = await fetch(`${String(body['url'])}/`, {
       method: 'POST',
@@ -217,6 +226,43 @@ describe('a runtime that is handed its credentials in the environment', () => {
     const text = readFileSync(logFile, 'utf8')
     expect(text).toContain('could not start')
     for (const secret of [authToken, inboundSecret]) expect(text).not.toContain(secret)
+  })
+})
+
+describe('configuration in the environment', () => {
+  const files = (content: string) =>
+    takeHandedFiles({
+      ATRIUM_CONFIG_FILES: JSON.stringify({
+        'config.yaml': Buffer.from(content).toString('base64'),
+        'nested/deep/note.txt': Buffer.from(content).toString('base64'),
+      }),
+    })
+  const keep = (content: string, isNewer: boolean) =>
+    keepHandedFiles(files(content), {
+      directory: folders.configs,
+      isNewer,
+      temporaryName: () => '.temporary',
+    })
+  const read = (name: string) => readFileSync(join(folders.configs, name), 'utf8')
+
+  it('fills files that are missing, and replaces them with a newer start only', () => {
+    keep('one', false)
+    expect(statSync(join(folders.configs, 'config.yaml')).mode & 0o777).toBe(0o600)
+    writeFileSync(join(folders.configs, 'config.yaml'), 'edited')
+    keep('two', false)
+    expect([read('config.yaml'), read('nested/deep/note.txt')]).toEqual(['edited', 'one'])
+    keep('three', true)
+    expect([read('config.yaml'), read('nested/deep/note.txt')]).toEqual(['three', 'three'])
+  })
+
+  it('is gone from the environment, and refused when it is something else', () => {
+    const env = { ATRIUM_CONFIG_FILES: '{}' }
+    expect(takeHandedFiles(env)).toEqual([])
+    expect(env).toEqual({})
+    for (const text of ['x', '[]', '{"a":1}', '{"a":"no base64!"}', '{"../a":""}', '{"/a":""}']) {
+      expect(() => takeHandedFiles({ ATRIUM_CONFIG_FILES: text })).toThrow('ATRIUM_CONFIG_FILES')
+    }
+    expect(() => takeHandedFiles({ ATRIUM_CONFIG_FILES: '{".auth_token":""}' })).toThrow()
   })
 })
 

@@ -53,7 +53,8 @@ export function keepHandedCredentials(
   if (isNewer) stores.generation.save(String(handed.generation))
 }
 
-function isNewerThan(generation: number | undefined, stored: string | undefined): boolean {
+/** Whether the environment is of a newer start than what is stored. */
+export function isNewerThan(generation: number | undefined, stored: string | undefined): boolean {
   if (generation === undefined) return false
   return stored === undefined || !/^\d{1,10}$/.test(stored) || generation > Number(stored)
 }
