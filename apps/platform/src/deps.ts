@@ -68,7 +68,8 @@ export function createDeps(resources: Resources) {
     ...workersOf(resources),
     pingDatabase: () => database.ping(),
     isShuttingDown: resources.isShuttingDown,
-    publicUrl: () => config.externalPlatformUrl ?? platformUrl(),
+    externalPlatformUrl: config.externalPlatformUrl,
+    platformUrl,
   }
 }
 

@@ -15,7 +15,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
 import { appendActivity } from '../db/activity-store.ts'
-import { findLiveWorkspace, recordUse } from '../db/workspace-store.ts'
+import { findLiveWorkspace } from '../db/workspace-store.ts'
 import type { Sender } from '../domain/caller.ts'
 import { resolveDeliveryMode } from '../domain/delivery-mode.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
@@ -31,6 +31,7 @@ import type { DetachedExchanges } from './detached-exchanges.ts'
 import type { Workspace } from './find-workspace.ts'
 import type { PresentedSecret } from './inbound-secret-rotation.ts'
 import { messageActivity } from './log-message.ts'
+import { noteOutbound } from './note-use.ts'
 import {
   type ForwardTarget,
   type ForwardTargetDeps,
@@ -98,7 +99,7 @@ export async function proxyA2a(deps: ProxyDeps, input: ProxyInput): Promise<Prox
       deliveryModeOf(target) === 'poll'
         ? await keepForPoll(deps, message)
         : await push(deps, input, message)
-    noteOutbound(deps, input.caller)
+    if (input.caller.kind === 'workspace') noteOutbound(deps, input.caller.workspaceId)
     return answer
   } catch (cause) {
     if (cause instanceof ProxyFailure) throw cause
@@ -161,13 +162,6 @@ async function push(deps: ProxyDeps, input: ProxyInput, message: Message): Promi
   record(deps, { message, startedAt, answer })
   if (answer.kind === 'stream') endWithCaller(answer.body, input.signal)
   return answer
-}
-
-/** Contract/platform 4.11, in the background: who spoke is not idle either. */
-function noteOutbound(deps: ProxyDeps, caller: Sender): void {
-  if (caller.kind !== 'workspace') return
-  const use = { id: caller.workspaceId, now: deps.clock.now(), isOutbound: true }
-  deps.tracker.run(() => recordUse(deps.db, use))
 }
 
 /** Events that nobody reads any more; the task behind them goes on (contract/a2a 2.7). */

@@ -9,10 +9,12 @@ import {
   type RotationDeps,
   secretsToPresent,
 } from './inbound-secret-rotation.ts'
+import { type NoteUseDeps, noteUse } from './note-use.ts'
 import { ensureInboundSecret } from './workspace-credentials.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
 
-export type ForwardTargetDeps = RotationDeps & { readonly lifecycle: WorkspaceLifecycle }
+export type ForwardTargetDeps = RotationDeps &
+  NoteUseDeps & { readonly lifecycle: WorkspaceLifecycle }
 
 export type ForwardTarget = {
   readonly workspaceId: WorkspaceId
@@ -32,7 +34,9 @@ export async function findForwardTarget(
   deps: ForwardTargetDeps,
   workspaceId: WorkspaceId,
 ): Promise<ForwardTarget> {
-  return resolveForwardTarget(deps, await readWorkspace(deps, workspaceId))
+  const target = await resolveForwardTarget(deps, await readWorkspace(deps, workspaceId))
+  noteUse(deps, target.row)
+  return target
 }
 
 async function readWorkspace(deps: ForwardTargetDeps, id: WorkspaceId): Promise<Workspace> {

@@ -8,7 +8,9 @@ import { getState, getWorkspace, listWorkspaces } from '../../services/find-work
 import { updateWorkspace } from '../../services/update-workspace.ts'
 import { auditContext } from '../audit-context.ts'
 import type { AppEnv, WorkspaceEnv } from '../env.ts'
+import { type PublicUrlDeps, publicUrl } from '../public-url.ts'
 import { readJson } from '../read-json.ts'
+import type { ConnectionFacts } from '../wire/connection.wire.ts'
 import { parsePatchBody } from '../wire/update-workspace.wire.ts'
 import {
   parseCreateBody,
@@ -25,10 +27,7 @@ const DEFAULT_CONSOLE_BYTES = 64 * 1024
 /** Contract/platform 7.10: a console answer is at most 256 KiB. */
 const MAX_CONSOLE_BYTES = 256 * 1024
 
-export type WorkspacesDeps = CreateDeps & {
-  /** How the world reaches this platform, for connection blocks. */
-  readonly publicUrl: () => string
-}
+export type WorkspacesDeps = CreateDeps & PublicUrlDeps & Pick<ConnectionFacts, 'orgId'>
 
 function requireId(text: string): WorkspaceId {
   const id = parseWorkspaceId(text)
@@ -38,6 +37,7 @@ function requireId(text: string): WorkspaceId {
 
 /** Operators' routes. */
 export function workspacesAdminRoutes(deps: WorkspacesDeps): Hono<AppEnv> {
+  const urlOf = publicUrl(deps)
   const app = new Hono<AppEnv>()
   app.get('/workspaces', async (c) => {
     const rows = await listWorkspaces(deps.db)
@@ -50,7 +50,8 @@ export function workspacesAdminRoutes(deps: WorkspacesDeps): Hono<AppEnv> {
         : new AppError('invalid_workspace_payload', { cause })
     })
     const created = await createWorkspace(deps, parseCreateBody(body), auditContext(c))
-    return c.json(renderCreated(created, deps.publicUrl()), 201)
+    const connection = { platformUrl: urlOf(c), orgId: deps.orgId }
+    return c.json(renderCreated(created, connection), 201)
   })
   app.delete('/workspaces/:id', async (c) => {
     const removal = await deps.lifecycle.remove(requireId(c.req.param('id')), {

@@ -7,6 +7,7 @@ import { parseWorkspaceId } from '../../domain/ids.ts'
 import { DEFAULT_RUNTIME_KIND, EXTERNAL_RUNTIME_KIND } from '../../domain/runtime-kind.ts'
 import type { Created, CreateInput } from '../../services/create-workspace.ts'
 import type { Workspace } from '../../services/find-workspace.ts'
+import { type ConnectionFacts, renderConnection } from './connection.wire.ts'
 import { workspaceLabel, workspaceName, workspaceRole } from './workspace-fields.wire.ts'
 
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
@@ -163,7 +164,10 @@ function secretsOf(values: Readonly<Record<string, string>>): Record<string, Sec
 }
 
 /** Answer to a creation (contract/platform 7.1, 7.2). The token is shown this once. */
-export function renderCreated(created: Created, platformUrl: string): Record<string, unknown> {
+export function renderCreated(
+  created: Created,
+  connection: ConnectionFacts,
+): Record<string, unknown> {
   switch (created.kind) {
     case 'provisioning':
       return {
@@ -179,24 +183,8 @@ export function renderCreated(created: Created, platformUrl: string): Record<str
         id: created.id,
         external: true,
         status: 'awaiting_agent',
-        connection: connectionBlock(created.id, created.authToken, platformUrl),
+        connection: renderConnection(created.id, created.authToken, connection),
       }
-  }
-}
-
-function connectionBlock(id: string, authToken: Secret, platformUrl: string) {
-  const register = `${platformUrl}/registry/register`
-  return {
-    workspace_id: id,
-    platform_url: platformUrl,
-    auth_token: authToken.reveal(),
-    registry_endpoint: register,
-    heartbeat_endpoint: `${platformUrl}/registry/heartbeat`,
-    curl_register_template: [
-      `curl -X POST ${register} \\`,
-      '  -H "Authorization: Bearer $WORKSPACE_AUTH_TOKEN" -H "Content-Type: application/json" \\',
-      `  -d '{"id":"${id}","url":"'"$AGENT_URL"'","agent_card":{"name":"my agent"}}'`,
-    ].join('\n'),
   }
 }
 
