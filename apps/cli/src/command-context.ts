@@ -22,8 +22,6 @@ export type CommandContext = {
   readonly stateDir: string
   /** For commands that are run on behalf of the user; holds no credential of a platform. */
   readonly childEnv: Readonly<Record<string, string>>
-  /** The id that a platform behind a gateway wants with every request, if it does. */
-  readonly orgId: string | undefined
   /** Called when the user insists on ending now: synchronous, for what must not stay behind. */
   readonly lastResort: Set<() => void>
   /** Standard input as text, for `send <workspace> -`. */

@@ -17,6 +17,7 @@ export type CliConfig = {
   readonly stateDir: string
   /** The user's environment without what belongs to a platform: for programs we run. */
   readonly childEnv: Readonly<Record<string, string>>
+  /** Of the organisation whose platform is meant, where a gateway guards several. */
   readonly orgId: string | undefined
 }
 
@@ -117,8 +118,16 @@ export function readConfig(sources: ConfigSources): CliConfig {
     adminToken: credential(env['ADMIN_TOKEN'], 'ADMIN_TOKEN'),
     stateDir: stateDirOf(env),
     childEnv: childEnvOf(env),
-    orgId: nonEmpty(env['ATRIUM_ORG_ID']) ?? nonEmpty(env['MOLECULE_ORG_ID']),
+    orgId: orgIdOf(env),
   })
+}
+
+function orgIdOf(env: Env): string | undefined {
+  const id = nonEmpty(env['ATRIUM_ORG_ID']) ?? nonEmpty(env['MOLECULE_ORG_ID'])
+  if (id !== undefined && !/^[\x21-\x7e]+$/.test(id)) {
+    throw usageFailure('ATRIUM_ORG_ID contains characters that cannot stand in a header')
+  }
+  return id
 }
 
 /** XDG Base Directory: relative values are ignored. */

@@ -98,6 +98,8 @@ async function inContext(
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     // A command that drains finishes its requests after the user has asked it to end.
     signal: options.drains === true ? world.outputBroken : signal,
+    // A gateway in front of an organisation's platform wants to know which one is meant.
+    headers: config.orgId === undefined ? {} : { 'x-molecule-org-id': config.orgId },
   })
   const terminal = new Terminal({
     stdout: world.stdout,
@@ -119,7 +121,6 @@ async function inContext(
       isAlive: world.isAlive,
       stateDir: config.stateDir,
       childEnv: config.childEnv,
-      orgId: config.orgId,
       lastResort: world.lastResort,
       readStdin: world.readStdin,
     })

@@ -213,6 +213,16 @@ describe("the snippet for this project's own client", () => {
   })
 })
 
+describe('every command of ours', () => {
+  it('names the organisation: the guard lets a look-up by name through', async () => {
+    const main = resolve(import.meta.dirname, '../../../apps/cli/src/main.ts')
+    const env = { HOME: home, ATRIUM_URL: platform.url, ADMIN_TOKEN, ATRIUM_ORG_ID: ORG_ID }
+    const listed = await runProcess(process.execPath, [main, 'workspaces', 'ls'], { env })
+    expect(listed).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(listed.stdout).toContain(workspace().id)
+  })
+})
+
 describe('platform_url', () => {
   async function urlFor(
     env: Record<string, string>,

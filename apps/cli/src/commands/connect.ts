@@ -82,8 +82,7 @@ type Connection = {
 async function answer(connection: Connection): Promise<void> {
   const { context, options, workspaceId, token, stateFolder, agent, card } = connection
   const { client, terminal, clock, ids } = context
-  const headers = context.orgId === undefined ? {} : { 'x-molecule-org-id': context.orgId }
-  const link = new PlatformLink({ client, terminal, clock, ids, token, headers })
+  const link = new PlatformLink({ client, terminal, clock, ids, token })
   const state = await ConnectState.open(stateFolder, { platform: client.address, workspaceId })
   const feed = new Feed(link, workspaceId)
   const over = new AbortController()

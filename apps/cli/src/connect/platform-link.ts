@@ -22,7 +22,6 @@ export type LinkDeps = {
   readonly clock: Clock
   readonly ids: Ids
   readonly token: TokenSource
-  readonly headers: Readonly<Record<string, string>>
 }
 
 export type Persistence = {
@@ -67,10 +66,9 @@ export class PlatformLink {
   }
 
   async #once(wanted: PlatformRequest, persistence: Persistence): Promise<unknown> {
-    const { client, token, headers } = this.#deps
+    const { client, token } = this.#deps
     const request = () => ({
       ...wanted,
-      headers: { ...headers, ...wanted.headers },
       bearer: token.current(),
       ...(persistence.isRequestCutShort === true ? { signal: persistence.signal } : {}),
     })

@@ -51,6 +51,8 @@ export type PlatformClientOptions = {
   readonly baseUrl: URL
   readonly idleTimeoutMs: number
   readonly signal: AbortSignal
+  /** Go with every request. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** One header value as text; the first when there are several. */
@@ -95,7 +97,7 @@ export class PlatformClient {
       answer = await request(this.#url(wanted), {
         dispatcher: this.#agent,
         method: wanted.method,
-        headers: requestHeaders(wanted),
+        headers: this.#headers(wanted),
         body: wanted.json === undefined ? null : JSON.stringify(wanted.json),
         signal,
         ...(wanted.headersTimeoutMs === undefined
@@ -135,7 +137,7 @@ export class PlatformClient {
       agent,
       signal,
       headers: {
-        ...requestHeaders({ ...wanted, method: 'POST' }),
+        ...this.#headers({ ...wanted, method: 'POST' }),
         'content-type': body.contentType,
         'content-length': body.contentLength,
       },
@@ -159,6 +161,10 @@ export class PlatformClient {
 
   async close(): Promise<void> {
     await this.#agent.destroy()
+  }
+
+  #headers(wanted: PlatformRequest): Record<string, string> {
+    return { ...this.#options.headers, ...requestHeaders(wanted) }
   }
 
   #url(wanted: PlatformRequest): URL {
