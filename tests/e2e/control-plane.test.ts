@@ -156,4 +156,17 @@ describe('a workspace on a machine', () => {
     controlPlane.fault = () => undefined
     await eventually(() => controlPlane.existing(id).length === 0, IN_A_WHILE_MS)
   })
+
+  it('fails in words that say nothing of the control plane, and leaves no machine', async () => {
+    controlPlane.fault = ({ name }) =>
+      name === 'provision'
+        ? { kind: 'status', status: 500, body: { error: 'no capacity in zone-7' } }
+        : undefined
+    const id = await create('refused')
+    await eventually(async () => (await rowOf(id)).status === 'failed', IN_A_WHILE_MS)
+    const text = await (await api(`/workspaces/${id}`)).text()
+    expect(text).toContain('"status_reason":"provisioning failed"')
+    expect(text).not.toContain('zone-7')
+    expect(controlPlane.existing(id)).toEqual([])
+  })
 })

@@ -125,3 +125,15 @@ describe('an agent that registers before its start is written down', () => {
     expect(await rowOf(id)).toMatchObject({ status: 'provisioning', endpoint_url: null })
   })
 })
+
+describe('a machine that boots', () => {
+  it('is not taken for dead, however long it says nothing', async () => {
+    const { id } = await startedBox(ADDRESS)
+    platform.provisioner.running.delete(id)
+    await platform.client.sql`
+      UPDATE workspaces SET last_heartbeat_at = NULL,
+        box_started_at = now() - interval '5 minutes' WHERE id = ${id}`
+    expect(await platform.deps.lifecycle.sweepBoxes()).toMatchObject({ dead: 0 })
+    expect(await rowOf(id)).toMatchObject({ status: 'provisioning' })
+  })
+})

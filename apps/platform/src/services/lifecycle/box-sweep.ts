@@ -55,6 +55,8 @@ async function secondEvidence(deps: BoxSweepDeps, row: WorkspaceRow): Promise<st
   if (row.endpointUrl !== null && (await probeEndpoint(new URL(row.endpointUrl))) === 'refused') {
     return 'its port refuses connections'
   }
+  // A machine that boots has nothing to say yet: what takes too long is the start's time-out's.
+  if (row.endpointUrl === null && row.lastHeartbeatAt === null) return undefined
   const heardOf = row.lastHeartbeatAt ?? row.boxStartedAt
   const silentMs = deps.clock.now().getTime() - (heardOf?.getTime() ?? 0)
   return silentMs >= SUSPICIOUS_SILENCE_MS ? 'no heartbeat' : undefined

@@ -18,6 +18,7 @@ import { endpointWithinBox, isReachable } from '../../domain/workspace-endpoint.
 import type {
   BoxRef,
   Provisioner,
+  ProvisionerName,
   StartInput,
   StartResult,
   WorkspaceCredentials,
@@ -51,6 +52,9 @@ type FailedStep = 'secrets' | 'start'
 const FAILURE_TEXT: Readonly<Record<FailedStep, string>> = {
   secrets: 'failed to decrypt workspace secret',
   start: 'workspace start failed',
+}
+const START_FAILURE_TEXT: Readonly<Partial<Record<ProvisionerName, string>>> = {
+  'control-plane': 'provisioning failed',
 }
 
 type Target = { readonly id: WorkspaceId; readonly generation: number }
@@ -242,7 +246,7 @@ async function markProvisionFailed(
   target: Target,
   failure: { readonly step: FailedStep; readonly error: unknown },
 ): Promise<void> {
-  const reason = failureText(failure)
+  const reason = failureText(deps.provisioner.name, failure)
   await deps.db.transaction(async (tx) => {
     await transitionWorkspace(tx, {
       ...target,
@@ -256,11 +260,14 @@ async function markProvisionFailed(
   })
 }
 
-function failureText(failure: { readonly step: FailedStep; readonly error: unknown }): string {
+function failureText(
+  backEnd: ProvisionerName,
+  failure: { readonly step: FailedStep; readonly error: unknown },
+): string {
   const known = findAppError(failure.error)
-  return known instanceof AppError && known.code === 'provisioner_unavailable'
-    ? NO_BACK_END
-    : FAILURE_TEXT[failure.step]
+  if (known instanceof AppError && known.code === 'provisioner_unavailable') return NO_BACK_END
+  const byBackEnd = failure.step === 'start' ? START_FAILURE_TEXT[backEnd] : undefined
+  return byBackEnd ?? FAILURE_TEXT[failure.step]
 }
 
 const NO_BACK_END =
