@@ -8,12 +8,14 @@ import { putFiles } from '../../apps/platform/src/provisioners/docker/box-archiv
 import { createApp } from '../../apps/workspace-runtime/src/app.ts'
 import type { AppDeps } from '../../apps/workspace-runtime/src/deps.ts'
 import { buildImage, filesOfImage } from '../support/built-images.ts'
+import { containerOf, newScope, removeScope } from '../support/docker-boxes.ts'
 import { describeWithDocker, docker, dockerHost, fileIn } from '../support/docker-engine.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort, isHealthy, loadedModules } from '../support/loaded-modules.ts'
 import { PROJECT_ROOT } from '../support/platform-process.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 
+const NETWORK = 'molecule-monorepo-net'
 const BUILD_TIMEOUT_MS = 600_000
 const ENTRIES = {
   'workspace-runtime': 'apps/workspace-runtime/src/main.ts',
@@ -201,6 +203,55 @@ describeWithDocker('images', () => {
       .object({ Processes: z.array(z.array(z.string())) })
       .parse(await container.top({ ps_args: '-o pid,uid,comm' }))
     expect(new Set(Processes.map(([, uid]) => uid))).toEqual(new Set(['1000']))
+  })
+
+  it('let a platform that is a container reach boxes by name, with nothing published', async () => {
+    const scope = newScope()
+    const workspaceId = randomUUID()
+    const program = `
+      const { createDockerProvisioner } = await import('/app/apps/platform/src/provisioners/docker/docker-provisioner.ts')
+      const { systemClock: clock, systemIds: ids } = await import('/app/packages/http-kit/src/clock.ts')
+      const { Secret } = await import('/app/packages/http-kit/src/secret.ts')
+      const { DEFAULT_TIERS: tiers } = await import('/app/apps/platform/src/provisioners/docker/tier-limits.ts')
+      const log = { info() {}, warn() {}, error: console.error }
+      const provisioner = createDockerProvisioner({
+        dockerHost: 'unix:///engine.sock', scope: '${scope}', tiers, reach: 'network', clock, ids, log,
+        images: { fallback: '${images['workspace-runtime']}', byKind: {}, pull: 'never' },
+        platformUrl: 'http://platform:8080', startTimeoutMs: 20_000,
+      })
+      await provisioner.open()
+      const { endpointUrl } = await provisioner.start({
+        workspaceId: '${workspaceId}', generation: 1, runtimeKind: 'echo', tier: 2,
+        configFiles: new Map(), env: {}, secretEnv: {},
+        credentials: { authToken: new Secret('a'), inboundSecret: new Secret('b') },
+      }, new AbortController().signal)
+      const card = await fetch(endpointUrl + '/.well-known/agent-card.json')
+      console.log(endpointUrl, card.status)
+      await provisioner.close()
+    `
+    try {
+      await docker.createNetwork({ Name: NETWORK, CheckDuplicate: true }).catch(() => undefined)
+      const platform = await docker.createContainer({
+        Image: images.platform,
+        // The socket is root's.
+        User: '0:0',
+        Cmd: ['node', '--input-type=module', '--eval', program],
+        HostConfig: {
+          NetworkMode: NETWORK,
+          Binds: [`${new URL(dockerHost).pathname}:/engine.sock`],
+        },
+      })
+      started.push(platform)
+      await platform.start()
+      await platform.wait()
+      const said: Promise<Buffer> = platform.logs({ stdout: true, stderr: true, follow: false })
+      expect((await said).toString()).toContain(`http://ws-${workspaceId.slice(0, 12)}:8000 200`)
+      const box = await (await containerOf(workspaceId)).inspect()
+      expect(box.NetworkSettings.Ports['8000/tcp'] ?? null).toBe(null)
+      expect(box.Config.Env).toContain('PLATFORM_URL=http://platform:8080')
+    } finally {
+      await removeScope(scope)
+    }
   })
 
   it('let a runtime join a platform, each in its container', async () => {

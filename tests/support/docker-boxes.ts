@@ -32,6 +32,7 @@ export async function createDockerIn(
     images: { fallback: await fakeRuntimeImage(), byKind: {}, pull: 'never' },
     tiers: DEFAULT_TIERS,
     platformUrl: undefined,
+    reach: 'loopback',
     startTimeoutMs: 20_000,
     stopGraceMs: 1_000,
     log: pino({ level: 'silent' }),

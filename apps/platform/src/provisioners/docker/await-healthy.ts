@@ -8,7 +8,7 @@ const LONGEST_PAUSE_MS = 500
 const ANSWER_TIMEOUT_MS = 5_000
 
 export type HealthWait = {
-  readonly port: number
+  readonly place: { readonly host: string; readonly port: number }
   readonly clock: Clock
   readonly timeoutMs: number
   readonly signal: AbortSignal
@@ -28,19 +28,22 @@ export async function awaitHealthy(wait: HealthWait): Promise<void> {
     signal.throwIfAborted()
     const leftMs = deadline - clock.now().getTime()
     if (leftMs <= 0) throw new Error(`the runtime was not ready within ${timeoutMs} ms`)
-    if (await answers(wait.port, Math.min(leftMs, ANSWER_TIMEOUT_MS), signal)) return
+    if (await answers(wait.place, Math.min(leftMs, ANSWER_TIMEOUT_MS), signal)) return
     const reason = await wait.whyEnded()
     if (reason !== undefined) throw new Error(`the runtime ended before it was ready: ${reason}`)
     await clock.sleep(Math.min(pauseMs, leftMs), signal)
   }
 }
 
-async function answers(port: number, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+async function answers(
+  place: HealthWait['place'],
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
   const request = get({
-    host: '127.0.0.1',
-    port,
+    ...place,
     path: HEALTH_PATH,
     agent: false,
     signal: patience,

@@ -22,11 +22,18 @@ export const CONTAINER_PORT = `${DEFAULT_RUNTIME_PORT}/tcp`
 const OWNED_TMPFS = `rw,noexec,nosuid,nodev,size=64m,uid=${BOX_USER.uid},gid=${BOX_USER.gid},mode=0700`
 const SHARED_TMPFS = 'rw,noexec,nosuid,nodev,size=64m,mode=1777'
 
+/**
+ * How the platform reaches a box: at a port that is published on loopback, or by its name, where the
+ * platform is itself a container on the same network (contract/platform 4.2, 6a).
+ */
+export type Reach = 'loopback' | 'network'
+
 export type ContainerSettings = {
   readonly scope: string
   readonly tiers: TierTable
   /** How a container reaches the platform; undefined: the start input's URL, with loopback replaced. */
   readonly platformUrl: string | undefined
+  readonly reach: Reach
 }
 
 /** Which volumes a tier has. The first stores nothing but its configuration (contract/platform 7.4). */
@@ -86,7 +93,10 @@ function hostConfig(settings: ContainerSettings, input: StartInput): HostConfig 
       (kind) => `${volumeName(input.workspaceId, kind)}:${VOLUME_PLACES[kind]}`,
     ),
     NetworkMode: NETWORK_NAME,
-    PortBindings: { [CONTAINER_PORT]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
+    PortBindings:
+      settings.reach === 'network'
+        ? {}
+        : { [CONTAINER_PORT]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
     // Its deaths are the platform's to see and to answer: started again behind its back, a box would
     // have another port than the one that is written down (ADR-0018).
     RestartPolicy: { Name: 'no' },

@@ -30,6 +30,7 @@ import {
   workspaceLabels,
 } from './box-names.ts'
 import { hasVolume, removeVolumes, withHelper } from './box-volumes.ts'
+import type { Reach } from './container-spec.ts'
 import { DeathWatch } from './death-watch.ts'
 import { endBox, findBoxes, listAllBoxes, removeHelpers } from './docker-boxes.ts'
 import { containerOutput, keptConsole } from './docker-console.ts'
@@ -49,6 +50,7 @@ export type DockerProvisionerOptions = {
   readonly images: ImageTable
   readonly tiers: TierTable
   readonly platformUrl: string | undefined
+  readonly reach: Reach
   readonly startTimeoutMs: number
   readonly stopGraceMs?: number
   readonly log: Logger
@@ -112,28 +114,24 @@ class DockerProvisioner implements Provisioner {
   async start(input: StartInput, signal: AbortSignal): Promise<StartResult> {
     const { workspaceId, generation } = input
     this.#check(workspaceId)
-    await this.#overtake(input)
-    if (this.#closing !== undefined) throw new AppError('shutting_down')
-    const cancel = new AbortController()
-    const started = this.#startOnce(input, AbortSignal.any([signal, cancel.signal]))
-    const settled = started.catch(() => undefined)
-    this.#starts.set(workspaceId, { generation, cancel, settled })
-    try {
-      return await started
-    } finally {
-      this.#starts.delete(workspaceId)
-    }
-  }
-
-  /** Ends a start in progress of an older generation; another one refuses. */
-  async #overtake({ workspaceId, generation }: StartInput): Promise<void> {
     for (;;) {
       const other = this.#starts.get(workspaceId)
-      if (other === undefined) return
+      if (other === undefined) break
       if (other.generation >= generation) {
         throw new Error(`workspace ${workspaceId} is started already`)
       }
       await this.#cancelStart(workspaceId, 'superseded by a start of a newer generation')
+    }
+    // Nothing is awaited between the look above and the entry below: two cannot pass at once.
+    if (this.#closing !== undefined) throw new AppError('shutting_down')
+    const cancel = new AbortController()
+    const started = this.#startOnce(input, AbortSignal.any([signal, cancel.signal]))
+    const start = { generation, cancel, settled: started.catch(() => undefined) }
+    this.#starts.set(workspaceId, start)
+    try {
+      return await started
+    } finally {
+      if (this.#starts.get(workspaceId) === start) this.#starts.delete(workspaceId)
     }
   }
 
@@ -149,7 +147,7 @@ class DockerProvisioner implements Provisioner {
         })
       }
       return {
-        endpointUrl: `http://127.0.0.1:${box.port}`,
+        endpointUrl: `http://${box.host}:${box.port}`,
         address: null,
         instanceId: box.containerId,
         isolation: 'container' as const,

@@ -1,5 +1,6 @@
 /** @module What an operator sets about the Docker back-end (docs/configuration.md); no I/O. */
 import { z } from 'zod'
+import type { Reach } from './container-spec.ts'
 import { DEFAULT_IMAGE, type ImageTable } from './images.ts'
 import { DEFAULT_TIERS, type TierLimits, type TierTable } from './tier-limits.ts'
 
@@ -22,6 +23,7 @@ export const dockerEnvironment = {
   ATRIUM_DOCKER_IMAGE: z.string().min(1).default(DEFAULT_IMAGE),
   ATRIUM_DOCKER_IMAGES: z.string().default(''),
   ATRIUM_DOCKER_PULL: z.enum(['never', 'missing']).default('never'),
+  ATRIUM_DOCKER_REACH: z.enum(['loopback', 'network']).default('loopback'),
   ATRIUM_DOCKER_PLATFORM_URL: z.url({ protocol: /^https?$/ }).optional(),
   TIER2_MEMORY_MB: memory(2),
   TIER3_MEMORY_MB: memory(3),
@@ -39,6 +41,7 @@ export type DockerSettings = {
   readonly scope: string
   readonly images: ImageTable
   readonly platformUrl: string | undefined
+  readonly reach: Reach
   readonly tiers: TierTable
 }
 
@@ -67,6 +70,7 @@ export function parseDockerSettings(values: DockerValues): {
         pull: values.ATRIUM_DOCKER_PULL,
       },
       platformUrl: values.ATRIUM_DOCKER_PLATFORM_URL?.replace(/\/+$/, ''),
+      reach: values.ATRIUM_DOCKER_REACH,
       tiers: {
         2: limits(values.TIER2_MEMORY_MB, values.TIER2_CPU_SHARES),
         3: limits(values.TIER3_MEMORY_MB, values.TIER3_CPU_SHARES),

@@ -1,6 +1,7 @@
 /** @module One start: way is made, the container created, filled, started and heard. */
 import { AppError } from '@atrium/http-kit/app-error'
 import { AUTH_TOKEN_FILE, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
+import { DEFAULT_RUNTIME_PORT } from '@atrium/runtime-contract/environment'
 import type { Container } from 'dockerode'
 import { configSegments } from '../box-folder.ts'
 import { printable } from '../console-tail.ts'
@@ -8,7 +9,7 @@ import type { StartInput } from '../provisioner.ts'
 import { redactSecrets } from '../redact-secrets.ts'
 import { awaitHealthy } from './await-healthy.ts'
 import { type ArchiveFile, putFiles } from './box-archive.ts'
-import { NETWORK_NAME, VOLUME_PLACES } from './box-names.ts'
+import { boxName, NETWORK_NAME, VOLUME_PLACES } from './box-names.ts'
 import { ensureVolumes } from './box-volumes.ts'
 import {
   CONTAINER_PORT,
@@ -33,7 +34,11 @@ export type StartDeps = BoxDeps &
     readonly stopGraceMs: number
   }
 
-export type StartedBox = { readonly containerId: string; readonly port: number }
+export type StartedBox = {
+  readonly containerId: string
+  readonly host: string
+  readonly port: number
+}
 
 /**
  * Starts the box of `input`. Older boxes are ended first; a newer one, or a running one of the same
@@ -54,15 +59,15 @@ export async function startBox(
     await putFiles(container, VOLUME_PLACES.configs, { files })
     signal.throwIfAborted()
     await container.start({ abortSignal: signal })
-    const port = await portOf(container)
+    const place = await placeOf(deps, container, input.workspaceId)
     await awaitHealthy({
-      port,
+      place,
       clock: deps.clock,
       timeoutMs: deps.startTimeoutMs,
       signal,
       whyEnded: () => whyEnded(container),
     })
-    return { containerId: container.id, port }
+    return { containerId: container.id, ...place }
   } catch (error) {
     throw await undo(deps, { container, input, error, signal })
   }
@@ -169,10 +174,15 @@ async function ensureNetwork({ engine }: StartDeps): Promise<void> {
   await unlessStatus(created, [409])
 }
 
-async function portOf(container: Container): Promise<number> {
+async function placeOf(
+  { reach }: StartDeps,
+  container: Container,
+  workspaceId: string,
+): Promise<{ readonly host: string; readonly port: number }> {
+  if (reach === 'network') return { host: boxName(workspaceId), port: DEFAULT_RUNTIME_PORT }
   const { NetworkSettings, State } = await container.inspect()
   const port = Number(NetworkSettings.Ports[CONTAINER_PORT]?.[0]?.HostPort)
-  if (Number.isInteger(port) && port > 0) return port
+  if (Number.isInteger(port) && port > 0) return { host: '127.0.0.1', port }
   // One that has ended has no port any more.
   if (!State.Running) throw new Error(`the runtime ended before it was ready: ${exitReason(State)}`)
   throw new Error('the engine has published no port')
