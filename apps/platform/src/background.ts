@@ -10,7 +10,7 @@ import {
   unattendedSweep,
 } from './services/sweeps/lifecycle-sweeps.ts'
 import { externalStalenessSweep, livenessSweep } from './services/sweeps/liveness-sweeps.ts'
-import { activityRetentionSweep } from './services/sweeps/retention-sweeps.ts'
+import { activityRetentionSweep, auditRetentionSweep } from './services/sweeps/retention-sweeps.ts'
 import { secretSweeps } from './services/sweeps/secret-sweeps.ts'
 import type { Sweep } from './services/sweeps/sweep.ts'
 import { SweepRecord } from './services/sweeps/sweep-record.ts'
@@ -57,6 +57,7 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     unattendedSweep(deps),
     ...secretSweeps(deps),
     activityRetentionSweep(deps),
+    auditRetentionSweep(deps),
     { name: 'events', everyMs: RETENTION_EVERY_MS, run: () => pruneEvents(deps) },
     {
       // Boxes that are bound to a machine are looked at on every machine.

@@ -79,6 +79,7 @@ function settingsOf(config: Config) {
     ...config.sweeps,
     addressPolicy: addressPolicyOf(config.agentAddresses),
     activityRetentionDays: config.activity.retentionDays,
+    auditRetentionDays: config.auditRetentionDays,
     activityCleanupMs: config.activity.cleanupIntervalHours * 3_600_000,
     eventRetentionDays: config.eventRetentionDays,
     maxRequestBytes: config.uploads.maxRequestBytes,
@@ -97,7 +98,7 @@ function workersOf(resources: Resources) {
   const { db, sql } = database
   return {
     beats: new BeatBatcher({ sql, clock, log, isBootstrapOpen: config.isDevelopment }),
-    refusedUses: new RefusedUses({ db, clock, ids, log, retentionDays: config.auditRetentionDays }),
+    refusedUses: new RefusedUses({ db, clock, ids, log }),
     detached: new DetachedExchanges(),
     activityBell: new ActivityBell({ listen: (...on) => database.listen(...on), log }),
     events: new EventBus({ db, listen: (...on) => database.listen(...on), clock, ids, log }),

@@ -74,16 +74,20 @@ export async function readAuditTrail(
 const DAY_MS = 24 * 60 * 60 * 1000
 const PURGE_BATCH = 5_000
 
-/** Forgets what is older than `retentionDays`, in batches that hold no lock for long. */
+/**
+ * Forgets what is older than `auditRetentionDays`, in batches that hold no lock for long, until
+ * `signal` is aborted. Safe on every replica at once.
+ */
 export async function purgeAuditTrail(
-  deps: Pick<AuditDeps, 'db' | 'clock'>,
-  retentionDays: number,
-): Promise<number> {
-  const before = new Date(deps.clock.now().getTime() - retentionDays * DAY_MS)
-  let total = 0
-  for (;;) {
+  deps: Pick<AuditDeps, 'db' | 'clock'> & { readonly auditRetentionDays: number },
+  signal: AbortSignal,
+): Promise<{ readonly deleted: number }> {
+  const before = new Date(deps.clock.now().getTime() - deps.auditRetentionDays * DAY_MS)
+  let deleted = 0
+  while (!signal.aborted) {
     const purged = await purgeAuditEvents(deps.db, { before, batch: PURGE_BATCH })
-    total += purged
-    if (purged < PURGE_BATCH) return total
+    deleted += purged
+    if (purged < PURGE_BATCH) break
   }
+  return { deleted }
 }

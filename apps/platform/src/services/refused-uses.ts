@@ -6,11 +6,10 @@ import type { Logger } from 'pino'
 import { insertAuditEvents, type NewAuditRow } from '../db/audit-store.ts'
 import { loggableDatabaseError } from '../db/db-error.ts'
 import type { RefusedAction } from '../domain/audit.ts'
-import { type AuditDeps, purgeAuditTrail } from './audit-trail.ts'
+import type { AuditDeps } from './audit-trail.ts'
 
 const MINUTE_MS = 60_000
 const FLUSH_EVERY_MS = 15_000
-const PURGE_EVERY_MS = 60 * MINUTE_MS
 /** Beyond it everything new is counted together: memory is bounded whatever is presented. */
 const MAX_TALLIES = 1_000
 const OTHER = 'other'
@@ -28,10 +27,7 @@ export type RefusedUse = {
 
 type Tally = { readonly minute: number; readonly row: NewAuditRow; count: number }
 
-export type RefusedUsesDeps = AuditDeps & {
-  readonly log: Logger
-  readonly retentionDays: number
-}
+export type RefusedUsesDeps = AuditDeps & { readonly log: Logger }
 
 export class RefusedUses {
   readonly #deps: RefusedUsesDeps
@@ -83,7 +79,7 @@ export class RefusedUses {
     return Math.floor(this.#deps.clock.now().getTime() / MINUTE_MS)
   }
 
-  /** Writes the minutes that are over, and purges the trail once an hour, until `stop`. */
+  /** Writes the minutes that are over, until `stop`. */
   start(): void {
     this.#loop ??= this.#run()
   }
@@ -98,13 +94,8 @@ export class RefusedUses {
   async #run(): Promise<void> {
     const { clock } = this.#deps
     const { signal } = this.#shutdown
-    let purgeAt = clock.now().getTime()
     while (!signal.aborted) {
       await this.#flush(this.#minute())
-      if (clock.now().getTime() >= purgeAt) {
-        purgeAt = clock.now().getTime() + PURGE_EVERY_MS
-        await this.#purge()
-      }
       // Rejects only when stopping, which the loop's condition sees.
       await clock.sleep(FLUSH_EVERY_MS, signal).catch(() => undefined)
     }
@@ -127,16 +118,6 @@ export class RefusedUses {
     const known = this.#tallies.get(key)
     if (known === undefined) this.#tallies.set(key, tally)
     else known.count += tally.count
-  }
-
-  async #purge(): Promise<void> {
-    try {
-      const purged = await purgeAuditTrail(this.#deps, this.#deps.retentionDays)
-      if (purged > 0) this.#deps.log.info({ purged }, 'audit.purged')
-    } catch (error) {
-      // What is too old stays an hour longer.
-      this.#deps.log.warn({ err: loggableDatabaseError(error) }, 'audit.purge_failed')
-    }
   }
 }
 
