@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { pruneActivity } from '../../../apps/platform/src/services/prune-activity.ts'
+import { openEventStream } from '../../support/event-stream-client.ts'
+import { eventually } from '../../support/eventually.ts'
 import {
   type ExternalWorkspace,
   externalWorkspace,
@@ -128,6 +130,39 @@ describe('POST /workspaces/:id/notify', () => {
       404,
       { error: 'workspace not found' },
     ])
+  })
+})
+
+describe('who follows the events of the workspace', () => {
+  it('is told of every row without its bodies, and of what an agent says', async () => {
+    const client = await openEventStream({
+      url: `${platform.url}/workspaces/${workspace.id}/events/stream`,
+      bearer: workspace.authToken,
+    })
+    await eventually(() => client.frames.length >= 2)
+    await report(workspace, { summary: 'worked', request_body: { private: 'x' } })
+    const file = { uri: 'workspace:/workspace/r.md', name: 'r.md' }
+    const said = { message: 'done', attachments: [file], idempotency_key: 'k' }
+    await notify(workspace, said)
+    await notify(workspace, said)
+    await report(workspace, { summary: 'last' })
+    const types = await client.until(4)
+    expect(types).toEqual([
+      'ACTIVITY_LOGGED',
+      'ACTIVITY_LOGGED',
+      'AGENT_MESSAGE',
+      'ACTIVITY_LOGGED',
+    ])
+    const told = client.frames.flatMap(({ data }) => (data === undefined ? [] : [data]))
+    const rows = await feed(workspace, 'from=start')
+    expect(told).toMatchObject([
+      { data: { id: rows[0]?.id, activity_type: 'agent_log', summary: 'worked' } },
+      { data: { id: rows[1]?.id, method: 'notify', source_id: null } },
+      { data: { message: 'done', workspace_id: workspace.id, attachments: [file] } },
+      { data: { summary: 'last' } },
+    ])
+    expect(JSON.stringify(told)).not.toContain('private')
+    client.close()
   })
 })
 

@@ -52,6 +52,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const child of children) {
+    if (child.exitCode !== null || child.signalCode !== null) continue
     const closed = once(child, 'close')
     // With what it started itself.
     process.kill(-(child.pid ?? 0), 'SIGKILL')

@@ -240,7 +240,7 @@ describe('who may talk to whom', () => {
     expect(await talk(leaf, right)).toBe(403)
     expect(await talk(stranger, leaf)).toBe(403)
     workspace = { id: randomUUID(), authToken: '' }
-    expect((await send(envelope({}), stranger.authToken)).status).toBe(404)
+    expect((await send(envelope({}), stranger.authToken)).status).toBe(403)
   })
 
   it("says so in the contract's words, before it looks at the message", async () => {

@@ -8,12 +8,11 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { sha256 } from '@atrium/http-kit/bearer'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
-import { appendActivity } from '../db/activity-store.ts'
-import type { Db } from '../db/client.ts'
 import { databaseFailure } from '../db/db-error.ts'
 import { storableText } from '../domain/activity.ts'
 import type { Sender } from '../domain/caller.ts'
 import type { Workspace } from './find-workspace.ts'
+import { type LogActivityDeps, logActivity } from './log-activity.ts'
 import { messageActivity } from './log-message.ts'
 
 export type PollDelivery = {
@@ -33,13 +32,13 @@ const PROGRAM_LIMIT = /^54/
  * for what cannot be stored, `workspace_not_found` when the workspace was removed meanwhile.
  */
 export async function deliverByPoll(
-  deps: { readonly db: Db; readonly clock: Clock; readonly ids: Ids },
+  deps: LogActivityDeps & { readonly clock: Clock; readonly ids: Ids },
   delivery: PollDelivery,
 ): Promise<void> {
   try {
     const requestBody: unknown = JSON.parse(rpcRequestText(delivery.request))
     if (!isStorableJson(requestBody)) throw notStorable()
-    const appended = await appendActivity(deps.db, {
+    const appended = await logActivity(deps, {
       ...messageActivity(delivery),
       id: deps.ids.uuid(),
       requestBody,

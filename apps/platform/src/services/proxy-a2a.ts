@@ -14,7 +14,6 @@ import { normaliseRequest } from '@atrium/a2a-schema/normalise'
 import { AppError } from '@atrium/http-kit/app-error'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
-import { appendActivity } from '../db/activity-store.ts'
 import { findLiveWorkspace } from '../db/workspace-store.ts'
 import type { Sender } from '../domain/caller.ts'
 import { resolveDeliveryMode } from '../domain/delivery-mode.ts'
@@ -30,6 +29,7 @@ import { deliverByPoll } from './deliver-by-poll.ts'
 import type { DetachedExchanges } from './detached-exchanges.ts'
 import type { Workspace } from './find-workspace.ts'
 import type { PresentedSecret } from './inbound-secret-rotation.ts'
+import { type LogActivityDeps, logActivity } from './log-activity.ts'
 import { messageActivity } from './log-message.ts'
 import { noteOutbound } from './note-use.ts'
 import {
@@ -40,12 +40,13 @@ import {
 import { suspectIfUnreachable } from './suspect-if-unreachable.ts'
 import type { TaskTracker } from './task-tracker.ts'
 
-export type ProxyDeps = ForwardTargetDeps & {
-  readonly log: Logger
-  readonly agentClient: AgentClient
-  readonly detached: DetachedExchanges
-  readonly tracker: TaskTracker
-}
+export type ProxyDeps = ForwardTargetDeps &
+  LogActivityDeps & {
+    readonly log: Logger
+    readonly agentClient: AgentClient
+    readonly detached: DetachedExchanges
+    readonly tracker: TaskTracker
+  }
 
 /** What of the caller's headers goes on to the agent; names in lower case. */
 const PASSED_REQUEST_HEADERS = ['a2a-version', 'a2a-extensions', 'x-a2a-extensions'] as const
@@ -286,7 +287,7 @@ function record(
   const { message, startedAt, answer } = exchange
   const now = deps.clock.now()
   deps.tracker.run(async () => {
-    await appendActivity(deps.db, {
+    await logActivity(deps, {
       ...messageActivity(message),
       id: deps.ids.uuid(),
       requestBody: storableBody(rpcRequestText(message.request)),

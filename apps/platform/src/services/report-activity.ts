@@ -2,12 +2,13 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
-import { type Appended, appendActivity } from '../db/activity-store.ts'
-import type { Db } from '../db/client.ts'
+import type { Appended } from '../db/activity-store.ts'
 import { firstCharacters, type ReportableActivityType, storableText } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
+import { getWorkspace } from './find-workspace.ts'
+import { type LogActivityDeps, logActivity } from './log-activity.ts'
 
-export type ReportActivityDeps = { readonly db: Db; readonly clock: Clock; readonly ids: Ids }
+export type ReportActivityDeps = LogActivityDeps & { readonly clock: Clock; readonly ids: Ids }
 
 const PREVIEW_CHARACTERS = 80
 
@@ -39,7 +40,7 @@ export async function reportActivity(
   if (!isStorableJson([report.requestBody, report.responseBody])) {
     throw new AppError('invalid_request_body')
   }
-  const appended = await appendActivity(deps.db, {
+  const appended = await logActivity(deps, {
     ...report,
     id: deps.ids.uuid(),
     workspaceId,
@@ -64,7 +65,7 @@ export type AgentMessage = {
 }
 
 /**
- * Keeps a message of an agent to its people. Resolves with whether it was known already. Throws
+ * Keeps a message of an agent to its people and tells those who follow. Resolves with whether it was known already. Throws
  * `workspace_not_found`: what could not be kept was not said (wart W32).
  */
 export async function notifyPeople(
@@ -72,9 +73,10 @@ export async function notifyPeople(
   workspaceId: WorkspaceId,
   message: AgentMessage,
 ): Promise<{ readonly isDuplicate: boolean }> {
+  const { name } = await getWorkspace(deps.db, workspaceId)
   const text = storableText(message.text)
   const parts = message.attachments.map((file) => ({ kind: 'file', file: storableFile(file) }))
-  const appended = await appendActivity(deps.db, {
+  const appended = await logActivity(deps, {
     id: deps.ids.uuid(),
     workspaceId,
     activityType: 'a2a_receive',
@@ -94,6 +96,14 @@ export async function notifyPeople(
     createdAt: deps.clock.now(),
   })
   requirePresent(appended)
+  if (appended === 'appended') {
+    const attachments = parts.length === 0 ? {} : { attachments: parts.map(({ file }) => file) }
+    deps.events.broadcast({
+      type: 'AGENT_MESSAGE',
+      workspaceId,
+      payload: { message: text, workspace_id: workspaceId, name, ...attachments },
+    })
+  }
   return { isDuplicate: appended === 'known' }
 }
 

@@ -1,0 +1,30 @@
+/** @module A row of the activity log, and those who follow are told of it (contract/platform 5.4). */
+import { type Appended, appendActivity, type NewActivity } from '../db/activity-store.ts'
+import type { Db } from '../db/client.ts'
+import type { EventBus } from './event-bus.ts'
+
+export type LogActivityDeps = {
+  readonly db: Db
+  readonly events: Pick<EventBus, 'broadcast'>
+}
+
+/** Appends like `appendActivity`. What is told holds no body: who wants it has the id. */
+export async function logActivity(deps: LogActivityDeps, activity: NewActivity): Promise<Appended> {
+  const appended = await appendActivity(deps.db, activity)
+  if (appended !== 'appended') return appended
+  deps.events.broadcast({
+    type: 'ACTIVITY_LOGGED',
+    workspaceId: activity.workspaceId,
+    payload: {
+      id: activity.id,
+      activity_type: activity.activityType,
+      source_id: activity.sourceId,
+      target_id: activity.targetId,
+      method: activity.method,
+      summary: activity.summary,
+      status: activity.status,
+      duration_ms: activity.durationMs,
+    },
+  })
+  return appended
+}
