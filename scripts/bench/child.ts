@@ -57,6 +57,34 @@ export function findDescendant(pid: number, text: string): number | undefined {
   return undefined
 }
 
+/**
+ * Processor time so far, in seconds, of `pid` or, with `text`, of its descendants whose command line
+ * contains it; ended ones count with the parent that waited for them (proc(5), stat).
+ */
+export function processorSeconds(pid: number, text?: string): number {
+  const pids = readdirSync('/proc')
+    .map(Number)
+    .filter((candidate) => Number.isInteger(candidate))
+    .filter((candidate) =>
+      text === undefined
+        ? candidate === pid
+        : hasAncestor(candidate, pid) && readProc(candidate, 'cmdline').includes(text),
+    )
+  return pids.reduce((sum, each) => sum + ownProcessorSeconds(each), 0)
+}
+
+const TICKS_PER_SECOND = 100
+
+function ownProcessorSeconds(pid: number): number {
+  // The second field is a name in parentheses, which may hold spaces.
+  const fields = readProc(pid, 'stat').split(') ').at(-1)?.split(' ') ?? []
+  const [user, system, endedUser, endedSystem] = fields.slice(11, 15).map(Number)
+  return (
+    [user, system, endedUser, endedSystem].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) /
+    TICKS_PER_SECOND
+  )
+}
+
 function hasAncestor(pid: number, ancestor: number): boolean {
   for (let current = pid; current > 1; ) {
     const parent = Number(/^PPid:\s*(\d+)/m.exec(readProc(current, 'status'))?.[1] ?? 0)

@@ -54,9 +54,9 @@ describe('renderTable', () => {
       { work: 'longer', unit: 'MiB', atrium: 3 },
     ])
     expect(table.split('\n')).toEqual([
-      'work          atrium  nginx  ratio  target',
-      'a (MB/s)        50.0    100   0.50   >= 1x  MISSED',
-      'longer (MiB)     3.0      -      -       -',
+      'work          atrium  peer  ratio  target',
+      'a (MB/s)        50.0   100   0.50   >= 1x  MISSED',
+      'longer (MiB)     3.0     -      -       -',
     ])
   })
 })

@@ -2,7 +2,7 @@
 
 export type Row = {
   readonly work: string
-  readonly unit: 'MB/s' | 'MiB'
+  readonly unit: 'MB/s' | 'MiB' | 'beats/s' | 'beats/cpu-s'
   readonly atrium: number
   /** The peer in the same interleaved run; absent without a peer, or where there is none. */
   readonly peer?: number | undefined
@@ -22,7 +22,7 @@ export function isMet(row: Row): boolean | undefined {
   return ratio === undefined ? undefined : ratio >= row.target.atLeastRatio
 }
 
-const COLUMNS = ['work', 'atrium', 'nginx', 'ratio', 'target', ''] as const
+const COLUMNS = ['work', 'atrium', 'peer', 'ratio', 'target', ''] as const
 
 /** An aligned table; the last column says what was missed. */
 export function renderTable(rows: readonly Row[]): string {

@@ -22,7 +22,7 @@ import type { CredentialDeps } from './workspace-credentials.ts'
 export type HeartbeatDeps = CredentialDeps &
   AuthenticationDeps & {
     readonly log: Logger
-    readonly beats: BeatBatcher
+    readonly beats: Pick<BeatBatcher, 'record'>
     /** Development keeps the contract's open bootstrap of zero-token workspaces (architecture 3). */
     readonly isBootstrapOpen: boolean
   }
