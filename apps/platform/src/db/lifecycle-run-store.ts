@@ -84,6 +84,8 @@ export async function claimRun(
     UPDATE lifecycle_runs r SET
       fence = nextval('lifecycle_fence'),
       lease_owner = ${claim.replicaId},
+      -- What begins on a machine is that machine's from then on.
+      host_id = coalesce(r.host_id, ${claim.hostId}),
       lease_until = now() + ${claim.leaseMs} * interval '1 millisecond',
       attempts = r.attempts + 1
       FROM due WHERE r.workspace_id = due.workspace_id
@@ -182,6 +184,14 @@ export async function releaseRuns(db: Db, replicaId: string): Promise<void> {
     .update(lifecycleRuns)
     .set({ leaseOwner: null, leaseUntil: null })
     .where(eq(lifecycleRuns.leaseOwner, replicaId))
+}
+
+/** Takes back what an earlier platform of this machine held when it died: nobody else can hold it. */
+export async function releaseHostRuns(db: Db, hostId: string): Promise<void> {
+  await db
+    .update(lifecycleRuns)
+    .set({ leaseOwner: null, leaseUntil: null })
+    .where(eq(lifecycleRuns.hostId, hostId))
 }
 
 export type WaitingRun = {

@@ -6,7 +6,7 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Db } from '../db/client.ts'
 import { noteDelivery } from '../db/inbound-secret-store.ts'
-import { type Claim, listRuns, requestRun } from '../db/lifecycle-run-store.ts'
+import { type Claim, listRuns, releaseHostRuns, requestRun } from '../db/lifecycle-run-store.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
 import {
   findLiveWorkspace,
@@ -80,6 +80,7 @@ export class WorkspaceLifecycle {
   /** The boxes of this machine ended with the platform that held them. */
   async #resumeHost(hostId: string): Promise<void> {
     const { db, clock, log, provisioner } = this.#deps
+    await releaseHostRuns(db, hostId)
     const rows = (await listLiveWorkspaces(db)).filter(
       (row) =>
         RESUMABLE.has(row.status) &&
