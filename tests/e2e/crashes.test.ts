@@ -26,6 +26,8 @@ const BIG_BYTES = 256 * MIB
 const UPLOAD_BYTES = 24 * MIB
 /** Connections of the pool; few, so that all of them are open before anything is counted. */
 const POOL = 2
+/** A sandbox ends with its platform, whatever hangs in it: here is what happens without one. */
+const ENV = { ATRIUM_SANDBOX: 'off' }
 /** curl: "Partial file", "Failure in receiving network data". */
 const CURL_BROKEN = [18, 56]
 
@@ -38,7 +40,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'atrium-crashes-'))
   writeFileSync(join(folder, 'upload.bin'), '')
   truncateSync(join(folder, 'upload.bin'), UPLOAD_BYTES)
-  platform = await startPlatform({ env: { DATABASE_MAX_CONNECTIONS: String(POOL) } })
+  platform = await startPlatform({ env: { ...ENV, DATABASE_MAX_CONNECTIONS: String(POOL) } })
   workspace = await OnlineWorkspace.create(platform, 'crashes')
   putBigFile()
   before = await settledDescriptors()
@@ -269,7 +271,7 @@ describe('a platform that is killed', () => {
   })
 
   it('comes back with the same workspace and its files', async () => {
-    platform = await startPlatform({ after: platform })
+    platform = await startPlatform({ after: platform, env: ENV })
     workspace = await OnlineWorkspace.reach(platform, workspace.id)
     expect(processesMentioning(platform.dataDir)).toHaveLength(2)
     expect(visible(workspace.uploadNames)).toEqual(names)
@@ -282,7 +284,7 @@ describe('a platform that is killed', () => {
     process.kill(hung, 'SIGSTOP')
     await platform.kill()
     expect(isRunning(hung)).toBe(true)
-    platform = await startPlatform({ after: platform })
+    platform = await startPlatform({ after: platform, env: ENV })
     workspace = await OnlineWorkspace.reach(platform, workspace.id)
     expect(isRunning(hung)).toBe(false)
     expect(processesMentioning(platform.dataDir)).toHaveLength(2)
@@ -293,7 +295,7 @@ describe('a platform that is killed', () => {
 describe('a platform that runs', () => {
   it('is not disturbed by a second one on its data folder', async () => {
     const pids = processesMentioning(platform.dataDir)
-    await expect(startPlatform({ after: platform })).rejects.toThrow('did not start')
+    await expect(startPlatform({ after: platform, env: ENV })).rejects.toThrow('did not start')
     expect(processesMentioning(platform.dataDir)).toEqual(pids)
     await expectNextRequestWorks()
   })

@@ -93,7 +93,7 @@ export class WorkspaceLifecycle {
       const id = workspaceIdSchema.parse(row.id)
       await db.transaction(async (tx) => {
         const now = clock.now()
-        const set = { endpointUrl: null, activeTasks: 0 }
+        const set = { endpointUrl: null, activeTasks: 0, boxStartedAt: null }
         await transitionWorkspace(tx, { id, to: 'provisioning', from: [row.status], now, set })
         await requestRun(tx, { workspaceId: id, hostId, reason: 'platform started', now })
       })
