@@ -26,6 +26,8 @@ export class FakeProvisioner implements Provisioner {
   readonly removedVolumes: string[] = []
   readonly writtenSecrets: { readonly workspaceId: string; readonly secret: string }[] = []
   readonly running = new Set<string>()
+  /** Workspaces whose volume already holds what is looked for. */
+  readonly volumes = new Set<string>()
   readonly #generations = new Map<string, number>()
   /** Not every back-end knows which of two starts is the newer one. */
   refusesOlder = true
@@ -84,8 +86,8 @@ export class FakeProvisioner implements Provisioner {
     return undefined
   }
 
-  async volumeHasFile(): Promise<boolean> {
-    return false
+  async volumeHasFile({ workspaceId }: BoxRef): Promise<boolean> {
+    return this.volumes.has(workspaceId)
   }
 
   async writeAuthToken(): Promise<boolean> {

@@ -31,6 +31,7 @@ import { failedStartRoutes, lifecycleRoutes } from './http/routes/lifecycle.rout
 import { livenessRoutes } from './http/routes/liveness.routes.ts'
 import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
+import { teamRoutes } from './http/routes/teams.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
 import { workspaceTokensRoutes } from './http/routes/workspace-tokens.routes.ts'
 import {
@@ -119,6 +120,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { ...workspace, routes: activityRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },
     { ...workspace, routes: lifecycleRoutes(deps) },
+    { ...workspace, routes: teamRoutes(deps) },
     { ...workspace, routes: workspaceTokensRoutes(deps) },
     { ...workspace, routes: inboundSecretRoutes(deps) },
     { ...workspace, routes: workspaceEventRoutes(deps) },

@@ -68,6 +68,7 @@ const environment = z.object({
   ATRIUM_INBOUND_SECRET_MAX_AGE_DAYS: z.coerce.number().int().min(0).max(36_500).default(90),
   ATRIUM_ENABLE_TEST_TOKENS: flag.optional(),
   ATRIUM_OPEN_WORKSPACE_SCOPE: flag.default(false),
+  CONFIGS_DIR: z.string().min(1).optional(),
   ATRIUM_DATA_DIR: z.string().min(1).default('.atrium'),
   PATH: z.string().optional(),
   LANG: z.string().optional(),
@@ -159,6 +160,8 @@ export type Config = {
     readonly maxAgeDays: number
   }
   readonly dataDir: string
+  /** Folder of the workspace templates; undefined: there are none. */
+  readonly templatesDir: string | undefined
   readonly provisioner: 'process' | 'docker' | 'control-plane' | 'none'
   /** Used by the provisioner of that name only. */
   readonly controlPlane: ControlPlaneConfig & { readonly timeoutMs: number }
@@ -229,6 +232,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     },
     edge: edgeOf(values),
     dataDir: resolve(values.ATRIUM_DATA_DIR),
+    templatesDir: values.CONFIGS_DIR === undefined ? undefined : resolve(values.CONFIGS_DIR),
     provisioner: values.ATRIUM_PROVISIONER,
     controlPlane: { ...controlPlaneOf(values), timeoutMs: values.ATRIUM_CP_TIMEOUT_MS },
     docker: docker.settings,

@@ -17,6 +17,7 @@ import { RefusedUses } from './services/refused-uses.ts'
 import { SessionCheck } from './services/session-check.ts'
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
+import { WorkspaceTemplates } from './services/workspace-templates.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
 import {
   type AddressPolicy,
@@ -58,6 +59,7 @@ export function createDeps(resources: Resources) {
     ids,
     keyring,
     replicaId,
+    templates: new WorkspaceTemplates(config.templatesDir),
     version: manifest.version,
     tracker: new TaskTracker((error) => log.error({ err: error }, 'background.failed')),
     lifecycle: lifecycleOf(resources, replicaId, platformUrl),
@@ -114,6 +116,7 @@ function lifecycleOf(
   return new WorkspaceLifecycle({
     ...resources,
     db: database.db,
+    templates: new WorkspaceTemplates(config.templatesDir),
     platformUrl,
     runtimeEnv: runtimeEnv(config),
     replicaId,

@@ -11,6 +11,7 @@ import { insertWorkspace } from '../../../apps/platform/src/db/workspace-store.t
 import { type WorkspaceId, workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import { keyringOf } from '../../../apps/platform/src/domain/secret-envelope.ts'
 import { WorkspaceLifecycle } from '../../../apps/platform/src/services/workspace-lifecycle.ts'
+import { WorkspaceTemplates } from '../../../apps/platform/src/services/workspace-templates.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FakeProvisioner } from '../../support/fake-provisioner.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
@@ -59,6 +60,7 @@ async function startReplica(clock: Clock = systemClock): Promise<WorkspaceLifecy
     keyring,
     log: pino({ level: 'silent' }),
     provisioner: viewOf(backEnd),
+    templates: new WorkspaceTemplates(undefined),
     platformUrl: () => 'http://127.0.0.1:1',
     runtimeEnv: {},
     replicaId: systemIds.uuid(),

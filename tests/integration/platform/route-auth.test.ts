@@ -97,6 +97,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /workspaces/:id/resume': { scope: 'workspace', isFresh: true },
   'POST /workspaces/:id/hibernate': { scope: 'workspace', isFresh: true },
   'POST /workspaces/:id/wake': { scope: 'workspace', isFresh: true },
+  'POST /workspaces/:id/expand': { scope: 'workspace', isFresh: true },
+  'POST /workspaces/:id/collapse': { scope: 'workspace', isFresh: true },
   'GET /workspaces/:id/tokens': { scope: 'workspace', answers: 200 },
   'POST /workspaces/:id/tokens': { scope: 'workspace', answers: 201 },
   'GET /workspaces/:id/events/stream': { scope: 'workspace', answers: 200, isEndless: true },

@@ -20,13 +20,17 @@ export function lastActivityAt(now: Date) {
 export type NewWorkspace = typeof workspaces.$inferInsert
 
 /**
- * Inserts a row in its first status, with the event of it. Throws on a foreign key that does not
- * exist.
+ * Inserts a row in its first status, with the event of it, which says `payload`. Throws on a foreign
+ * key that does not exist.
  */
-export async function insertWorkspace(db: Db, row: NewWorkspace): Promise<void> {
+export async function insertWorkspace(
+  db: Db,
+  row: NewWorkspace,
+  payload?: EventPayload,
+): Promise<void> {
   await inTransaction(db, async (tx) => {
     await tx.insert(workspaces).values(row)
-    await tellOfStatus(tx, row, { now: row.createdAt })
+    await tellOfStatus(tx, row, { payload, now: row.createdAt })
   })
 }
 
@@ -326,6 +330,19 @@ export async function listChildren(
     .where(eq(workspaces.parentId, id))
     .orderBy(asc(workspaces.id))
   return rows.map((row) => ({ id: workspaceIdSchema.parse(row.id), isLive: row.isLive }))
+}
+
+/** What is directly below a workspace and not removed, the oldest first. */
+export async function listLiveChildren(
+  db: Db,
+  id: WorkspaceId,
+): Promise<{ readonly id: WorkspaceId; readonly name: string; readonly role: string | null }[]> {
+  const rows = await db
+    .select({ id: workspaces.id, name: workspaces.name, role: workspaces.role })
+    .from(workspaces)
+    .where(and(eq(workspaces.parentId, id), whereLive))
+    .orderBy(asc(workspaces.createdAt), asc(workspaces.id))
+  return rows.map((row) => ({ ...row, id: workspaceIdSchema.parse(row.id) }))
 }
 
 /** Hard-deletes removed rows; dependants go by cascade. Returns how many. */

@@ -6,15 +6,17 @@ import { isForeignKeyViolation, loggableDatabaseError } from '../db/db-error.ts'
 import { insertWorkspaceSecret } from '../db/workspace-secret-store.ts'
 import { insertWorkspace, lockLiveWorkspace, type NewWorkspace } from '../db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
-import { EXTERNAL_RUNTIME_KIND, isExternal } from '../domain/runtime-kind.ts'
+import { DEFAULT_RUNTIME_KIND, EXTERNAL_RUNTIME_KIND, isExternal } from '../domain/runtime-kind.ts'
 import { sealSecret } from '../domain/secret-envelope.ts'
 import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
 import type { AuditContext } from './audit-trail.ts'
 import { type CredentialDeps, issueWorkspaceToken } from './workspace-credentials.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
+import type { WorkspaceTemplates } from './workspace-templates.ts'
 
 export type CreateDeps = CredentialDeps & {
   readonly lifecycle: WorkspaceLifecycle
+  readonly templates: WorkspaceTemplates
   readonly addressPolicy: AddressPolicy
   readonly resolve: Resolve
 }
@@ -23,7 +25,10 @@ export type CreateInput = {
   readonly name: string
   readonly role: string | null
   readonly tier: number
-  readonly runtimeKind: string
+  /** A folder of the platform's templates. */
+  readonly template: string | null
+  /** null: the template's, or the default one. */
+  readonly runtimeKind: string | null
   readonly runtimeConfig: unknown
   readonly model: string | null
   readonly url: string | undefined
@@ -42,14 +47,15 @@ export type Created =
 
 /**
  * Creates a workspace and, unless its agent runs elsewhere, starts it in the background. Throws
- * `invalid_agent_url`, `workspace_not_found` (unknown parent), `create_failed`; a refused creation
+ * `invalid_template`, `invalid_agent_url`, `workspace_not_found` (unknown parent), `create_failed`; a refused creation
  * leaves nothing behind.
  */
 export async function createWorkspace(
   deps: CreateDeps,
-  input: CreateInput,
+  asked: CreateInput,
   by: AuditContext,
 ): Promise<Created> {
+  const input = await withTemplate(deps.templates, asked)
   const id = workspaceIdSchema.parse(deps.ids.uuid())
   const agentUrl =
     isExternal(input.runtimeKind) && input.url !== undefined && input.url !== ''
@@ -60,11 +66,26 @@ export async function createWorkspace(
   return created
 }
 
+type CompleteInput = CreateInput & { readonly runtimeKind: string }
+
+/** Judged before anything is stored (wart W23), and asked for what the request left open. */
+async function withTemplate(
+  templates: WorkspaceTemplates,
+  input: CreateInput,
+): Promise<CompleteInput> {
+  const template = input.template === null ? undefined : await templates.get(input.template)
+  return {
+    ...input,
+    runtimeKind: input.runtimeKind ?? template?.config.runtimeKind ?? DEFAULT_RUNTIME_KIND,
+    model: input.model ?? template?.config.model ?? null,
+  }
+}
+
 async function insertAll(
   deps: CreateDeps,
   creation: {
     readonly id: WorkspaceId
-    readonly input: CreateInput
+    readonly input: CompleteInput
     readonly agentUrl: string | undefined
     readonly by: AuditContext
   },
@@ -117,7 +138,7 @@ function rowOf(
   deps: CreateDeps,
   creation: {
     readonly id: WorkspaceId
-    readonly input: CreateInput
+    readonly input: CompleteInput
     readonly agentUrl: string | undefined
   },
 ): NewWorkspace {
@@ -132,6 +153,7 @@ function rowOf(
     runtimeKind: input.runtimeKind,
     runtimeConfig: input.runtimeConfig ?? null,
     model: input.model,
+    template: input.template,
     deliveryMode: input.deliveryMode ?? defaultMode(input.runtimeKind, agentUrl),
     agentUrl: agentUrl ?? null,
     parentId: input.parentId,

@@ -30,4 +30,16 @@ describe('workspaceConfigFile', () => {
       runtime_config: { concurrency: 3 },
     })
   })
+
+  it('says above what its template says, and keeps the rest of that', () => {
+    const template = { role: 'of the template', skills: ['sql'], runtime_config: { timeout: 3 } }
+    const runtimeConfig = { timeout: 7, sub_workspaces: [{ name: 'One' }] }
+    const file = workspaceConfigFile({ ...row, role: null, runtimeConfig }, template)
+    expect(parse(Buffer.from(file).toString())).toMatchObject({
+      role: 'of the template',
+      skills: ['sql'],
+      sub_workspaces: [{ name: 'One' }],
+      runtime_config: { timeout: 7, concurrency: row.maxConcurrentTasks },
+    })
+  })
 })

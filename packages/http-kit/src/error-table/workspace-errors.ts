@@ -29,6 +29,17 @@ export const WORKSPACE_ERRORS = {
     retryable: false,
   },
   invalid_template: { status: 400, text: 'invalid template', retryable: false },
+  config_not_found: { status: 400, text: 'no config found for workspace', retryable: false },
+  no_sub_workspaces: {
+    status: 400,
+    text: 'workspace has no sub_workspaces defined in config',
+    retryable: false,
+  },
+  invalid_sub_workspace: {
+    status: 500,
+    text: 'a sub_workspace in the config cannot be made',
+    retryable: false,
+  },
   create_failed: { status: 500, text: 'failed to create workspace', retryable: false },
   confirmation_required: {
     status: 409,

@@ -4,7 +4,8 @@ import { Secret } from '@atrium/http-kit/secret'
 import { z } from 'zod'
 import { parseDeliveryMode } from '../../domain/delivery-mode.ts'
 import { parseWorkspaceId } from '../../domain/ids.ts'
-import { DEFAULT_RUNTIME_KIND, EXTERNAL_RUNTIME_KIND } from '../../domain/runtime-kind.ts'
+import { EXTERNAL_RUNTIME_KIND } from '../../domain/runtime-kind.ts'
+import { subWorkspaces } from '../../domain/template-config.ts'
 import type { Created, CreateInput } from '../../services/create-workspace.ts'
 import type { Workspace } from '../../services/find-workspace.ts'
 import { type ConnectionFacts, renderConnection } from './connection.wire.ts'
@@ -25,6 +26,7 @@ const runtimeConfig = z.object({
   args: z.array(z.string().max(4096)).max(256).optional(),
   timeout: z.number().min(0).optional(),
   required_env: z.array(z.string().max(256)).max(64).optional(),
+  sub_workspaces: subWorkspaces.optional(),
 })
 
 /** Types and defaults; what the texts may contain is judged afterwards, under its own error. */
@@ -82,7 +84,8 @@ export function parseCreateBody(body: unknown): CreateInput {
     name: fields.name,
     role: fields.role,
     tier: fields.tier,
-    runtimeKind: runtimeKindOf(fields),
+    template: fields.template,
+    runtimeKind: fields.external === true ? EXTERNAL_RUNTIME_KIND : fields.runtime,
     runtimeConfig: fields.runtime_config,
     model: fields.model,
     url: fields.url ?? undefined,
@@ -93,10 +96,6 @@ export function parseCreateBody(body: unknown): CreateInput {
     canvas: fields.canvas,
     secrets: secretsOf(fields.secrets),
   }
-}
-
-function runtimeKindOf(fields: CreateBody): string {
-  return fields.external === true ? EXTERNAL_RUNTIME_KIND : (fields.runtime ?? DEFAULT_RUNTIME_KIND)
 }
 
 /** Which fields are wrong, by name; their values are not repeated. */
@@ -124,11 +123,6 @@ function requireValidFields(fields: CreateBody): void {
 
 /** What this platform's back-ends cannot do is refused, not silently dropped. */
 function refuseUnsupported(fields: CreateBody): void {
-  if (fields.template !== null) {
-    throw new AppError('invalid_template', {
-      message: 'invalid template: this platform has no templates; use runtime and runtime_config',
-    })
-  }
   const access = fields.workspace_access ?? 'none'
   if (!['none', 'read_only', 'read_write'].includes(access)) {
     throw new AppError('invalid_workspace_access')

@@ -31,10 +31,12 @@ import {
   mintInboundSecret,
   revokeWorkspaceTokens,
 } from '../workspace-credentials.ts'
+import type { WorkspaceTemplates } from '../workspace-templates.ts'
 
 export type ProvisionDeps = CredentialDeps & {
   readonly log: Logger
   readonly provisioner: Provisioner
+  readonly templates: WorkspaceTemplates
   /** The URL under which workspaces reach the platform; known once it listens. */
   readonly platformUrl: () => string
   /** Operator settings that every runtime of this platform gets (upload limits). */
@@ -148,11 +150,31 @@ async function prepareStart(
     generation: row.generation,
     runtimeKind: row.runtimeKind,
     tier: row.tier,
-    configFiles: new Map([[CONFIG_FILE_NAME, workspaceConfigFile(row)]]),
+    configFiles: await configFiles(deps, row),
     env: environmentOf(deps, row),
     secretEnv: await secretEnvironment(deps, row),
     credentials,
   }
+}
+
+/**
+ * A template's files are given once: what the volume holds afterwards is the workspace's own. The
+ * last one is always written anew, so where it is all the others have been.
+ */
+async function configFiles(
+  { provisioner, templates, log }: ProvisionDeps,
+  row: WorkspaceRow,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>()
+  if (row.template === null) return files.set(CONFIG_FILE_NAME, workspaceConfigFile(row))
+  if (!(await provisioner.volumeHasFile({ workspaceId: row.id }, CONFIG_FILE_NAME))) {
+    for (const [path, bytes] of await templates.readFiles(row.template)) files.set(path, bytes)
+  }
+  const config = await templates.findConfig(row.template)
+  // It is restarted all the same, with what its row says.
+  if (config === undefined) log.warn({ workspace_id: row.id }, 'lifecycle.template_gone')
+  files.delete(CONFIG_FILE_NAME)
+  return files.set(CONFIG_FILE_NAME, workspaceConfigFile(row, config?.document))
 }
 
 /** Contract/platform 7.5; `PARENT_ID` only where there is a parent, never empty. */

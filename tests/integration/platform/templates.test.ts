@@ -1,0 +1,156 @@
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { eventually } from '../../support/eventually.ts'
+import { type PlatformHarness, startPlatformHarness } from '../../support/platform-harness.ts'
+
+describe('POST /workspaces with a template', () => {
+  let platform: PlatformHarness
+  let folder: string
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'atrium-templates-'))
+    platform = await startPlatformHarness({ CONFIGS_DIR: join(folder, 'templates') })
+  })
+  afterAll(async () => {
+    await platform.stop()
+    rmSync(folder, { recursive: true })
+  })
+  beforeEach(() => {
+    rmSync(join(folder, 'templates'), { recursive: true, force: true })
+    put('data-team/config.yaml', 'runtime: echo\nmodel: m-1\nrole: digs\nskills: [sql]\n')
+    put('data-team/skills/sql/SKILL.md', '# SQL')
+  })
+
+  function put(path: string, content: string): string {
+    const place = join(folder, 'templates', path)
+    mkdirSync(dirname(place), { recursive: true })
+    writeFileSync(place, content)
+    return place
+  }
+
+  async function create(fields: Record<string, unknown>): Promise<string> {
+    const answer = await platform.json('/workspaces', { name: 'templated', ...fields })
+    expect(answer.status).toBe(201)
+    return ((await answer.json()) as { id: string }).id
+  }
+
+  async function started(id: string, generation = 1) {
+    return eventually(() =>
+      platform.provisioner.starts.find(
+        (start) => start.workspaceId === id && start.generation === generation,
+      ),
+    )
+  }
+
+  const textOf = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
+
+  it('puts its files into /configs, and what the row says above its config.yaml', async () => {
+    const id = await create({ template: 'data-team', runtime_config: { timeout: 7 } })
+    const { configFiles, runtimeKind } = await started(id)
+    expect(runtimeKind).toBe('echo')
+    expect([...configFiles.keys()].toSorted()).toEqual(['config.yaml', 'skills/sql/SKILL.md'])
+    expect(textOf(configFiles.get('skills/sql/SKILL.md'))).toBe('# SQL')
+    expect(parse(textOf(configFiles.get('config.yaml')))).toMatchObject({
+      name: 'templated',
+      role: 'digs',
+      runtime: 'echo',
+      model: 'm-1',
+      skills: ['sql'],
+      runtime_config: { timeout: 7, concurrency: 1 },
+    })
+  })
+
+  it('lets the request decide before the template', async () => {
+    const id = await create({ template: 'data-team', runtime: 'exec', model: 'm-2' })
+    const { configFiles } = await started(id)
+    const config = parse(textOf(configFiles.get('config.yaml')))
+    expect(config).toMatchObject({ runtime: 'exec', model: 'm-2' })
+  })
+
+  it("takes a model from the template's runtime_config, and a kind of nowhere from the default", async () => {
+    put('lean/config.yaml', 'runtime_config: { model: m-3 }\n')
+    const { configFiles, runtimeKind } = await started(await create({ template: 'lean' }))
+    expect(runtimeKind).toBe('langgraph')
+    expect(parse(textOf(configFiles.get('config.yaml')))).toMatchObject({ model: 'm-3' })
+  })
+
+  it('gives the files once: a later start leaves the volume as it is', async () => {
+    const id = await create({ template: 'data-team' })
+    await started(id)
+    platform.provisioner.volumes.add(id)
+    await eventually(async () => (await platform.request(`/workspaces/${id}`)).ok)
+    expect((await platform.json(`/workspaces/${id}/restart`, {})).status).toBe(200)
+    const { configFiles } = await started(id, 2)
+    expect([...configFiles.keys()]).toEqual(['config.yaml'])
+    expect(parse(textOf(configFiles.get('config.yaml')))).toMatchObject({ skills: ['sql'] })
+  })
+
+  const refused: readonly (readonly [string, string, () => unknown])[] = [
+    ['that is not there', 'missing', () => undefined],
+    ['outside', '../outside', () => undefined],
+    ['by an absolute path', '/etc', () => undefined],
+    ['that is a file', 'data-team/config.yaml', () => undefined],
+    ['without config.yaml', 'bare', () => void put('bare/x', 'x')],
+    ['whose config.yaml is not YAML', 'odd', () => void put('odd/config.yaml', '{')],
+    ['whose config.yaml is a list', 'odd', () => void put('odd/config.yaml', '- 1')],
+    ['with a name no client could read', 'odd', () => withConfig('odd', 'a\nb')],
+    ['with a credential', 'odd', () => withConfig('odd', '.auth_token')],
+    ['with too much in it', 'odd', () => truncateSync(withConfig('odd', 'big'), 5 * 1024 * 1024)],
+    [
+      'with too many files',
+      'odd',
+      () => {
+        for (let index = 0; index < 300; index += 1) withConfig('odd', `file-${index}`)
+      },
+    ],
+    [
+      'with a link in it',
+      'odd',
+      () => symlinkSync('/etc/passwd', `${withConfig('odd', 'x')}.link`),
+    ],
+    [
+      'that is a link',
+      'linked',
+      () => {
+        withConfig('odd', 'x')
+        symlinkSync('odd', join(folder, 'templates', 'linked'))
+      },
+    ],
+  ]
+  it.each(refused)('refuses one %s, before anything is stored', async (_, template, prepare) => {
+    prepare()
+    const count = async () => ((await (await platform.request('/workspaces')).json()) as []).length
+    const before = await count()
+    // Runtime and model are given: nothing would have to be read from it (wart W23).
+    const answer = await platform.json('/workspaces', {
+      name: 'refused',
+      template,
+      runtime: 'echo',
+      model: 'm',
+    })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ error: 'invalid template' })
+    expect(await count()).toBe(before)
+  })
+
+  it('takes a file with two names: whoever fills the folder may save space', async () => {
+    linkSync(put('twice/config.yaml', 'runtime: echo\n'), join(folder, 'templates/twice/other'))
+    expect((await started(await create({ template: 'twice' }))).configFiles.has('other')).toBe(true)
+  })
+
+  function withConfig(template: string, name: string): string {
+    put(`${template}/config.yaml`, 'runtime: echo\n')
+    return put(`${template}/${name}`, 'x')
+  }
+})
