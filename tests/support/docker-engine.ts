@@ -37,17 +37,27 @@ async function reasonForNoEngine(): Promise<string | undefined> {
 
 /** A block of tests that need an engine. */
 export function describeWithDocker(name: string, block: () => void): void {
-  if (whyNoEngine === undefined) {
+  describeUnless(whyNoEngine, name, block)
+}
+
+/** A block of tests that also enter the namespaces of containers. */
+export function describeWithOwnDocker(name: string, block: () => void): void {
+  const isRoot = process.getuid?.() === 0
+  describeUnless(whyNoEngine ?? (isRoot ? undefined : 'needs root beside its engine'), name, block)
+}
+
+function describeUnless(reason: string | undefined, name: string, block: () => void): void {
+  if (reason === undefined) {
     describe(name, block)
   } else if (process.env['ATRIUM_REQUIRE_ENGINES'] === '1') {
     describe(name, () => {
       it('has an engine to run on', () => {
-        throw new Error(whyNoEngine)
+        throw new Error(reason)
       })
     })
   } else {
-    process.stderr.write(`skipped: ${name}: ${whyNoEngine}\n`)
-    describe.skip(`${name} (skipped: ${whyNoEngine})`, block)
+    process.stderr.write(`skipped: ${name}: ${reason}\n`)
+    describe.skip(`${name} (skipped: ${reason})`, block)
   }
 }
 

@@ -1,5 +1,5 @@
 /** @module A workspace of a platform process: made over HTTP, looked at from outside. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from './eventually.ts'
 import type { PlatformProcess } from './platform-process.ts'
@@ -115,7 +115,9 @@ export class OnlineWorkspace {
     this.#token = String(minted['auth_token'])
     recordSecret(this.#token)
     for (const name of ['.auth_token', '.platform_inbound_secret']) {
-      recordSecret(readFileSync(join(this.dir, 'configs', name), 'utf8').trim())
+      const path = join(this.dir, 'configs', name)
+      // Those of a container are in its volume.
+      if (existsSync(path)) recordSecret(readFileSync(path, 'utf8').trim())
     }
   }
 }
