@@ -110,7 +110,7 @@ function addWorkspaces(program: Command, run: RunCommand): void {
     .argument('<name>', 'what to call it')
     .option(
       '--runtime <kind>',
-      'echo (default), exec, or another kind that the platform has',
+      'echo (default), exec, external (the agent runs elsewhere), or another kind that the platform has',
       'echo',
     )
     .option('--command <program>', 'exec: the program that answers a message')
@@ -121,12 +121,14 @@ function addWorkspaces(program: Command, run: RunCommand): void {
       positiveInteger('--command-timeout'),
     )
     .option('--tier <number>', 'resource tier', positiveInteger('--tier'))
+    .option('--token-file <file>', 'external: keep the workspace token in this new file')
     .option('--no-wait', 'return as soon as it is created')
     .addHelpText(
       'after',
       examples([
         'atrium workspaces create hello',
         'atrium workspaces create csv --runtime exec --command node --arg "$PWD/report.mjs"',
+        'atrium workspaces create laptop --runtime external --token-file ~/.laptop-token',
       ]),
     )
     .action(async (name: string, options: CreateOptions, command: Command) => {

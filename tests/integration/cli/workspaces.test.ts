@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
@@ -138,6 +138,39 @@ describe('atrium workspaces create', () => {
     const run = await atrium(['workspaces', 'create', 'hello', '--no-wait', '--quiet'])
     expect([run.stdout, run.stderr]).toEqual([`${WORKSPACE_ID}\n`, ''])
     expect(server.seen).toHaveLength(1)
+  })
+})
+
+describe('atrium workspaces create --runtime external', () => {
+  const connection = { auth_token: 'token-of-the-laptop', platform_url: 'x' }
+  const created = { id: WORKSPACE_ID, status: 'awaiting_agent', connection }
+
+  it('keeps the token in a new file for its user, and nowhere else', async () => {
+    const folder = await temporaryFolder()
+    try {
+      await serve(({ response }) => sendJson(response, created, 201))
+      const args = ['workspaces', 'create', 'laptop', '--runtime', 'external', '--token-file', 't']
+      const run = await cli(args, { env: { ATRIUM_URL: platform?.url ?? '' }, cwd: folder.path })
+      expect([run.exitCode, run.stdout]).toEqual([0, `${WORKSPACE_ID}\n`])
+      expect(run.stderr).toContain(`next: atrium connect ${WORKSPACE_ID} --token-file t`)
+      expect(run.stdout + run.stderr).not.toContain('token-of-the-laptop')
+      const file = join(folder.path, 't')
+      expect(await readFile(file, 'utf8')).toBe('token-of-the-laptop\n')
+      expect((await stat(file)).mode & 0o777).toBe(0o600)
+      const again = await cli(args, { env: { ATRIUM_URL: platform?.url ?? '' }, cwd: folder.path })
+      expect(again.exitCode).toBe(2)
+      expect(platform?.seen).toHaveLength(1)
+    } finally {
+      await folder.remove()
+    }
+  })
+
+  it('creates nothing whose token would be lost; --json prints it', async () => {
+    const server = await serve(({ response }) => sendJson(response, created, 201))
+    const args = ['workspaces', 'create', 'laptop', '--runtime', 'external']
+    expect((await atrium(args)).exitCode).toBe(2)
+    expect(server.seen).toEqual([])
+    expect(JSON.parse((await atrium([...args, '--json'])).stdout)).toEqual(created)
   })
 })
 

@@ -1,12 +1,21 @@
 /** @module `atrium workspaces ls | create | rm`. */
+import { type FileHandle, open } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { z } from 'zod'
 import type { CommandContext } from '../command-context.ts'
-import { CliFailure, usageFailure } from '../failure.ts'
+import { CliFailure, reasonOf, usageFailure } from '../failure.ts'
 import { resolveWorkspaceId } from '../platform/resolve-workspace.ts'
 import { waitUntilOnline } from '../platform/wait-until-online.ts'
-import { createWorkspace, listWorkspaces, removeWorkspace } from '../platform/workspace.ts'
+import {
+  type CreatedWorkspace,
+  createWorkspace,
+  listWorkspaces,
+  removeWorkspace,
+} from '../platform/workspace.ts'
 import { printableLine } from '../terminal/printable.ts'
 import { formatSeconds, tableLines } from '../terminal/table.ts'
+import { shellWord } from './shell-word.ts'
 
 /** Lists workspaces, as a table for people. */
 export async function listCommand(context: CommandContext): Promise<void> {
@@ -27,6 +36,7 @@ export type CreateOptions = {
   readonly arg: readonly string[]
   readonly tier?: number
   readonly commandTimeout?: number
+  readonly tokenFile?: string
   readonly wait: boolean
 }
 
@@ -39,6 +49,17 @@ export async function createCommand(
   if (options.arg.length > 0 && options.command === undefined) {
     throw usageFailure('--arg needs --command')
   }
+  if (
+    options.runtime === 'external' &&
+    options.tokenFile === undefined &&
+    !context.terminal.isJson
+  ) {
+    throw usageFailure(
+      'an external workspace needs --token-file: its token is told this once',
+      'or --json, which prints all that connects an agent, the token too',
+    )
+  }
+  const tokenFile = await openTokenFile(context, options.tokenFile)
   const startedMs = context.clock.now().getTime()
   const created = await createWorkspace(context, {
     name,
@@ -49,6 +70,12 @@ export async function createCommand(
     commandTimeoutSeconds: options.commandTimeout,
   })
   context.terminal.notice(`created ${created.id}`)
+  await tokenFile?.keep(created)
+  if (created.connection !== undefined) {
+    context.terminal.json(created)
+    context.terminal.line(created.id)
+    return
+  }
   if (!options.wait) {
     context.terminal.json(created)
     context.terminal.line(created.id)
@@ -59,6 +86,31 @@ export async function createCommand(
   context.terminal.json({ ...row, elapsed_seconds: elapsedSeconds })
   const status = printableLine(row.status)
   context.terminal.line(`${row.id}  ${status} after ${formatSeconds(elapsedSeconds)}`)
+}
+
+/** Opened before anything is created: a token that cannot be kept would be lost. */
+async function openTokenFile(context: CommandContext, name: string | undefined) {
+  if (name === undefined) return undefined
+  const path = resolve(context.cwd, name)
+  let handle: FileHandle
+  try {
+    handle = await open(path, 'wx', 0o600)
+  } catch (thrown) {
+    const reason = hasErrorCode(thrown, 'EEXIST') ? 'it exists already' : reasonOf(thrown)
+    throw usageFailure(`cannot write ${name}: ${reason}`)
+  }
+  return {
+    async keep({ id, connection }: CreatedWorkspace): Promise<void> {
+      try {
+        await handle.writeFile(connection === undefined ? '' : `${connection.auth_token}\n`)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      const next = `atrium connect ${id} --token-file ${shellWord(name)} --exec ...`
+      if (connection !== undefined) context.terminal.notice(`next: ${next}`)
+    },
+  }
 }
 
 export type RemoveCommandOptions = { readonly cascade: boolean; readonly purge: boolean }

@@ -15,7 +15,13 @@ const workspaceRow = z.looseObject({
 /** A row; every text in it may come from a workspace and is hostile. */
 export type WorkspaceRow = z.infer<typeof workspaceRow>
 
-const createAnswer = z.looseObject({ id: z.string().min(1), status: z.string().default('') })
+const createAnswer = z.looseObject({
+  id: z.string().min(1),
+  status: z.string().default(''),
+  /** For an agent that runs elsewhere (contract/platform 7.2); its token is shown this once. */
+  connection: z.looseObject({ auth_token: z.string() }).optional(),
+})
+export type CreatedWorkspace = z.infer<typeof createAnswer>
 
 export type NewWorkspace = {
   readonly name: string
@@ -65,7 +71,7 @@ export async function getWorkspace({ client }: WorkspaceApi, id: string): Promis
 export async function createWorkspace(
   { client, credentials }: WorkspaceApi,
   wanted: NewWorkspace,
-): Promise<{ readonly id: string; readonly status: string }> {
+): Promise<CreatedWorkspace> {
   const runtimeConfig = {
     ...(wanted.command === undefined ? {} : { command: wanted.command }),
     ...(wanted.args.length === 0 ? {} : { args: wanted.args }),
