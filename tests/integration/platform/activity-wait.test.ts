@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ActivityBell } from '../../../apps/platform/src/services/activity-bell.ts'
+import { readActivity } from '../../../apps/platform/src/services/read-activity.ts'
 import { eventually } from '../../support/eventually.ts'
 import { externalWorkspace, feed, report } from '../../support/external-workspace.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
@@ -54,6 +55,30 @@ describe('GET /workspaces/:id/activity?wait=', () => {
       INSERT INTO activity_logs (id, workspace_id, seq, activity_type, summary, status, created_at)
       VALUES (gen_random_uuid(), ${workspace.id}, 1, 'error', 'silent', 'ok', now())`
     expect((await answer).map((row) => row.summary)).toEqual(['silent'])
+  })
+})
+
+describe('a platform that stops', () => {
+  it('does not wait for those who wait', async () => {
+    const workspace = await externalWorkspace()
+    let isShuttingDown = false
+    const startedMs = performance.now()
+    const reading = readActivity(
+      { ...platform.deps, isShuttingDown: () => isShuttingDown },
+      {
+        workspaceId: workspace.id as Parameters<ActivityBell['hold']>[0],
+        activityType: undefined,
+        source: undefined,
+        limit: 1,
+        sinceSeconds: undefined,
+        after: 'start',
+        waitMs: 60_000,
+        signal: new AbortController().signal,
+      },
+    )
+    isShuttingDown = true
+    expect(await reading).toEqual([])
+    expect(performance.now() - startedMs).toBeLessThan(30_000)
   })
 })
 
