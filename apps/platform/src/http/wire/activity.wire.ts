@@ -84,7 +84,7 @@ const optionalText = z
   .nullish()
   .transform((text) => (text == null ? null : storableText(text)))
 
-const reportBody = z.looseObject({
+export const reportBody = z.looseObject({
   activity_type: z.string().nullish(),
   source_id: z.string().nullish(),
   target_id: z.string().nullish(),
@@ -129,7 +129,7 @@ function idOf(
   return id.data
 }
 
-const notifyBody = z.looseObject({
+export const notifyBody = z.looseObject({
   message: z.string().min(1),
   attachments: z.array(z.unknown()).nullish(),
   /** Ours: what the agent calls this message. */
@@ -169,8 +169,35 @@ function attachmentOf(value: unknown, index: number): Attachment {
   return { uri, name, mimeType: mimeType ?? undefined, size: size ?? undefined }
 }
 
+export const activityResponse = z
+  .object({
+    id: z.uuid(),
+    workspace_id: z.uuid(),
+    activity_type: z.string(),
+    source_id: z.uuid().nullable(),
+    source_name: z.string().optional(),
+    target_id: z.uuid().nullable(),
+    method: z.string().nullable(),
+    summary: z.string().nullable(),
+    duration_ms: z.int().nullable(),
+    status: z.string(),
+    error_detail: z.string().nullable(),
+    created_at: z.iso.datetime(),
+    request_body: z.unknown().optional(),
+    response_body: z.unknown().optional(),
+    tool_trace: z.unknown().optional(),
+  })
+  .meta({ id: 'Activity' })
+
+export const loggedResponse = z.object({ status: z.literal('logged') })
+
+export const sentResponse = z.object({
+  status: z.literal('sent'),
+  duplicate: z.boolean().optional(),
+})
+
 /** A row of the feed: bodies and trace only when there are any (contract/platform 5.1). */
-export function renderActivity(row: Activity): Record<string, unknown> {
+export function renderActivity(row: Activity): z.input<typeof activityResponse> {
   return {
     id: row.id,
     workspace_id: row.workspaceId,
@@ -183,7 +210,7 @@ export function renderActivity(row: Activity): Record<string, unknown> {
     duration_ms: row.durationMs,
     status: row.status,
     error_detail: row.errorDetail,
-    created_at: row.createdAt,
+    created_at: row.createdAt.toISOString(),
     ...(row.requestBody === null ? {} : { request_body: row.requestBody }),
     ...(row.responseBody === null ? {} : { response_body: row.responseBody }),
     ...(row.toolTrace === null ? {} : { tool_trace: row.toolTrace }),

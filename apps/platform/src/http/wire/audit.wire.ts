@@ -20,7 +20,7 @@ const cursor = z.string().transform((text, context): Cursor => {
   return { occurredAt, id }
 })
 
-const auditQuery = z.object({
+export const auditQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT),
   before: cursor.optional(),
   action: z
@@ -38,7 +38,28 @@ export function parseAuditQuery(query: Record<string, string>) {
   return { limit, before, action, workspaceId }
 }
 
-export function renderAuditPage({ events, next }: Page) {
+export const auditPageResponse = z.object({
+  events: z.array(
+    z
+      .object({
+        id: z.uuid(),
+        occurred_at: z.iso.datetime(),
+        action: z.string(),
+        outcome: z.enum(['ok', 'refused']),
+        actor: z.object({ kind: z.string(), id: z.string().nullable() }),
+        workspace_id: z.uuid().nullable(),
+        subject: z.string().nullable(),
+        count: z.int(),
+        detail: z.unknown(),
+        request_id: z.string().nullable(),
+      })
+      .meta({ id: 'AuditEvent' }),
+  ),
+  count: z.int(),
+  next_before: z.string().optional(),
+})
+
+export function renderAuditPage({ events, next }: Page): z.input<typeof auditPageResponse> {
   return {
     events: events.map((event) => ({
       id: event.id,

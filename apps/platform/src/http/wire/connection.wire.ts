@@ -1,11 +1,13 @@
 /** @module The block that connects an external agent, shown once (contract/platform 7.2). */
 import type { Secret } from '@atrium/http-kit/secret'
+import type { z } from 'zod'
 import {
   channelSnippet,
   connectSnippet,
   curlSnippet,
   pythonSnippet,
 } from '../../domain/connection-snippets.ts'
+import type { connectionBlock } from './workspace-response.wire.ts'
 
 export type ConnectionFacts = {
   readonly platformUrl: string
@@ -17,7 +19,7 @@ export function renderConnection(
   workspaceId: string,
   authToken: Secret,
   { platformUrl, orgId }: ConnectionFacts,
-): Record<string, string> {
+): z.input<typeof connectionBlock> {
   const facts = { platformUrl, workspaceId, orgId }
   return {
     workspace_id: workspaceId,

@@ -1,6 +1,7 @@
 /** @module JSON shapes of cards, peers and access (contract/platform 2.4). */
 import { registerRequest } from '@atrium/runtime-contract/registration'
 import { z } from 'zod'
+import { WORKSPACE_STATUSES } from '../../domain/workspace-status.ts'
 import type { Workspace } from '../../services/find-workspace.ts'
 
 export const updateCardRequest = z.object({
@@ -13,8 +14,26 @@ export const checkAccessRequest = z.object({
   target_id: z.string().min(1),
 })
 
+export const cardUpdatedResponse = z.object({ status: z.literal('updated') })
+export const accessResponse = z.object({ allowed: z.boolean() })
+export const discoveredResponse = z.object({ id: z.uuid(), url: z.string(), name: z.string() })
+
 /** Contract/platform 2.4: exactly these keys. */
-export function renderPeer(row: Workspace): Record<string, unknown> {
+export const peerResponse = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    role: z.string().nullable(),
+    tier: z.int(),
+    status: z.enum(WORKSPACE_STATUSES),
+    url: z.string(),
+    parent_id: z.uuid().nullable(),
+    active_tasks: z.int(),
+    agent_card: z.unknown(),
+  })
+  .meta({ id: 'Peer' })
+
+export function renderPeer(row: Workspace): z.input<typeof peerResponse> {
   return {
     id: row.id,
     name: row.name,

@@ -1,8 +1,18 @@
 /** @module Events in JSON (contract/platform 9.1) and as frames of a stream (9.4). */
+import { z } from 'zod'
 import type { ToldEvent } from '../../domain/told-event.ts'
 import type { Followed } from '../../services/follow-events.ts'
 
-export function renderEvent(event: ToldEvent) {
+export const eventResponse = z
+  .object({
+    event: z.string(),
+    workspace_id: z.uuid().nullable(),
+    timestamp: z.iso.datetime(),
+    payload: z.unknown(),
+  })
+  .meta({ id: 'Event' })
+
+export function renderEvent(event: ToldEvent): z.input<typeof eventResponse> {
   return {
     event: event.type,
     workspace_id: event.workspaceId,

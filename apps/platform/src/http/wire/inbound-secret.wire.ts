@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type InboundSecretColumns, rotationStateOf } from '../../domain/inbound-secret-rotation.ts'
 
-export const inboundSecretResponse = z.strictObject({
+export const inboundSecretResponse = z.object({
   workspace_id: z.uuid(),
   /** `settled`: one is in use. `pending`: not delivered yet. `delivered`: not proved yet. */
   rotation: z.enum(['settled', 'pending', 'delivered']),

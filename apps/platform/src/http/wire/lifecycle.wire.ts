@@ -3,12 +3,25 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { z } from 'zod'
 import type { FailedStart } from '../../services/lifecycle/report-failed-start.ts'
 
-const restartBody = z.looseObject({
+export const restartBody = z.looseObject({
   template: z.string().nullish(),
   apply_template: z.boolean().nullish(),
   reset: z.boolean().nullish(),
   rebuild_config: z.boolean().nullish(),
 })
+
+export const restartedResponse = z.object({
+  status: z.literal('provisioning'),
+  config_dir: z.literal('existing-volume'),
+  reset_session: z.literal(false),
+})
+export const pausedResponse = z.object({ status: z.literal('paused'), paused_count: z.int() })
+export const resumedResponse = z.object({
+  status: z.literal('provisioning'),
+  resumed_count: z.int(),
+})
+export const hibernatedResponse = z.object({ status: z.literal('hibernated') })
+export const wokenResponse = z.object({ status: z.enum(['provisioning', 'awake']) })
 
 /**
  * The optional body of a restart. What this platform cannot do is refused, never silently ignored:
@@ -35,7 +48,12 @@ const storable = (maxLength: number) =>
     .transform((text) => (text ?? '').replaceAll('\0', '').toWellFormed().slice(-maxLength))
 
 /** Contract/platform 7.9: of the log at most the last 8192 characters. */
-const failedStart = z.looseObject({ error: storable(1000), log_tail: storable(8192) })
+export const failedStart = z.looseObject({ error: storable(1000), log_tail: storable(8192) })
+
+export const failedStartResponse = z.object({
+  ok: z.literal(true),
+  no_change: z.literal(true).optional(),
+})
 
 export function parseFailedStart(body: unknown): FailedStart {
   const parsed = failedStart.safeParse(body)

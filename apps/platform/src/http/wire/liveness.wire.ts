@@ -1,7 +1,39 @@
 /** @module JSON shape of `GET /admin/liveness`: the contract's `subsystems`, and more (1.1). */
+import { z } from 'zod'
 import type { Liveness } from '../../services/sweeps/sweep-record.ts'
 
-export function renderLiveness(liveness: Liveness) {
+const moment = z.iso.datetime()
+
+export const livenessResponse = z.object({
+  subsystems: z.record(
+    z.string(),
+    z.object({
+      last_tick_at: moment,
+      seconds_ago: z.int(),
+      took_ms: z.int(),
+      replica_id: z.uuid(),
+      result: z.unknown(),
+    }),
+  ),
+  runs: z.object({
+    waiting: z.int(),
+    running: z.int(),
+    failing: z.int(),
+    oldest_due_seconds: z.number(),
+  }),
+  replicas: z.array(
+    z.object({
+      id: z.uuid(),
+      host_id: z.string().nullable(),
+      version: z.string(),
+      started_at: moment,
+      last_beat_at: moment,
+      seconds_ago: z.int(),
+    }),
+  ),
+})
+
+export function renderLiveness(liveness: Liveness): z.input<typeof livenessResponse> {
   const { now, passes, runs, replicas } = liveness
   const secondsAgo = (at: Date): number =>
     Math.max(0, Math.round((now.getTime() - at.getTime()) / 1000))

@@ -9,7 +9,7 @@ const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 200
 const MAX_NAME_CHARACTERS = 100
 
-const pageQuery = z.object({
+export const pageQuery = z.object({
   limit: z.coerce
     .number()
     .int()
@@ -32,7 +32,57 @@ export function parseTokenId(text: string): string {
   return text
 }
 
-export function renderTokenList(tokens: Awaited<ReturnType<typeof listWorkspaceTokens>>) {
+const moment = z.iso.datetime()
+
+export const tokenListResponse = z.object({
+  tokens: z.array(
+    z.object({
+      id: z.uuid(),
+      prefix: z.string(),
+      created_at: moment,
+      last_used_at: moment.nullable(),
+    }),
+  ),
+  count: z.int(),
+})
+
+/** The only time that a workspace token is shown. */
+export const mintedTokenResponse = z.object({
+  auth_token: z.string(),
+  workspace_id: z.uuid(),
+  message: z.string(),
+})
+export const testTokenResponse = mintedTokenResponse.omit({ message: true })
+export const tokenRevokedResponse = z.object({ status: z.literal('revoked') })
+
+export const orgTokenListResponse = z.object({
+  tokens: z.array(
+    z.object({
+      id: z.uuid(),
+      prefix: z.string(),
+      name: z.string().optional(),
+      org_id: z.string().optional(),
+      created_by: z.string(),
+      created_at: moment,
+      last_used_at: moment.optional(),
+    }),
+  ),
+  count: z.int(),
+})
+
+/** The only time that an organisation's token is shown. */
+export const mintedOrgTokenResponse = z.object({
+  id: z.uuid(),
+  prefix: z.string(),
+  name: z.string().optional(),
+  auth_token: z.string(),
+  warning: z.string(),
+})
+export const orgTokenRevokedResponse = z.object({ revoked: z.uuid() })
+
+export function renderTokenList(
+  tokens: Awaited<ReturnType<typeof listWorkspaceTokens>>,
+): z.input<typeof tokenListResponse> {
   return {
     tokens: tokens.map((token) => ({
       id: token.id,
@@ -44,7 +94,10 @@ export function renderTokenList(tokens: Awaited<ReturnType<typeof listWorkspaceT
   }
 }
 
-export function renderMintedToken(token: Secret, workspaceId: string) {
+export function renderMintedToken(
+  token: Secret,
+  workspaceId: string,
+): z.input<typeof mintedTokenResponse> {
   return {
     auth_token: token.reveal(),
     workspace_id: workspaceId,
@@ -58,7 +111,7 @@ const orgTokenName = z
   .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u)
   .transform((name) => name.trim())
 
-const orgTokenBody = z.object({ name: orgTokenName.nullish() })
+export const orgTokenBody = z.object({ name: orgTokenName.nullish() })
 
 /** The body is optional. Throws `invalid_request_body`, `name_too_long`. */
 export function parseOrgTokenBody(body: unknown): { readonly name: string | null } {
@@ -69,7 +122,9 @@ export function parseOrgTokenBody(body: unknown): { readonly name: string | null
   return { name: name === '' ? null : name }
 }
 
-export function renderOrgTokenList(tokens: readonly OrgToken[]) {
+export function renderOrgTokenList(
+  tokens: readonly OrgToken[],
+): z.input<typeof orgTokenListResponse> {
   return {
     tokens: tokens.map((token) => ({
       id: token.id,
@@ -84,7 +139,10 @@ export function renderOrgTokenList(tokens: readonly OrgToken[]) {
   }
 }
 
-export function renderMintedOrgToken({ token, value }: MintedOrgToken) {
+export function renderMintedOrgToken({
+  token,
+  value,
+}: MintedOrgToken): z.input<typeof mintedOrgTokenResponse> {
   return {
     id: token.id,
     prefix: token.prefix,

@@ -17,7 +17,7 @@ const emptyAsNull = (schema: z.ZodType<string>) =>
 const coordinate = z.number().min(-1e9).max(1e9)
 
 /** Strict: a field that is not known here would be a change that did not happen. */
-const patchBody = z.strictObject({
+export const patchBody = z.strictObject({
   name: z
     .string()
     .transform((text) => text.trim())

@@ -10,6 +10,13 @@ import type { Created, CreateInput } from '../../services/create-workspace.ts'
 import type { Workspace } from '../../services/find-workspace.ts'
 import { type ConnectionFacts, renderConnection } from './connection.wire.ts'
 import { workspaceLabel, workspaceName, workspaceRole } from './workspace-fields.wire.ts'
+import type {
+  createdResponse,
+  publicWorkspaceResponse,
+  singleWorkspaceResponse,
+  stateResponse,
+  workspaceResponse,
+} from './workspace-response.wire.ts'
 
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
 
@@ -30,7 +37,7 @@ const runtimeConfig = z.object({
 })
 
 /** Types and defaults; what the texts may contain is judged afterwards, under its own error. */
-const createBody = z.object({
+export const createBody = z.object({
   name: z.string().transform((text) => text.trim()),
   role: optionalText,
   template: optionalText,
@@ -161,7 +168,7 @@ function secretsOf(values: Readonly<Record<string, string>>): Record<string, Sec
 export function renderCreated(
   created: Created,
   connection: ConnectionFacts,
-): Record<string, unknown> {
+): z.input<typeof createdResponse> {
   switch (created.kind) {
     case 'provisioning':
       return {
@@ -183,7 +190,7 @@ export function renderCreated(
 }
 
 /** A row of `GET /workspaces` (contract/platform 7.9). */
-export function renderWorkspace(row: Workspace): Record<string, unknown> {
+export function renderWorkspace(row: Workspace): z.input<typeof workspaceResponse> {
   return {
     ...renderPublicWorkspace(row),
     url: row.endpointUrl ?? row.agentUrl,
@@ -198,17 +205,17 @@ export function renderWorkspace(row: Workspace): Record<string, unknown> {
 }
 
 /** The single read for the workspace's own callers: contract/platform 7.9 strips the starred keys. */
-export function renderSingleWorkspace(row: Workspace): Record<string, unknown> {
+export function renderSingleWorkspace(row: Workspace): z.input<typeof singleWorkspaceResponse> {
   return {
     ...renderPublicWorkspace(row),
     url: row.endpointUrl ?? row.agentUrl,
     agent_card: row.agentCard,
-    last_outbound_at: row.lastOutboundAt,
+    last_outbound_at: row.lastOutboundAt?.toISOString() ?? null,
   }
 }
 
 /** What anybody may read: neither where the agent is nor what it says about itself (wart W16). */
-export function renderPublicWorkspace(row: Workspace): Record<string, unknown> {
+export function renderPublicWorkspace(row: Workspace): z.input<typeof publicWorkspaceResponse> {
   return {
     id: row.id,
     name: row.name,
@@ -229,13 +236,13 @@ export function renderPublicWorkspace(row: Workspace): Record<string, unknown> {
     x: row.canvasX,
     y: row.canvasY,
     collapsed: row.canvasCollapsed,
-    created_at: row.createdAt,
-    updated_at: row.updatedAt,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
   }
 }
 
 /** What a poller needs (contract/platform 7.9). */
-export function renderState(row: Workspace): Record<string, unknown> {
+export function renderState(row: Workspace): z.input<typeof stateResponse> {
   return {
     workspace_id: row.id,
     status: row.status,
