@@ -21,6 +21,7 @@ import { tenantGuard } from './http/middleware/tenant-guard.ts'
 import { type MountedRoute, mountScope, type ScopeName } from './http/mount-scope.ts'
 import { a2aRoutes } from './http/routes/a2a.routes.ts'
 import { activityRoutes } from './http/routes/activity.routes.ts'
+import { apiReferenceRoutes } from './http/routes/api-reference.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { discoveryRoutes } from './http/routes/discovery.routes.ts'
@@ -71,9 +72,15 @@ export function createApp(deps: AppDeps): PlatformApp {
     workspace: workspaceScope(scopes),
     admin: adminScope(scopes),
   }
-  const routes = mountsOf(deps, addressOf).flatMap(({ guard, ...mount }) =>
-    mountScope(app, { ...mount, guard: guards[guard] }),
-  )
+  const routes: MountedRoute[] = []
+  const reference = apiReferenceRoutes({ ...deps, mountedRoutes: () => routes })
+  const mounts = [
+    { name: 'public', guard: 'none', prefix: '', routes: reference } as const,
+    ...mountsOf(deps, addressOf),
+  ]
+  for (const { guard, ...mount } of mounts) {
+    routes.push(...mountScope(app, { ...mount, guard: guards[guard] }))
+  }
   return { app, routes }
 }
 

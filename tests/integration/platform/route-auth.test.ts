@@ -34,6 +34,9 @@ type Row = {
 const ROUTES: Readonly<Record<string, Row>> = {
   'GET /health': { scope: 'public', answers: 200 },
   'GET /ready': { scope: 'public', answers: 200 },
+  'GET /openapi.json': { scope: 'public', answers: 200 },
+  'GET /docs': { scope: 'public', answers: 200 },
+  'GET /docs/style.css': { scope: 'public', answers: 200 },
   'GET /workspaces/:id': { scope: 'public', answers: 200 },
 
   'POST /registry/register': {

@@ -1,0 +1,191 @@
+/** @module The reference of files, messages, activity and events. */
+import { MAX_PLAIN_FIELDS } from '@atrium/runtime-contract/file-transfer'
+import { z } from 'zod'
+import {
+  activityResponse,
+  loggedResponse,
+  notifyBody,
+  reportBody,
+  sentResponse,
+} from '../wire/activity.wire.ts'
+import { eventResponse } from '../wire/event.wire.ts'
+import { rpcAnswer, rpcCall, uploadResponse } from '../wire/exchange.wire.ts'
+import { type Operation, type Operations, ok } from './operation.ts'
+
+/** On the way to a workspace, whatever is sent there. */
+const FORWARDING = [
+  'workspace_not_found',
+  'workspace_url_missing',
+  'inbound_secret_minted',
+  'inbound_secret_unavailable',
+  'inbound_secret_read_failed',
+  'workspace_auth_mismatch',
+  'workspace_unreachable',
+  'workspace_invalid_response',
+  'workspace_redirected',
+  'workspace_timeout',
+  'agent_url_not_routable',
+] as const
+
+const eventStream: Operation['answers'] = {
+  200: {
+    description: 'Server-sent events, until somebody ends it; `id` resumes.',
+    contentType: 'text/event-stream',
+  },
+}
+const resumption = {
+  headers: z.object({ 'last-event-id': z.string().optional() }),
+  query: z.object({
+    last_event_id: z.string().optional().describe('For clients that cannot set headers.'),
+  }),
+}
+
+export const EXCHANGE_OPERATIONS: Operations = {
+  'POST /workspaces/:id/chat/uploads': {
+    tag: 'Files',
+    summary: 'Store files in a workspace',
+    description: `Parts named \`files\`, and at most ${MAX_PLAIN_FIELDS} plain ones, which are ignored. All of them are stored, or none.`,
+    body: { contentType: 'multipart/form-data' },
+    answers: ok(uploadResponse, 'Stored, durably.'),
+    errors: [
+      ...FORWARDING,
+      'declared_length_exceeds_total',
+      'total_limit_exceeded',
+      'file_limit_exceeded',
+      'multipart_malformed',
+      'files_field_missing',
+      'uploads_dir_failed',
+      'upload_collision',
+      'upload_write_failed',
+      'upload_stalled',
+      'insufficient_storage',
+    ],
+  },
+  'GET /workspaces/:id/chat/download': {
+    tag: 'Files',
+    summary: 'Read a file of a workspace',
+    description: 'Ranges and validators are honoured; HEAD answers without the bytes.',
+    query: z.object({
+      path: z.string().describe('Absolute, under /configs, /workspace, /home or /plugins.'),
+    }),
+    headers: z.object({
+      range: z.string().optional(),
+      'if-range': z.string().optional(),
+      'if-none-match': z.string().optional(),
+    }),
+    answers: {
+      200: { description: 'The file, as an attachment.', contentType: 'application/octet-stream' },
+      206: { description: 'The range.', contentType: 'application/octet-stream' },
+      304: { description: 'It is the one that the client has.' },
+    },
+    errors: [
+      ...FORWARDING,
+      'path_required',
+      'path_not_absolute',
+      'path_outside_roots',
+      'invalid_path',
+      'file_not_found',
+      'file_forbidden',
+      'not_a_regular_file',
+      'range_not_satisfiable',
+      'stat_failed',
+    ],
+  },
+  'POST /workspaces/:id/a2a': {
+    tag: 'Messages',
+    summary: 'Send a JSON-RPC request to the agent of a workspace',
+    description:
+      'A2A, in the dialect of the agent. Streaming methods answer with server-sent events. Errors are JSON-RPC errors, with the description of the failure as their `data`. A workspace in poll mode fetches the message itself: the answer is then `{"status":"queued"}`.',
+    body: { schema: rpcCall },
+    headers: z.object({
+      'x-workspace-id': z.string().optional().describe('May only agree with the credential.'),
+      'a2a-version': z.string().optional(),
+      'a2a-extensions': z.string().optional(),
+    }),
+    answers: ok(rpcAnswer, "The agent's answer."),
+    errors: [
+      ...FORWARDING,
+      'invalid_caller_id',
+      'invalid_caller_token',
+      'access_denied',
+      'budget_exceeded',
+      'workspace_has_no_url',
+      'workspace_waking',
+      'agent_unreachable',
+      'agent_error',
+      'agent_not_configured',
+      'agent_starting',
+      'payload_too_large',
+    ],
+  },
+  'GET /workspaces/:id/activity': {
+    tag: 'Activity and events',
+    summary: 'Read what happened in a workspace',
+    description: 'With a cursor oldest first, otherwise newest first.',
+    query: z.object({
+      type: z.string().optional(),
+      source: z.enum(['canvas', 'agent']).optional(),
+      limit: z.int().min(1).max(500).default(100).optional(),
+      since_secs: z.int().min(1).max(2_592_000).optional(),
+      since_id: z.uuid().optional().describe('Everything after this one.'),
+      from: z.enum(['start']).optional(),
+      wait: z.int().min(0).max(60).optional().describe('Seconds to wait for something new.'),
+    }),
+    answers: ok(z.array(activityResponse), 'The rows.'),
+    errors: [
+      'invalid_query',
+      'workspace_not_found',
+      'activity_cursor_gone',
+      'activity_query_failed',
+    ],
+  },
+  'POST /workspaces/:id/activity': {
+    tag: 'Activity and events',
+    summary: 'Report something as the agent of a workspace',
+    body: { schema: reportBody },
+    answers: ok(loggedResponse, 'Noted.'),
+    errors: [
+      'invalid_activity_type',
+      'activity_source_mismatch',
+      'workspace_not_found',
+      'payload_too_large',
+    ],
+  },
+  'POST /workspaces/:id/notify': {
+    tag: 'Activity and events',
+    summary: 'Say something to the people of a workspace',
+    body: { schema: notifyBody },
+    answers: ok(sentResponse, 'Sent, or sent before under the same key.'),
+    errors: [
+      'message_required',
+      'attachment_incomplete',
+      'workspace_not_found',
+      'payload_too_large',
+    ],
+  },
+  'GET /workspaces/:id/events/stream': {
+    tag: 'Activity and events',
+    summary: 'Follow the events of a workspace',
+    ...resumption,
+    answers: eventStream,
+    errors: ['too_many_streams', 'workspace_not_found'],
+  },
+  'GET /events/stream': {
+    tag: 'Activity and events',
+    summary: 'Follow the events of all workspaces',
+    ...resumption,
+    answers: eventStream,
+    errors: ['too_many_streams'],
+  },
+  'GET /events': {
+    tag: 'Activity and events',
+    summary: 'Read the last events of all workspaces',
+    answers: ok(z.array(eventResponse), 'Newest first.'),
+  },
+  'GET /events/:workspaceId': {
+    tag: 'Activity and events',
+    summary: 'Read the last events of one workspace',
+    answers: ok(z.array(eventResponse), 'Newest first; also of one that was removed.'),
+    errors: ['invalid_workspace_id'],
+  },
+}
