@@ -48,6 +48,8 @@ export class ControlPlane {
   readonly calls: ControlPlaneCall[] = []
   /** Asked before every call; what it returns happens instead of, or after, the real thing. */
   fault: (call: ControlPlaneCall) => Fault | undefined = () => undefined
+  /** Workspaces that were given a machine while they had another one. */
+  readonly doubles: string[] = []
   /** What a tenant gets at its boot. */
   tenantConfig: unknown = {}
   readonly #make: MakeMachine
@@ -177,10 +179,12 @@ export class ControlPlane {
       // Words of other tests are no secrets; a bearer value has 43 characters.
       if (value !== undefined && value.length >= 40) recordSecret(value)
     }
+    const workspaceId = String(body['workspace_id'])
+    if (this.existing(workspaceId).length > 0) this.doubles.push(workspaceId)
     const number = this.#machines.length + 1
     const machine = this.#make({
       instanceId: `i-${number.toString(16).padStart(17, '0')}`,
-      workspaceId: String(body['workspace_id']),
+      workspaceId,
       address: `127.${this.#net}.${number >> 8}.${number & 255}`,
       env,
     })
