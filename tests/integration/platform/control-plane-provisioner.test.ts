@@ -254,6 +254,13 @@ describe('start', () => {
     },
   )
 
+  it('gives back a machine by its instance when its address cannot be one', async () => {
+    const text = JSON.stringify({ instance_id: 'i-odd', private_ip: '169.254.169.254' })
+    failOnce('provision', { kind: 'raw', status: 201, text })
+    await expectRefusal(provisioner.start(startInput(), never()), 'control_plane_failed')
+    expect(controlPlane.callsOf('remove').at(-1)?.instanceId).toBe('i-odd')
+  })
+
   it('never repeats what was sent, in an error or in a log', async () => {
     const input = startInput()
     controlPlane.fault = ({ name, body, headers }) =>

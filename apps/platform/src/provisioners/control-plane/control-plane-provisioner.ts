@@ -100,14 +100,18 @@ class ControlPlaneProvisioner implements Provisioner {
     await this.#refuseIfRunning(input, signal)
     // Whatever is there is of an older generation, or of a start whose answer was lost in a crash.
     await this.#remove({ workspaceId }, signal)
+    let machine: Machine | undefined
     try {
-      const { instanceId, privateIp } = await this.#provision(input, signal)
-      this.#remember(workspaceId, { generation, instanceId })
-      return { endpointUrl: null, address: privateIp, instanceId, isolation: 'machine' }
+      machine = await this.#provision(input, signal)
+      requirePrivateAddress(machine.privateIp, this.#options.baseUrl)
     } catch (error) {
+      const box = { workspaceId, instanceId: machine?.instanceId ?? null }
       // The request may have arrived although its answer did not: no machine without a row.
-      throw await this.#undoStart(workspaceId, signal.aborted ? signal.reason : error)
+      throw await this.#undoStart(box, signal.aborted ? signal.reason : error)
     }
+    const { instanceId, privateIp } = machine
+    this.#remember(workspaceId, { generation, instanceId })
+    return { endpointUrl: null, address: privateIp, instanceId, isolation: 'machine' }
   }
 
   /**
@@ -201,7 +205,7 @@ class ControlPlaneProvisioner implements Provisioner {
   }
 
   async #provision(input: StartInput, signal: AbortSignal): Promise<Machine> {
-    const machine = await this.#client.provision(
+    return this.#client.provision(
       {
         workspaceId: input.workspaceId,
         generation: input.generation,
@@ -212,8 +216,6 @@ class ControlPlaneProvisioner implements Provisioner {
       },
       signal,
     )
-    requirePrivateAddress(machine.privateIp, this.#options.baseUrl)
-    return machine
   }
 
   async #remove(box: BoxRef, signal: AbortSignal): Promise<void> {
@@ -228,9 +230,9 @@ class ControlPlaneProvisioner implements Provisioner {
   }
 
   /** Resolves with the error to throw. Is not called off together with the start. */
-  async #undoStart(workspaceId: string, error: unknown): Promise<unknown> {
+  async #undoStart(box: BoxRef, error: unknown): Promise<unknown> {
     try {
-      await this.#remove({ workspaceId }, AbortSignal.timeout(UNDO_TIMEOUT_MS))
+      await this.#remove(box, AbortSignal.timeout(UNDO_TIMEOUT_MS))
       return error
     } catch (removeError) {
       const causes = [error, removeError]
