@@ -37,6 +37,7 @@ const COMMANDS = {
   dev: { ...PLATFORM, nodeFlags: ['--watch', '--watch-preserve-output'] },
   test: { script: 'scripts/run-tests.ts', needsLinux: true, isService: true },
   bench: { script: 'scripts/bench/main.ts', needsLinux: true, isService: true },
+  soak: { script: 'scripts/soak/main.ts', needsLinux: true, isService: true },
   atrium: { script: 'apps/cli/src/main.ts', needsLinux: false, isService: false },
 }
 

@@ -1,0 +1,98 @@
+/** @module A machine of the soak: one process, which is asked nothing but whether it lives. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type {
+  Machine,
+  MachineInput,
+  MachineState,
+} from '../../tests/support/control-plane/machine.ts'
+
+const AGENT = join(import.meta.dirname, 'agent.mjs')
+/** Handed down to whatever it starts: by it every process of this soak is found. */
+const MARK = 'ATRIUM_SOAK'
+/** The smallest heap that registers, beats and answers. */
+const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=16']
+
+export type SoakRun = { readonly mark: string; readonly beatMs: number }
+
+export class SoakMachine implements Machine {
+  readonly instanceId: string
+  readonly workspaceId: string
+  readonly address: string
+  readonly env: Readonly<Record<string, string>>
+  readonly #child: ChildProcess
+  #isTerminated = false
+
+  constructor(input: MachineInput, run: SoakRun) {
+    this.instanceId = input.instanceId
+    this.workspaceId = input.workspaceId
+    this.address = input.address
+    this.env = input.env
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, AGENT], {
+      // Its input ends with us.
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: {
+        ...input.env,
+        SOAK_ADDRESS: input.address,
+        SOAK_BEAT_MS: String(run.beatMs),
+        [MARK]: run.mark,
+      },
+    })
+    // Broken when it is killed: that is what it is for.
+    this.#child.stdin?.on('error', () => undefined)
+  }
+
+  get state(): MachineState {
+    if (this.#isTerminated) return 'terminated'
+    return this.#hasEnded ? 'stopped' : 'running'
+  }
+
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  pids(): readonly number[] {
+    return this.#hasEnded || this.#child.pid === undefined ? [] : [this.#child.pid]
+  }
+
+  console(): string {
+    return ''
+  }
+
+  async kill(): Promise<void> {
+    if (this.#hasEnded) return
+    const ended = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await ended
+  }
+
+  async terminate(): Promise<void> {
+    this.#isTerminated = true
+    await this.kill()
+  }
+}
+
+/** Every process of this soak that the kernel knows, whoever believes to have ended it. */
+export function processesOf({ mark }: SoakRun): number[] {
+  const entry = `${MARK}=${mark}`
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && readProc(pid, 'environ').split('\0').includes(entry))
+}
+
+/** The share of the machine's memory that is this process's own, in bytes. */
+export function proportionalBytes(pid: number): number {
+  const line = /^Pss:\s*(\d+) kB/m.exec(readProc(pid, 'smaps_rollup'))
+  return Number(line?.[1] ?? 0) * 1024
+}
+
+function readProc(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+  } catch {
+    // It has ended, or is somebody else's.
+    return ''
+  }
+}
