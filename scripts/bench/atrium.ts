@@ -124,6 +124,7 @@ function environment(folder: string, adminToken: string, fsync: boolean): NodeJS
     PORT: '0',
     ADMIN_TOKEN: adminToken,
     ATRIUM_DATA_DIR: folder,
+    RATE_LIMIT: '1000000000',
     ATRIUM_UPLOAD_FSYNC: fsync ? '1' : '0',
     ATRIUM_MAX_FILE_BYTES: String(4 * GIB),
     ATRIUM_MAX_REQUEST_BYTES: String(4 * GIB),

@@ -58,6 +58,8 @@ export async function startPlatform(
       ATRIUM_DATA_DIR: dataDir,
       DATABASE_URL: database.url,
       PORT: '0',
+      // Tests ask every 20 ms whether something has happened.
+      RATE_LIMIT: '1000000',
       ...options.env,
     },
   })
