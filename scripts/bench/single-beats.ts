@@ -58,6 +58,7 @@ async function serve(): Promise<void> {
       adminToken: undefined,
       refusedUses: { note: () => undefined },
       isBootstrapOpen: false,
+      events: { broadcast: () => undefined },
       beats: { record: (beat) => storeSingly(database.sql, beat) },
     }),
   )

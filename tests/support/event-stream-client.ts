@@ -24,6 +24,8 @@ type Target = {
   readonly url: string
   readonly bearer: string
   readonly lastEventId?: string | undefined
+  /** Otherwise beats are left out: they come whenever a runtime likes. */
+  readonly withBeats?: boolean
 }
 
 /** Connects; `response` tells whether there is a stream. */
@@ -34,7 +36,9 @@ export async function openEventStream(target: Target): Promise<EventStreamClient
   const response = await fetch(target.url, { headers, signal: leaving.signal })
   const frames: StreamFrame[] = []
   let ended = false
-  void collect(response, frames)
+  void collect(response, (frame) => {
+    if (target.withBeats === true || !isBeat(frame)) frames.push(frame)
+  })
     // A stream that was cut has ended as well.
     .catch(() => undefined)
     .finally(() => {
@@ -56,12 +60,16 @@ function typeOf(data: unknown): unknown[] {
   return typeof data === 'object' && data !== null && 'type' in data ? [data.type] : []
 }
 
-async function collect(response: Response, frames: StreamFrame[]): Promise<void> {
+function isBeat({ data }: StreamFrame): boolean {
+  return typeOf(data).includes('WORKSPACE_HEARTBEAT')
+}
+
+async function collect(response: Response, take: (frame: StreamFrame) => void): Promise<void> {
   let text = ''
   for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
     const parts = (text + chunk).split('\n\n')
     text = parts.pop() ?? ''
-    frames.push(...parts.map(parseFrame))
+    for (const part of parts) take(parseFrame(part))
   }
 }
 

@@ -125,7 +125,7 @@ describe('what is told and not kept', () => {
     for (const index of told) {
       const payload = { index, text: 'x'.repeat(100) }
       first.deps.events.broadcast({
-        type: 'WORKSPACE_HEARTBEAT',
+        type: 'AGENT_MESSAGE',
         workspaceId: workspaceId(),
         payload,
       })

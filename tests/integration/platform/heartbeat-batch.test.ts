@@ -1,5 +1,6 @@
 /** Beats that arrive together: grouped on their way, each with an answer of its own. */
 import { beforeAll, describe, expect, it } from 'vitest'
+import { openEventStream } from '../../support/event-stream-client.ts'
 import { eventually } from '../../support/eventually.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
 
@@ -206,4 +207,30 @@ describe('a beat after a silence', () => {
       await eventually(async () => (await read(own.id))['status'] === 'online')
     },
   )
+})
+
+describe('those who follow a workspace', () => {
+  it('hear of every beat, and of a task only when it is another one', async () => {
+    const own = await agent()
+    const stream = await openEventStream({
+      url: `${platform.url}/workspaces/${own.id}/events/stream`,
+      bearer: own.authToken,
+      withBeats: true,
+    })
+    await eventually(() => stream.lastId() !== undefined)
+    for (const task of ['reading', 'reading', '', '']) {
+      await beat(own.id, own.authToken, { current_task: task, active_tasks: 1, uptime_seconds: 5 })
+    }
+    const [task, heartbeat] = ['TASK_UPDATED', 'WORKSPACE_HEARTBEAT']
+    expect(await stream.until(6)).toEqual([
+      ...[task, heartbeat, heartbeat],
+      ...[task, heartbeat, heartbeat],
+    ])
+    const data = stream.frames.flatMap((frame) => (frame.data === undefined ? [] : [frame.data]))
+    expect(data.slice(0, 2)).toMatchObject([
+      { data: { current_task: 'reading', active_tasks: 1 } },
+      { data: { active_tasks: 1, uptime_seconds: 5 } },
+    ])
+    stream.close()
+  })
 })

@@ -16,6 +16,7 @@ import type { WorkspaceStatus } from '../domain/workspace-status.ts'
 import { type AuthenticationDeps, noteRefusedBearer } from './authenticate-caller.ts'
 import type { BeatBatcher } from './beat-batcher.ts'
 import { databaseProblem } from './database-problem.ts'
+import type { EventBus } from './event-bus.ts'
 import { inboundSecretForAnswer } from './inbound-secret-rotation.ts'
 import type { CredentialDeps } from './workspace-credentials.ts'
 
@@ -23,6 +24,7 @@ export type HeartbeatDeps = CredentialDeps &
   AuthenticationDeps & {
     readonly log: Logger
     readonly beats: Pick<BeatBatcher, 'record'>
+    readonly events: Pick<EventBus, 'broadcast'>
     /** Development keeps the contract's open bootstrap of zero-token workspaces (architecture 3). */
     readonly isBootstrapOpen: boolean
   }
@@ -59,6 +61,7 @@ export async function recordHeartbeat(
     const row = await storeBeat(deps, { ...input, id, credential })
     if (row === undefined) return undefined
     await moveStatus(deps, row, beat)
+    tellOfBeat(deps, row, beat)
     return await secretToDeliver(deps, row, beat.inbound_secret_id)
   } catch (error) {
     if (error instanceof AppError) throw error
@@ -166,6 +169,19 @@ async function moveStatus(deps: HeartbeatDeps, row: BeatenWorkspace, beat: Beat)
     set: to === 'degraded' ? { statusReason: degradedReason(beat) } : {},
     event: to === 'degraded' ? degradedBy(factsOfEvent(beat)) : recoveredByBeat(row.status),
   })
+}
+
+/** Contract/platform 2.2: a changed task, and every beat, to whoever follows at the moment. */
+function tellOfBeat({ events }: HeartbeatDeps, row: BeatenWorkspace, beat: Beat): void {
+  const workspaceId = workspaceIdSchema.parse(row.id)
+  const currentTask = bounded(beat.current_task)
+  const activeTasks = clampInt4(beat.active_tasks)
+  if (currentTask !== row.formerTask) {
+    const payload = { current_task: currentTask, active_tasks: activeTasks }
+    events.broadcast({ type: 'TASK_UPDATED', workspaceId, payload })
+  }
+  const payload = { active_tasks: activeTasks, uptime_seconds: clampInt4(beat.uptime_seconds) }
+  events.broadcast({ type: 'WORKSPACE_HEARTBEAT', workspaceId, payload })
 }
 
 function factsOfEvent(beat: Beat) {
