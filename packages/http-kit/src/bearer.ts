@@ -1,9 +1,9 @@
 /** @module The only place where Authorization values are compared (H30). */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 
-/** SHA-256 of the UTF-8 form of `value`. */
+/** SHA-256 of the UTF-8 form of `value`; in one call, which costs half of a hash object. */
 export function sha256(value: string): Buffer {
-  return createHash('sha256').update(value, 'utf8').digest()
+  return hash('sha256', value, 'buffer')
 }
 
 /**
