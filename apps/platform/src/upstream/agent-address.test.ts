@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import ipaddr from 'ipaddr.js'
 import { describe, expect, it } from 'vitest'
 import { addressPolicyOf, isCidr, refusedAddress, validateAgentUrl } from './agent-address.ts'
 
@@ -202,7 +203,9 @@ describe('whatever an agent reports', () => {
         if (judged === undefined) return
         expect((await validateAgentUrl(judged.href, options)).href).toBe(judged.href)
         expect([judged.username, judged.password]).toEqual(['', ''])
-        expect(judged.hostname).toMatch(/[a-z]/)
+        // No resolver was asked for anything else than a name.
+        expect(judged.hostname).toMatch(/^[a-z0-9._-]+$/)
+        expect(ipaddr.isValid(judged.hostname)).toBe(false)
       }),
       { numRuns: 2_000 },
     )
@@ -221,6 +224,10 @@ describe('refusedAddress', () => {
 describe('validateAgentUrl', () => {
   const judge = (url: string, answers: readonly string[] = []) =>
     validateAgentUrl(url, { policy: STRICT, resolve: async () => answers })
+
+  it('refuses a host that no resolver has a name for', async () => {
+    await expect(judge('http://%2130706433/', ['93.184.216.34'])).rejects.toThrow('no host name')
+  })
 
   it('stores one canonical form', async () => {
     const url = await judge('HTTP://Agent.Example:80/a/../b', ['93.184.216.34'])

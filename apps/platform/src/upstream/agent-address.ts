@@ -145,6 +145,8 @@ function parseAgentUrl(text: string): URL {
   }
   if (url.port === '0') throw refused('url is not valid: no reachable port')
   if (/^\.*$/.test(url.hostname)) throw refused('url is not valid: no host')
+  // What no resolver has a name for; an IPv6 address comes in brackets.
+  if (!/^(\[.*\]|[a-z0-9._-]+)$/.test(url.hostname)) throw refused('url is not valid: no host name')
   return url
 }
 
