@@ -12,8 +12,8 @@ import { Backoff } from './backoff.ts'
 
 export type TokenSource = {
   current(): Secret
-  /** Reads it again where it came from; whether it is another one now. */
-  refresh(): Promise<boolean>
+  /** Reads it again where it came from; whether it is another one than the one that was refused. */
+  refresh(refused: Secret): Promise<boolean>
 }
 
 export type LinkDeps = {
@@ -67,16 +67,18 @@ export class PlatformLink {
 
   async #once(wanted: PlatformRequest, persistence: Persistence): Promise<unknown> {
     const { client, token } = this.#deps
-    const request = () => ({
-      ...wanted,
-      bearer: token.current(),
-      ...(persistence.isRequestCutShort === true ? { signal: persistence.signal } : {}),
-    })
+    const send = (bearer: Secret): Promise<unknown> =>
+      client.json({
+        ...wanted,
+        bearer,
+        ...(persistence.isRequestCutShort === true ? { signal: persistence.signal } : {}),
+      })
+    const presented = token.current()
     try {
-      return await client.json(request())
+      return await send(presented)
     } catch (thrown) {
       if (!(thrown instanceof CliFailure) || thrown.facts.status !== 401) throw thrown
-      if (await token.refresh()) return await client.json(request())
+      if (await token.refresh(presented)) return await send(token.current())
       throw thrown
     }
   }

@@ -15,11 +15,10 @@ export async function tokenInFile(path: string): Promise<TokenSource> {
   let token = await readToken(path)
   return {
     current: () => token,
-    async refresh() {
-      const now = await readToken(path)
-      const isOther = now.reveal() !== token.reveal()
-      token = now
-      return isOther
+    async refresh(refused) {
+      // Of several requests that were refused at once, the first has read the next one for all.
+      if (token === refused) token = await readToken(path)
+      return token.reveal() !== refused.reveal()
     },
   }
 }
