@@ -49,7 +49,7 @@ start() {
       --pidfile "$dir/engine.pid" --ip 127.0.0.1 \
       --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false \
       --bridge "$bridge" --default-address-pool "base=$net.128/25,size=26" \
-      --exec-opt native.cgroupdriver=cgroupfs --storage-driver "${ATRIUM_DOCKER_STORAGE:-overlay2}" \
+      --exec-opt native.cgroupdriver=cgroupfs ${ATRIUM_DOCKER_STORAGE:+--storage-driver "$ATRIUM_DOCKER_STORAGE"} \
       >"$dir/engine.log" 2>&1 </dev/null &
     for _ in $(seq 1 300); do
       is_up && break

@@ -21,14 +21,6 @@ export const VOLUME_PLACES = Object.freeze({
 })
 export type VolumeKind = keyof typeof VOLUME_PLACES
 
-export const VOLUME_KINDS: readonly VolumeKind[] = [
-  'configs',
-  'workspace',
-  'home',
-  'plugins',
-  'console',
-]
-
 /** `ws-<first 12 of the id>`: container, host name and network alias. */
 export function boxName(workspaceId: string): string {
   return `ws-${workspaceId.slice(0, 12)}`
