@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
+import { startPlatformHarness } from '../../support/platform-harness.ts'
 import { platform } from '../../support/shared-platform.ts'
 import { create, provideWorkspacesApi, read, remove } from '../../support/workspaces-api.ts'
 
@@ -132,5 +133,27 @@ describe('DELETE /workspaces/:id', () => {
     resolve('http://127.0.0.1:9')
     expect((await removal).status).toBe(200)
     expect(platform.provisioner.running.has(id)).toBe(false)
+  })
+})
+
+describe('a removal that the end of its platform meets', () => {
+  it('is told so, and goes on with the next platform', async () => {
+    const ending = await startPlatformHarness()
+    const { id } = await ending.onlineWorkspace('http://127.0.0.1:9')
+    const box = Promise.withResolvers<void>()
+    const isAsked = Promise.withResolvers<void>()
+    ending.provisioner.stop = () => {
+      isAsked.resolve()
+      return box.promise
+    }
+    const answering = ending.request(`/workspaces/${id}`, { method: 'DELETE' })
+    await isAsked.promise
+    const stopping = ending.deps.lifecycle.stop()
+    const answer = await answering
+    box.resolve()
+    await stopping
+    expect(answer.status).toBe(503)
+    expect(await answer.json()).toMatchObject({ code: 'shutting_down', retryable: true })
+    await ending.stop()
   })
 })

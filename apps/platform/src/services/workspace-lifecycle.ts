@@ -234,7 +234,8 @@ export class WorkspaceLifecycle {
   /**
    * Removes a workspace with everything below it (contract/platform 7.7): rows first, then boxes
    * and volumes, then with `purge` the rows themselves. Safe to repeat; what it could not do goes on
-   * being tried. Throws `workspace_not_found`, `confirmation_required`, `stop_failed`.
+   * being tried. Throws `workspace_not_found`, `confirmation_required`, `stop_failed`,
+   * `shutting_down`.
    */
   async remove(
     id: WorkspaceId,
@@ -263,7 +264,9 @@ export class WorkspaceLifecycle {
       const failed = waiting.filter(({ lastError }) => lastError !== null)
       if (failed.length === waiting.length) return failed.length
       if (clock.now().getTime() >= deadline) return waiting.length
-      await clock.sleep(REMOVAL_POLL_MS, this.#runner.signal)
+      // The runs are in the database: another replica, or the next platform, goes on with them.
+      if (this.#runner.signal.aborted) throw new AppError('shutting_down')
+      await clock.sleep(REMOVAL_POLL_MS)
     }
   }
 
