@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ActivityBell } from '../../../apps/platform/src/services/activity-bell.ts'
 import { readActivity } from '../../../apps/platform/src/services/read-activity.ts'
 import { eventually } from '../../support/eventually.ts'
-import { externalWorkspace, feed, report } from '../../support/external-workspace.ts'
+import { externalWorkspace, feed, readFeed, report } from '../../support/external-workspace.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
 
 sharePlatform()
@@ -58,6 +58,20 @@ describe('GET /workspaces/:id/activity?wait=', () => {
   })
 })
 
+describe('a token that is revoked while its holder waits', () => {
+  it('gets nothing of what comes afterwards', async () => {
+    const workspace = await externalWorkspace()
+    const answer = readFeed(workspace, 'from=start&wait=60')
+    await eventually(async () => (await waiting()).length > 0)
+    await platform.client.sql`
+      UPDATE workspace_auth_tokens SET revoked_at = now() WHERE workspace_id = ${workspace.id}`
+    await platform.json(`/workspaces/${workspace.id}/notify`, { message: 'for others' })
+    const refused = await answer
+    expect(refused.status).toBe(401)
+    expect(await refused.text()).not.toContain('for others')
+  })
+})
+
 describe('a platform that stops', () => {
   it('does not wait for those who wait', async () => {
     const workspace = await externalWorkspace()
@@ -73,6 +87,7 @@ describe('a platform that stops', () => {
         sinceSeconds: undefined,
         after: 'start',
         waitMs: 60_000,
+        caller: { kind: 'operator', via: 'admin_token' },
         signal: new AbortController().signal,
       },
     )

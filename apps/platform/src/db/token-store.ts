@@ -93,6 +93,21 @@ export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<KnownT
   }
 }
 
+/** Whether a workspace's or an operator's token still counts: for who was admitted a while ago. */
+export async function isTokenLive(db: Db, tokenId: string): Promise<boolean> {
+  const rows = await db.execute<{ live: boolean }>(sql`
+    SELECT EXISTS (
+      SELECT 1 FROM ${workspaceAuthTokens} JOIN ${workspaces}
+          ON ${workspaces.id} = ${workspaceAuthTokens.workspaceId}
+       WHERE ${workspaceAuthTokens.id} = ${tokenId} AND ${workspaceAuthTokens.revokedAt} IS NULL
+         AND ${whereLive}
+      UNION ALL
+      SELECT 1 FROM ${orgApiTokens}
+       WHERE ${orgApiTokens.id} = ${tokenId} AND ${orgApiTokens.revokedAt} IS NULL
+    ) AS live`)
+  return rows[0]?.live === true
+}
+
 /**
  * Notes a use at most once per `resolutionMs`: reads do not become writes (wart W17), and of many
  * at once one does.

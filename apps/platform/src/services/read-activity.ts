@@ -5,7 +5,9 @@ import { findActivitySeq, listActivity } from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
 import { isDatabaseUnavailable, loggableDatabaseError } from '../db/db-error.ts'
 import type { ActivityRow } from '../db/schema.ts'
+import { isTokenLive } from '../db/token-store.ts'
 import type { ActivitySource } from '../domain/activity.ts'
+import type { Caller } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { ActivityBell, BellRope } from './activity-bell.ts'
 
@@ -34,6 +36,8 @@ export type ActivityRequest = {
   readonly sinceSeconds: number | undefined
   /** Rows after this one, in order; `start`: after none. Without it the newest come first. */
   readonly after: { readonly id: string } | 'start' | undefined
+  /** Admitted when the request came; a token that is revoked while it waits gets nothing more. */
+  readonly caller: Caller
   /** How long to wait while there is nothing to tell. */
   readonly waitMs: number
   /** Aborted when the client has left. */
@@ -43,7 +47,7 @@ export type ActivityRequest = {
 /**
  * Rows that fit the request; none when nothing came in time. Throws `activity_cursor_gone` for a
  * cursor that is unknown, pruned or of another workspace alike, `activity_query_failed`,
- * `platform_unavailable`.
+ * `platform_unavailable`, `invalid_workspace_token` when the token was revoked while it waited.
  */
 export async function readActivity(
   deps: ReadActivityDeps,
@@ -54,7 +58,10 @@ export async function readActivity(
   try {
     const look = await prepareLook(deps, request)
     const rows = await look()
-    return rows.length > 0 || rope === undefined ? rows : await wait(deps, { request, rope, look })
+    if (rows.length > 0 || rope === undefined) return rows
+    const awaited = await wait(deps, { request, rope, look })
+    if (awaited.length > 0) await requireLive(deps, request.caller)
+    return awaited
   } catch (error) {
     if (error instanceof AppError) throw error
     const code = isDatabaseUnavailable(error) ? 'platform_unavailable' : 'activity_query_failed'
@@ -62,6 +69,11 @@ export async function readActivity(
   } finally {
     rope?.close()
   }
+}
+
+async function requireLive({ db }: ReadActivityDeps, caller: Caller): Promise<void> {
+  if (!('tokenId' in caller) || (await isTokenLive(db, caller.tokenId))) return
+  throw new AppError('invalid_workspace_token')
 }
 
 type Look = () => Promise<Activity[]>

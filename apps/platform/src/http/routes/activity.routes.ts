@@ -23,6 +23,7 @@ export function activityRoutes(deps: ReadActivityDeps & ReportActivityDeps): Hon
     const rows = await readActivity(deps, {
       ...parseActivityQuery((name) => c.req.query(name)),
       workspaceId: c.get('workspaceId'),
+      caller: c.get('caller'),
       signal: c.req.raw.signal,
     })
     return c.json(rows.map(renderActivity))

@@ -20,7 +20,9 @@ const INT4_MAX = 2_147_483_647
 type Query = (name: string) => string | undefined
 
 /** The query of a read; empty parameters count as absent. Throws `invalid_query`. */
-export function parseActivityQuery(query: Query): Omit<ActivityRequest, 'workspaceId' | 'signal'> {
+export function parseActivityQuery(
+  query: Query,
+): Omit<ActivityRequest, 'workspaceId' | 'caller' | 'signal'> {
   const given = (name: string): string | undefined => query(name) || undefined
   return {
     activityType: activityTypeOf(given('type')),
