@@ -112,6 +112,7 @@ const CALLS: readonly (readonly [string, Call?])[] = [
   ['POST /workspaces/:id/hibernate', { query: '?force=true' }],
   ['POST /workspaces/:id/wake'],
   ['POST /workspaces/:id/restart'],
+  ['POST /workspaces/:id/collapse'],
   ['POST /workspaces/:id/pause'],
   ['POST /workspaces/:id/resume'],
   ['DELETE /workspaces/:id', { query: '?confirm=true' }],
@@ -183,7 +184,11 @@ describe('GET /docs', () => {
     const html = await answer.text()
     for (const { method, path } of platform.routes) {
       const shown = path.replaceAll(/:([A-Za-z]+)/g, '{$1}')
-      expect(html).toContain(`>${method}</b> <code>${shown}</code>`)
+      expect([method, path, html.includes(`>${method}</b> <code>${shown}</code>`)]).toEqual([
+        method,
+        path,
+        true,
+      ])
     }
     // Nothing that the policy forbids, and nothing from elsewhere.
     expect(html).not.toMatch(/<script|<style|\sstyle=|\son\w+=|javascript:/i)

@@ -1,6 +1,8 @@
 /** @module The reference of workspaces and their lifecycle. */
 import { z } from 'zod'
 import {
+  collapsedResponse,
+  expandedResponse,
   failedStart,
   failedStartResponse,
   hibernatedResponse,
@@ -154,6 +156,23 @@ export const WORKSPACE_OPERATIONS: Operations = {
     summary: 'Bring a hibernated workspace back',
     answers: ok(wokenResponse, '`awake`: it does not sleep.'),
     errors: ['workspace_not_found'],
+  },
+  'POST /workspaces/:id/expand': {
+    tag: 'Lifecycle',
+    summary: 'Create the team that the configuration of a workspace names',
+    answers: ok(expandedResponse, 'Created; each is started in the background.'),
+    errors: [
+      'workspace_not_found',
+      'config_not_found',
+      'no_sub_workspaces',
+      'invalid_sub_workspace',
+    ],
+  },
+  'POST /workspaces/:id/collapse': {
+    tag: 'Lifecycle',
+    summary: 'Remove the team of a workspace',
+    answers: ok(collapsedResponse, 'Removed, by name.'),
+    errors: ['workspace_not_found', 'stop_failed'],
   },
   'POST /admin/workspaces/:id/bootstrap-failed': {
     tag: 'Lifecycle',

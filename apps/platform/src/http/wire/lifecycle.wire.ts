@@ -50,6 +50,15 @@ const storable = (maxLength: number) =>
 /** Contract/platform 7.9: of the log at most the last 8192 characters. */
 export const failedStart = z.looseObject({ error: storable(1000), log_tail: storable(8192) })
 
+export const expandedResponse = z.object({
+  status: z.literal('expanded'),
+  children: z.array(z.object({ id: z.uuid(), name: z.string(), role: z.string().nullable() })),
+})
+export const collapsedResponse = z.object({
+  status: z.literal('collapsed'),
+  removed: z.array(z.string()),
+})
+
 export const failedStartResponse = z.object({
   ok: z.literal(true),
   no_change: z.literal(true).optional(),
