@@ -182,6 +182,8 @@ function environmentOf(deps: ProvisionDeps, row: WorkspaceRow): Record<string, s
   return {
     ...deps.runtimeEnv,
     [RUNTIME_ENV.workspaceId]: row.id,
+    // Told with every beat: who beats for an older box than the row's is refused.
+    [RUNTIME_ENV.generation]: String(row.generation),
     [RUNTIME_ENV.platformUrl]: deps.platformUrl(),
     [RUNTIME_ENV.platformUrlAlias]: deps.platformUrl(),
     [RUNTIME_ENV.tier]: String(row.tier),
