@@ -174,6 +174,17 @@ describe('POST /workspaces/:id/collapse', () => {
     })
   })
 
+  it('calls off the starts of children that have only begun', async () => {
+    const { endpoint } = platform.provisioner
+    const id = await create({ name: 'too early', template: 'lead' })
+    await started(id)
+    platform.provisioner.endpoint = () => Promise.withResolvers<string>().promise
+    const members = await expanded(id)
+    await Promise.all(members.map((member) => started(member.id)))
+    expect(await collapse(id)).toMatchObject({ removed: ['Digger', 'Second', 'Plain'] })
+    platform.provisioner.endpoint = endpoint
+  })
+
   it('has nothing to do without children, and says so', async () => {
     const id = await create({ name: 'single' })
     expect(await collapse(id)).toEqual({ status: 'collapsed', removed: [] })

@@ -163,7 +163,7 @@ export async function finishRun(
 export async function postponeRun(
   db: Db,
   claim: Pick<Claim, 'workspaceId' | 'fence'>,
-  input: { readonly request: string; readonly delayMs: number; readonly error: string },
+  input: { readonly request: string; readonly delayMs: number; readonly error: string | null },
 ): Promise<void> {
   const delayMs = sql`CASE WHEN ${lifecycleRuns.request} = ${input.request}::bigint
     THEN ${input.delayMs}::int ELSE 0 END`

@@ -168,7 +168,9 @@ export class LifecycleRunner {
         log.error({ err: error, workspace_id: claim.workspaceId }, 'lifecycle.run_postponed')
       }
       const delayMs = signal.aborted ? 0 : retryDelayMs(claim.attempts)
-      const again = { request: claim.request, delayMs, error: shortText(error) }
+      // What was called off has not failed: whoever waits for the next try is not told so.
+      const failure = signal.aborted ? null : shortText(error)
+      const again = { request: claim.request, delayMs, error: failure }
       await outlastOutage(this.#deps, this.#shutdown.signal, () => postponeRun(db, claim, again))
     }
   }
