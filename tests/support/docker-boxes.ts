@@ -6,7 +6,7 @@ import {
   createDockerProvisioner,
   type DockerProvisionerOptions,
 } from '../../apps/platform/src/provisioners/docker/docker-provisioner.ts'
-import { unlessStatus } from '../../apps/platform/src/provisioners/docker/engine.ts'
+import { unlessMissing, unlessStatus } from '../../apps/platform/src/provisioners/docker/engine.ts'
 import {
   containersWith,
   volumesWith,
@@ -45,7 +45,11 @@ export async function createDockerIn(
 /** Everything of a scope or a workspace, with `docker inspect`'s words. */
 export async function containersOf(label: { scope?: string; workspaceId?: string }) {
   const containers = await containersWith(engine, labelsOf(label))
-  return Promise.all(containers.map(({ Id }) => docker.getContainer(Id).inspect()))
+  const found = await Promise.all(
+    containers.map(({ Id }) => unlessMissing(docker.getContainer(Id).inspect())),
+  )
+  // One that went away between the two looks is not there.
+  return found.filter((each) => each !== undefined)
 }
 
 export async function volumesOf(label: {
