@@ -147,7 +147,7 @@ describe('process provisioner', () => {
     await broken.open()
     const input = startInput()
     await expect(broken.start(input, never())).rejects.toMatchObject({
-      internal: expect.stringContaining('ENOENT'),
+      internal: expect.stringMatching(/ENOENT|No such file or directory/),
     })
     expect(await broken.isRunning(input)).toBe(false)
     await broken.close()
