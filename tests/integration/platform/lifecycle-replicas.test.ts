@@ -10,6 +10,7 @@ import { type DatabaseClient, openDatabase } from '../../../apps/platform/src/db
 import { insertWorkspace } from '../../../apps/platform/src/db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import { keyringOf } from '../../../apps/platform/src/domain/secret-envelope.ts'
+import type { LifecycleTimings } from '../../../apps/platform/src/services/lifecycle/lifecycle-runner.ts'
 import { WorkspaceLifecycle } from '../../../apps/platform/src/services/workspace-lifecycle.ts'
 import { WorkspaceTemplates } from '../../../apps/platform/src/services/workspace-templates.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -17,7 +18,10 @@ import { FakeProvisioner } from '../../support/fake-provisioner.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
 
 const BOX = 'http://127.0.0.1:9'
-const TIMINGS = { leaseMs: 600, pollMs: 50, concurrency: 8 }
+/** Long enough that a busy machine does not lose a lease by being slow. */
+const PATIENT = { leaseMs: 30_000, pollMs: 50, concurrency: 8 }
+/** For those who are to be taken over. */
+const HASTY = { ...PATIENT, leaseMs: 1_500 }
 
 let database: TestDatabase
 let client: DatabaseClient
@@ -52,7 +56,10 @@ function viewOf(world: FakeProvisioner): FakeProvisioner {
   })
 }
 
-async function startReplica(clock: Clock = systemClock): Promise<WorkspaceLifecycle> {
+async function startReplica(
+  clock: Clock = systemClock,
+  timings: LifecycleTimings = PATIENT,
+): Promise<WorkspaceLifecycle> {
   const lifecycle = new WorkspaceLifecycle({
     db: client.db,
     clock,
@@ -64,7 +71,7 @@ async function startReplica(clock: Clock = systemClock): Promise<WorkspaceLifecy
     platformUrl: () => 'http://127.0.0.1:1',
     runtimeEnv: {},
     replicaId: systemIds.uuid(),
-    timings: TIMINGS,
+    timings,
     restartDelayMs: 1,
   })
   await lifecycle.start()
@@ -145,7 +152,7 @@ describe('a replica that stops in the middle of a start', () => {
   it('is taken over, and what it does when it wakes up touches nothing', async () => {
     backEnd.refusesOlder = false
     const wakes = Promise.withResolvers<string>()
-    const first = await startReplica(frozenClock())
+    const first = await startReplica(frozenClock(), HASTY)
     backEnd.endpoint = () => wakes.promise
     const id = await create(first)
     await eventually(() => startsOf(id).length === 1)
