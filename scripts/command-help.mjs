@@ -24,7 +24,7 @@ ${PLATFORM_SETTINGS}`,
 Does what npm start does, and starts the platform again whenever one of its sources changes.
 ${PLATFORM_SETTINGS}`,
 
-  soak: `Usage: npm run soak -- [--minutes 10] [--workspaces 200] [--replicas 2] [--pace 1] [--seed N]
+  soak: `Usage: npm run soak -- [--minutes 10] [--workspaces 200] [--replicas 2] [--pace 1] [--settle 240] [--seed N]
 
 Starts a PostgreSQL, several platforms on it and a small control plane that runs each workspace as a
 process of its own; then kills platforms and workspaces at random while it creates, pauses, resumes,

@@ -1,5 +1,6 @@
 /** @module Whether what the platform says is true, asked of the processes themselves. */
 import type { ControlPlane } from '../../tests/support/control-plane/control-plane.ts'
+import type { Machine } from '../../tests/support/control-plane/machine.ts'
 import type { EventFollower } from './event-follower.ts'
 import type { Fleet, Member } from './fleet.ts'
 import { processesOf, type SoakRun } from './soak-machine.ts'
@@ -41,11 +42,16 @@ async function problemOfRow(world: World, row: WorkspaceFacts): Promise<string[]
     const reason = status === 'failed' ? [`${name} without an end of ours: ${statusReason}`] : []
     return machine === undefined ? reason : [...reason, `${name} has a machine`]
   }
-  if (!WITH_PROCESS.has(status)) return [`${name} is still on its way: ${statusReason ?? ''}`]
+  if (!WITH_PROCESS.has(status)) return [`${name} is still on its way ${onItsWay(row, machine)}`]
   if (machine === undefined) return [`${name} has no machine`]
   if (machine.state !== 'running') return [`${name} has a machine that is ${machine.state}`]
   if (machine.instanceId !== row.instanceId) return [`${name} is on another machine than its row`]
   return (await answers(row)) ? [] : [`${name} does not answer at its address`]
+}
+
+function onItsWay(row: WorkspaceFacts, machine: Machine | undefined): string {
+  const has = machine === undefined ? 'no machine' : `${machine.instanceId} ${machine.state}`
+  return `(${row.statusReason ?? 'no reason'}; ${has}; ${row.detail})`
 }
 
 async function answers(row: WorkspaceFacts): Promise<boolean> {

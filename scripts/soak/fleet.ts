@@ -1,7 +1,7 @@
 /** @module The workspaces of the soak: what was asked of each, and how long it takes to come back. */
 import type { ControlPlane } from '../../tests/support/control-plane/control-plane.ts'
 import type { Machine } from '../../tests/support/control-plane/machine.ts'
-import type { WorkspaceFacts } from './workspace-rows.ts'
+import type { WorkspaceFacts, WorkspaceRows } from './workspace-rows.ts'
 
 /** What a workspace has to be in the end; `unknown` after a call whose answer was lost. */
 export type Wanted = 'online' | 'paused' | 'hibernated' | 'removed' | 'unknown'
@@ -24,9 +24,11 @@ export class Fleet {
   overtaken = 0
   readonly #controlPlane: ControlPlane
   readonly #recovering = new Map<string, Recovery>()
+  readonly #rows: WorkspaceRows
 
-  constructor(controlPlane: ControlPlane) {
+  constructor(controlPlane: ControlPlane, rows: WorkspaceRows) {
     this.#controlPlane = controlPlane
+    this.#rows = rows
   }
 
   add(id: string): Member {
@@ -39,10 +41,14 @@ export class Fleet {
     return this.#recovering.size
   }
 
-  /** Kills its process; false when there is none. */
+  /**
+   * Kills its process; false when it is not online. A machine that dies before its agent has said a
+   * word is left to the time-out of its start (`PROVISION_TIMEOUT_SECONDS`): that is not ours to test.
+   */
   async kill(member: Member): Promise<boolean> {
     const machine = this.runningMachine(member.id)
     if (machine === undefined) return false
+    if (!(await this.#rows.isOnlineOn(member.id, machine.instanceId))) return false
     await machine.kill()
     const now = performance.now()
     member.killedAt.push(now)

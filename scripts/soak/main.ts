@@ -19,7 +19,6 @@ const OBSERVE_MS = 250
 const CREATE_AT_ONCE = 8
 const CHECK_EVERY_MS = 2_000
 const ALL_ONLINE_WITHIN_MS = 300_000
-const SETTLE_WITHIN_MS = 240_000
 const MAX_PROBLEMS_SHOWN = 40
 
 const say = (text: string): void => {
@@ -31,6 +30,8 @@ type Settings = {
   readonly workspaces: number
   readonly replicas: number
   readonly pace: number
+  /** Seconds after which everything has to be as it should. */
+  readonly settle: number
   readonly seed: number
 }
 
@@ -41,6 +42,7 @@ function readSettings(): Settings {
       workspaces: { type: 'string', default: '200' },
       replicas: { type: 'string', default: '2' },
       pace: { type: 'string', default: '1' },
+      settle: { type: 'string', default: '240' },
       seed: { type: 'string', default: String(randomInt(2 ** 31)) },
     },
   })
@@ -49,6 +51,7 @@ function readSettings(): Settings {
     workspaces: Number(values.workspaces),
     replicas: Number(values.replicas),
     pace: Number(values.pace),
+    settle: Number(values.settle),
     seed: Number(values.seed),
   }
   for (const [name, value] of Object.entries(settings)) {
@@ -77,7 +80,7 @@ async function main(): Promise<number> {
 }
 
 async function soak(stage: Stage, settings: Settings, interrupted: AbortSignal): Promise<number> {
-  const fleet = new Fleet(stage.controlPlane)
+  const fleet = new Fleet(stage.controlPlane, stage.rows)
   const follower = new EventFollower(stage.api)
   const chaos = new Chaos({ ...stage, fleet, random: randomOf(settings.seed), pace: settings.pace })
   const world: World = { ...stage, fleet, follower }
@@ -95,7 +98,7 @@ async function soak(stage: Stage, settings: Settings, interrupted: AbortSignal):
   await chaos.run(AbortSignal.any([time, interrupted]))
   await telling
   say('letting it settle ...')
-  const { problems, tookMs } = await untilNoProblems(world, SETTLE_WITHIN_MS, interrupted)
+  const { problems, tookMs } = await untilNoProblems(world, settings.settle * 1_000, interrupted)
   over.abort()
   await observing
   const platformBytes = stage.replicas.map(({ pid }) => proportionalBytes(pid ?? 0))

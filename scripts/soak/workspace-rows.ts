@@ -8,6 +8,8 @@ export type WorkspaceFacts = {
   readonly instanceId: string | null
   readonly endpointUrl: string | null
   readonly deaths: number
+  /** For whoever has to find out why: what else the row says of its box. */
+  readonly detail: string
 }
 
 export type RunFacts = {
@@ -29,9 +31,20 @@ export class WorkspaceRows {
     return [
       ...(await this.#sql<WorkspaceFacts[]>`
         SELECT id, status, status_reason AS "statusReason", instance_id AS "instanceId",
-               coalesce(endpoint_url, agent_url) AS "endpointUrl", cardinality(deaths) AS deaths
+               coalesce(endpoint_url, agent_url) AS "endpointUrl", cardinality(deaths) AS deaths,
+               format('generation %s, box of %s at %s started %s, endpoint %s, agent %s, last beat %s, now %s',
+                 generation, box_generation, box_address, box_started_at, endpoint_url, agent_url,
+                 last_heartbeat_at, now()) AS detail
           FROM workspaces ORDER BY id`),
     ]
+  }
+
+  /** Whether it has come online on this machine. */
+  async isOnlineOn(id: string, instanceId: string): Promise<boolean> {
+    const rows = await this.#sql`
+      SELECT 1 FROM workspaces
+       WHERE id = ${id} AND instance_id = ${instanceId} AND status IN ('online', 'degraded')`
+    return rows.length === 1
   }
 
   async runs(): Promise<RunFacts[]> {
