@@ -23,6 +23,8 @@ ALTER TABLE workspaces
   ADD COLUMN back_end text,
   -- When the box of this generation came up; NULL while a start is wanted or under way.
   ADD COLUMN box_started_at timestamptz,
+  -- The next start gives the template's files again, over what the volume holds.
+  ADD COLUMN is_template_due boolean NOT NULL DEFAULT false,
   ADD COLUMN isolation text
     CONSTRAINT workspaces_isolation_known CHECK (isolation IN ('process', 'sandbox', 'container', 'machine')),
   ADD COLUMN status_since timestamptz,

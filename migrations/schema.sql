@@ -188,6 +188,7 @@ CREATE TABLE workspaces (
   box_address text,
   back_end text,
   box_started_at timestamp with time zone,
+  is_template_due boolean NOT NULL DEFAULT false,
   isolation text,
   status_since timestamp with time zone NOT NULL,
   last_activity_at timestamp with time zone,

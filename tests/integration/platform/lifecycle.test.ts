@@ -60,6 +60,23 @@ describe('POST /workspaces/:id/restart', () => {
     expect(startsOf(id).length).toBeLessThanOrEqual(3)
   })
 
+  it('asked for during a start is honoured, whether that start comes up or not', async () => {
+    for (const ends of ['up', 'down']) {
+      const first = Promise.withResolvers<string>()
+      platform.provisioner.endpoint = () => first.promise
+      const { id } = await create({ name: 'twice' })
+      await eventually(() => startsOf(id).length === 1)
+      platform.provisioner.endpoint = () => box.url
+      await ask(id, 'restart')
+      if (ends === 'up') first.resolve(box.url)
+      else first.reject(new Error('no such image'))
+      await eventually(() => startsOf(id).length === 2)
+      await settled(id)
+      expect([ends, (await read(id)).status]).toEqual([ends, 'provisioning'])
+      expect(startsOf(id)).toHaveLength(2)
+    }
+  })
+
   it('hands PARENT_ID down again (weakness 26: lost on restart upstream)', async () => {
     const parent = await create({ name: 'p' })
     const child = await create({ name: 'c', parent_id: parent.id })

@@ -71,6 +71,60 @@ describe('POST /workspaces with a template', () => {
     })
   })
 
+  describe('and a restart', () => {
+    async function restart(id: string, body: Record<string, unknown>): Promise<unknown> {
+      const answer = await platform.json(`/workspaces/${id}/restart`, body)
+      return answer.status === 200
+        ? ((await answer.json()) as { config_dir: string }).config_dir
+        : answer.status
+    }
+
+    const filesOf = async (id: string, generation: number) =>
+      [...(await started(id, generation)).configFiles.keys()].toSorted()
+
+    it('leaves the volume alone unless a template is asked for', async () => {
+      const id = await create({ template: 'data-team' })
+      await started(id)
+      expect(await restart(id, {})).toBe('existing-volume')
+      expect(await filesOf(id, 2)).toEqual(['config.yaml'])
+      expect(await restart(id, { rebuild_config: true })).toBe('data-team')
+      expect(await filesOf(id, 3)).toEqual(['config.yaml', 'skills/sql/SKILL.md'])
+      await eventually(async () => {
+        const rows = await platform.client.sql`
+          SELECT 1 FROM lifecycle_runs WHERE workspace_id = ${id}`
+        return rows.length === 0
+      })
+      // Once: the next one is as before.
+      await restart(id, {})
+      expect(await filesOf(id, 4)).toEqual(['config.yaml'])
+    })
+
+    it('takes the one that is named, or of its name, or of its runtime kind', async () => {
+      put('other/config.yaml', 'runtime: echo\n')
+      put('other/a.txt', 'a')
+      put('echo-default/config.yaml', 'runtime: echo\n')
+      const id = await create({ runtime: 'echo', name: 'Data Team' })
+      await started(id)
+      expect(await restart(id, { template: 'other' })).toBe('other')
+      expect(await filesOf(id, 2)).toEqual(['a.txt', 'config.yaml'])
+      expect(await restart(id, { apply_template: true })).toBe('data-team')
+      const plain = await create({ runtime: 'echo', name: 'nobody' })
+      await started(plain)
+      expect(await restart(plain, { apply_template: true })).toBe('echo-default')
+    })
+
+    it('refuses one that is not there, and changes nothing', async () => {
+      const id = await create({ runtime: 'echo' })
+      await started(id)
+      expect(await restart(id, { template: 'absent' })).toBe(400)
+      expect(await restart(id, { template: '../../etc' })).toBe(400)
+      expect(await restart(id, { reset: true })).toBe(400)
+      const rows = await platform.client.sql`
+        SELECT generation, template FROM workspaces WHERE id = ${id}`
+      expect(rows[0]).toMatchObject({ generation: 1, template: null })
+    })
+  })
+
   it('lets the request decide before the template', async () => {
     const id = await create({ template: 'data-team', runtime: 'exec', model: 'm-2' })
     const { configFiles } = await started(id)

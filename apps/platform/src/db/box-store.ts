@@ -47,6 +47,7 @@ export async function recordBox(
       instanceId: input.box.instanceId,
       isolation: input.box.isolation,
       boxStartedAt: input.now,
+      isTemplateDue: false,
       updatedAt: input.now,
     })
     .where(and(eq(workspaces.id, input.id), eq(workspaces.boxGeneration, input.generation)))

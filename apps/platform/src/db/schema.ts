@@ -67,6 +67,7 @@ export const workspaces = pgTable('workspaces', {
   boxAddress: text('box_address'),
   backEnd: text('back_end'),
   boxStartedAt: moment('box_started_at'),
+  isTemplateDue: boolean('is_template_due').notNull().default(false),
   isolation: text('isolation').$type<'process' | 'sandbox' | 'container' | 'machine'>(),
   statusSince: moment('status_since').notNull(),
   lastActivityAt: moment('last_activity_at'),

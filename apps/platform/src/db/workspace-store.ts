@@ -119,6 +119,8 @@ export type StatusChange = Partial<
     | 'activeTasks'
     | 'currentTask'
     | 'boxStartedAt'
+    | 'template'
+    | 'isTemplateDue'
   >
 > & {
   /** Takes the next generation: a new start begins. */

@@ -25,6 +25,7 @@ import type { ProvisionDeps } from './lifecycle/provision-workspace.ts'
 import { reconcileWorkspace } from './lifecycle/reconcile-workspace.ts'
 import { markTreeRemoved } from './lifecycle/remove-tree-of-workspaces.ts'
 import { type FailedStart, reportFailedStart } from './lifecycle/report-failed-start.ts'
+import { type RestartOptions, restartTemplate } from './lifecycle/restart-template.ts'
 import {
   hibernateWorkspace,
   pauseTree,
@@ -42,6 +43,12 @@ export type LifecycleDeps = ProvisionDeps & {
   readonly timings: LifecycleTimings
   readonly restartDelayMs: number
 }
+
+const VOLUME_STAYS: RestartOptions = Object.freeze({
+  template: undefined,
+  isTemplateWanted: false,
+  isRebuildWanted: false,
+})
 
 export type Removal = { readonly status: 'removed' | 'purged'; readonly cascadeDeleted: number }
 
@@ -170,10 +177,21 @@ export class WorkspaceLifecycle {
     return isFailed
   }
 
-  /** Stop and start anew (contract/platform 7.6). */
-  async restart(id: WorkspaceId): Promise<void> {
-    await restartWorkspace(this.#deps, id)
+  /**
+   * Stop and start anew (contract/platform 7.6); resolves with the template whose files it gives
+   * again, or undefined. Throws `workspace_not_found`, `invalid_template`, and what
+   * `restartWorkspace` throws.
+   */
+  async restart(
+    id: WorkspaceId,
+    options: RestartOptions = VOLUME_STAYS,
+  ): Promise<string | undefined> {
+    const row = await findLiveWorkspace(this.#deps.db, id)
+    if (row === undefined) throw new AppError('workspace_not_found')
+    const template = await restartTemplate(this.#deps.templates, row, options)
+    await restartWorkspace(this.#deps, id, template)
     this.#runner.kick(id)
+    return template
   }
 
   /** Suspends a workspace with everything below it; resolves with how many. */

@@ -16,10 +16,13 @@ export function lifecycleRoutes({ lifecycle }: LifecycleRouteDeps): Hono<Workspa
   const app = new Hono<WorkspaceEnv>()
   app.post('/restart', async (c) => {
     const body = await readBody(c, MAX_BODY_BYTES)
-    parseRestartBody(body, c.req.query('reset'))
-    await lifecycle.restart(c.get('workspaceId'))
-    // What the volume holds stays: /configs/config.yaml is written anew from the row.
-    return c.json({ status: 'provisioning', config_dir: 'existing-volume', reset_session: false })
+    const options = parseRestartBody(body, c.req.query('reset'))
+    const template = await lifecycle.restart(c.get('workspaceId'), options)
+    return c.json({
+      status: 'provisioning',
+      config_dir: template ?? 'existing-volume',
+      reset_session: false,
+    })
   })
   app.post('/pause', async (c) => {
     const pausedCount = await lifecycle.pause(c.get('workspaceId'))

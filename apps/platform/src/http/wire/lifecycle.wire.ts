@@ -2,6 +2,7 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import { z } from 'zod'
 import type { FailedStart } from '../../services/lifecycle/report-failed-start.ts'
+import type { RestartOptions } from '../../services/lifecycle/restart-template.ts'
 
 export const restartBody = z.looseObject({
   template: z.string().nullish(),
@@ -12,7 +13,8 @@ export const restartBody = z.looseObject({
 
 export const restartedResponse = z.object({
   status: z.literal('provisioning'),
-  config_dir: z.literal('existing-volume'),
+  /** The template whose files were given again, or `existing-volume`. */
+  config_dir: z.string(),
   reset_session: z.literal(false),
 })
 export const pausedResponse = z.object({ status: z.literal('paused'), paused_count: z.int() })
@@ -24,19 +26,22 @@ export const hibernatedResponse = z.object({ status: z.literal('hibernated') })
 export const wokenResponse = z.object({ status: z.enum(['provisioning', 'awake']) })
 
 /**
- * The optional body of a restart. What this platform cannot do is refused, never silently ignored:
- * the volume stays, and the configuration is always written anew from the workspace's row.
+ * The optional body of a restart. What this platform cannot do is refused, never silently ignored: no
+ * back-end keeps the sessions of a command line apart from the rest of the volume.
  */
-export function parseRestartBody(body: Uint8Array, resetQuery: string | undefined): void {
+export function parseRestartBody(body: Uint8Array, resetQuery: string | undefined): RestartOptions {
   const parsed = restartBody.safeParse(body.length === 0 ? {} : parseJson(body))
   if (!parsed.success) throw new AppError('invalid_request_body', { cause: parsed.error })
-  if (typeof parsed.data.template === 'string' && parsed.data.template !== '') {
-    throw new AppError('invalid_template')
-  }
-  if (parsed.data.reset === true || resetQuery === 'true') {
+  const { template, apply_template: apply, reset, rebuild_config: rebuild } = parsed.data
+  if (reset === true || resetQuery === 'true') {
     throw new AppError('invalid_request_body', {
       message: 'reset is not supported: no back-end of this platform keeps CLI sessions apart',
     })
+  }
+  return {
+    template: template == null || template === '' ? undefined : template,
+    isTemplateWanted: apply === true,
+    isRebuildWanted: rebuild === true,
   }
 }
 

@@ -7,6 +7,7 @@ import type { Secret } from '@atrium/http-kit/secret'
 import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import type { Logger } from 'pino'
 import { clearBox, recordBox, recordBoxIntent } from '../../db/box-store.ts'
+import type { Db } from '../../db/client.ts'
 import { type Claim, lockClaim } from '../../db/lifecycle-run-store.ts'
 import type { WorkspaceRow } from '../../db/schema.ts'
 import { listWorkspaceSecrets } from '../../db/workspace-secret-store.ts'
@@ -88,12 +89,15 @@ export async function provisionWorkspace(
     const input = await stored(() => prepareStart(deps, row, begun.credentials))
     step = 'start'
     const started = await deps.provisioner.start(input, run.signal)
-    await publishOrStop(deps, target, { started, run })
+    await publishOrStop(deps, target, { started, run, request: begun.request })
   } catch (error) {
     // Overtaken by a removal or by the platform's own end: that is not the workspace's failure.
     if (run.signal.aborted) throw run.signal.reason
     deps.log.error({ err: error, workspace_id: id, generation: row.generation }, PROVISION_FAILED)
-    await stored(() => markProvisionFailed(deps, target, { step, error }))
+    const { claim } = run
+    await stored(() =>
+      markProvisionFailed(deps, target, { step, error, claim, request: begun.request }),
+    )
   }
   return begun.request
 }
@@ -158,8 +162,9 @@ async function prepareStart(
 }
 
 /**
- * A template's files are given once: what the volume holds afterwards is the workspace's own. The
- * last one is always written anew, so where it is all the others have been.
+ * A template's files are given once, unless a restart asks for them again: what the volume holds
+ * afterwards is the workspace's own. The last one is always written anew, so where it is all the
+ * others have been.
  */
 async function configFiles(
   { provisioner, templates, log }: ProvisionDeps,
@@ -167,7 +172,8 @@ async function configFiles(
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>()
   if (row.template === null) return files.set(CONFIG_FILE_NAME, workspaceConfigFile(row))
-  if (!(await provisioner.volumeHasFile({ workspaceId: row.id }, CONFIG_FILE_NAME))) {
+  const isEmpty = !(await provisioner.volumeHasFile({ workspaceId: row.id }, CONFIG_FILE_NAME))
+  if (isEmpty || row.isTemplateDue) {
     for (const [path, bytes] of await templates.readFiles(row.template)) files.set(path, bytes)
   }
   const config = await templates.findConfig(row.template)
@@ -210,19 +216,35 @@ async function secretEnvironment(
 async function publishOrStop(
   deps: ProvisionDeps,
   target: Target,
-  result: { readonly started: StartResult; readonly run: Run },
+  result: Placed & { readonly run: Run },
 ): Promise<void> {
-  const { started, run } = result
+  const { run, started } = result
   const { id: workspaceId, generation } = target
   const box: BoxRef = { workspaceId, generation, instanceId: started.instanceId }
   let isPublished = false
   try {
-    isPublished = await outlastOutage(deps, run.signal, () => publish(deps, target, started))
+    isPublished = await outlastOutage(deps, run.signal, () =>
+      publish(deps, target, { ...result, claim: run.claim }),
+    )
   } finally {
     // A box that no row speaks of would run for ever, and stand in the way of the next start.
     if (!isPublished) await deps.provisioner.stop(box)
   }
   if (!isPublished) await clearBox(deps.db, target)
+}
+
+type Placed = {
+  readonly started: StartResult
+  /** What the start has fulfilled. */
+  readonly request: string
+}
+
+/** Whether somebody has asked for another start since this one began, or has taken the run over. */
+async function isSuperseded(
+  tx: Db,
+  run: { readonly claim: Claim; readonly request: string },
+): Promise<boolean> {
+  return (await lockClaim(tx, run.claim))?.request !== run.request
 }
 
 /**
@@ -232,8 +254,9 @@ async function publishOrStop(
 async function publish(
   deps: ProvisionDeps,
   target: Target,
-  started: StartResult,
+  placed: Placed & { readonly claim: Claim },
 ): Promise<boolean> {
+  const { started } = placed
   return deps.db.transaction(async (tx) => {
     const now = deps.clock.now()
     const row = await lockLiveWorkspace(tx, target.id)
@@ -241,15 +264,23 @@ async function publish(
     // Written down already: the answer to the commit was lost with the connection.
     if (row.boxStartedAt !== null) return true
     // It died, or was removed, between being ready and being written down.
-    if (row.status !== 'provisioning') return false
+    if (row.status !== 'provisioning' || (await isSuperseded(tx, placed))) return false
     const box = { ...started, endpointUrl: started.endpointUrl ?? toldEndpoint(deps, row, started) }
     const published = await recordBox(tx, { ...target, box, now })
     if (published === undefined) return false
-    if (published.lastHeartbeatAt !== null && isReachable(published)) {
-      await transitionWorkspace(tx, { ...target, to: 'online', now })
-    }
+    await bringOnline(tx, published, { ...target, now })
     return true
   })
+}
+
+/** Its agent has registered already: it was faster than this start. */
+async function bringOnline(
+  tx: Db,
+  row: WorkspaceRow,
+  move: Target & { readonly now: Date },
+): Promise<void> {
+  if (row.lastHeartbeatAt === null || !isReachable(row)) return
+  await transitionWorkspace(tx, { ...move, to: 'online' })
 }
 
 /** An agent may be up before its start is written down: its word then waits for the address. */
@@ -268,26 +299,29 @@ function toldEndpoint(
 async function markProvisionFailed(
   deps: ProvisionDeps,
   target: Target,
-  failure: { readonly step: FailedStep; readonly error: unknown },
+  failure: Failure & { readonly claim: Claim; readonly request: string },
 ): Promise<void> {
   const reason = failureText(deps.provisioner.name, failure)
   await deps.db.transaction(async (tx) => {
-    await transitionWorkspace(tx, {
-      ...target,
-      to: 'failed',
-      from: ['provisioning'],
-      now: deps.clock.now(),
-      set: { statusReason: reason, lastSampleError: reason, endpointUrl: null },
-    })
+    await lockLiveWorkspace(tx, target.id)
+    // Who has asked for another start since gets it, and hears of that one.
+    if (!(await isSuperseded(tx, failure))) {
+      await transitionWorkspace(tx, {
+        ...target,
+        to: 'failed',
+        from: ['provisioning'],
+        now: deps.clock.now(),
+        set: { statusReason: reason, lastSampleError: reason, endpointUrl: null },
+      })
+    }
     // What a start that failed leaves behind is nothing (`Provisioner.start`).
     await clearBox(tx, target)
   })
 }
 
-function failureText(
-  backEnd: ProvisionerName,
-  failure: { readonly step: FailedStep; readonly error: unknown },
-): string {
+type Failure = { readonly step: FailedStep; readonly error: unknown }
+
+function failureText(backEnd: ProvisionerName, failure: Failure): string {
   const known = findAppError(failure.error)
   if (known instanceof AppError && known.code === 'provisioner_unavailable') return NO_BACK_END
   const byBackEnd = failure.step === 'start' ? START_FAILURE_TEXT[backEnd] : undefined

@@ -7,7 +7,11 @@ import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../../db/client.ts'
 import { requestRun } from '../../db/lifecycle-run-store.ts'
 import type { WorkspaceRow } from '../../db/schema.ts'
-import { lockLiveWorkspace, transitionWorkspace } from '../../db/workspace-store.ts'
+import {
+  lockLiveWorkspace,
+  type StatusChange,
+  transitionWorkspace,
+} from '../../db/workspace-store.ts'
 import { findPausedAncestor, listLiveTree, type TreeMember } from '../../db/workspace-tree-store.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
 import { isExternal } from '../../domain/runtime-kind.ts'
@@ -23,16 +27,21 @@ export type SuspendDeps = {
 const GONE = { endpointUrl: null, activeTasks: 0, currentTask: '' } as const
 
 /**
- * Asks for a new generation. Throws `workspace_not_found`, `external_workspace`, `parent_paused`,
+ * Asks for a new generation, with the files of `template` where there is one. Throws `workspace_not_found`, `external_workspace`, `parent_paused`,
  * `provisioner_unavailable`, `invalid_transition`.
  */
-export async function restartWorkspace(deps: SuspendDeps, id: WorkspaceId): Promise<void> {
+export async function restartWorkspace(
+  deps: SuspendDeps,
+  id: WorkspaceId,
+  template: string | undefined,
+): Promise<void> {
   await deps.db.transaction(async (tx) => {
     const row = await requireLive(tx, id)
     if (isExternal(row.runtimeKind)) throw new AppError('external_workspace')
     requireBackEnd(deps)
     await requireRunningAncestors(tx, id)
-    await startAnew(tx, row, { id, reason: 'restart', now: deps.clock.now() })
+    const set = template === undefined ? {} : { template, isTemplateDue: true }
+    await startAnew(tx, row, { id, reason: 'restart', now: deps.clock.now(), set })
   })
 }
 
@@ -136,10 +145,15 @@ export async function wakeWorkspace(deps: SuspendDeps, id: WorkspaceId): Promise
 async function startAnew(
   tx: Db,
   row: WorkspaceRow,
-  input: { readonly id: WorkspaceId; readonly reason: string; readonly now: Date },
+  input: {
+    readonly id: WorkspaceId
+    readonly reason: string
+    readonly now: Date
+    readonly set?: StatusChange
+  },
 ): Promise<void> {
   const { id, reason, now } = input
-  const set = { ...GONE, boxStartedAt: null }
+  const set = { ...GONE, ...input.set, boxStartedAt: null }
   await transitionWorkspace(tx, { id, to: 'provisioning', now, set })
   await requestRun(tx, { workspaceId: id, hostId: row.hostId, reason, now })
 }
