@@ -5,6 +5,7 @@ import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { ARRAY_TYPES } from './array-types.ts'
 import * as schema from './schema.ts'
+import { withSurvivableTransactions } from './survivable-transactions.ts'
 
 /** A connection or an open transaction: stores take either, services open transactions (H21). */
 export type Db = PgDatabase<
@@ -45,7 +46,7 @@ export function openDatabase(options: {
   readonly url: string
   readonly maxConnections: number
 }): DatabaseClient {
-  const sql = postgres(options.url, {
+  const pool = postgres(options.url, {
     max: options.maxConnections,
     connect_timeout: 10,
     backoff: (failures) => Math.min(3 ** failures / 100, MAX_RECONNECT_DELAY_SECONDS),
@@ -54,6 +55,7 @@ export function openDatabase(options: {
     // Notices carry no decision; errors arrive as exceptions.
     onnotice: () => undefined,
   })
+  const sql = withSurvivableTransactions(pool)
   return {
     db: drizzle(sql, { schema }),
     sql,

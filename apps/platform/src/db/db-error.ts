@@ -48,7 +48,13 @@ const UNAVAILABLE_STATES = /^(08...|53300|57P0[123])$/
 /** Whether a query failed because the database is not there at the moment: later it may succeed. */
 export function isDatabaseUnavailable(thrown: unknown): boolean {
   const failure = databaseFailure(thrown)
-  if (failure !== undefined) return UNAVAILABLE_STATES.test(failure.sqlState)
+  return failure === undefined
+    ? isConnectionLost(thrown)
+    : UNAVAILABLE_STATES.test(failure.sqlState)
+}
+
+/** Whether a query failed because its connection is gone, in the driver's or the socket's words. */
+export function isConnectionLost(thrown: unknown): boolean {
   return chainOf(thrown).some((error) => {
     const code = 'code' in error ? String(error.code) : ''
     return DRIVER_CODES.has(code) || ('query' in error && SOCKET_CODES.has(code))
