@@ -34,6 +34,8 @@ export class FakeProvisioner implements Provisioner {
   failStop = false
   isRunningFails = false
   listFails = false
+  /** As a back-end that cannot list what it holds. */
+  listsNothing = false
   #listener: (exit: UnexpectedExit) => void = () => undefined
 
   async open(): Promise<void> {
@@ -96,6 +98,7 @@ export class FakeProvisioner implements Provisioner {
 
   async listBoxes(): Promise<readonly ListedBox[]> {
     if (this.listFails) throw new Error('the back-end does not answer')
+    if (this.listsNothing) return []
     return [...this.running].map((workspaceId) => ({
       workspaceId,
       generation: this.starts.findLast((start) => start.workspaceId === workspaceId)?.generation,

@@ -63,7 +63,7 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
       // Boxes that are bound to a machine are looked at on every machine.
       name: hostId === null ? 'boxes' : `boxes@${hostId}`,
       everyMs: sweepIntervalMs,
-      run: () => lifecycle.sweepBoxes(),
+      run: (signal) => lifecycle.sweepBoxes(signal),
     },
   ]
 }

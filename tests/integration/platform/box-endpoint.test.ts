@@ -126,14 +126,31 @@ describe('an agent that registers before its start is written down', () => {
   })
 })
 
+const sweep = () => platform.deps.lifecycle.sweepBoxes(new AbortController().signal)
+
 describe('a machine that boots', () => {
-  it('is not taken for dead, however long it says nothing', async () => {
+  const silentSince = (id: string, seconds: number) => platform.client.sql`
+    UPDATE workspaces SET last_heartbeat_at = NULL,
+      box_started_at = now() - ${seconds} * interval '1 second' WHERE id = ${id}`
+
+  it('is not taken for dead, however long it says nothing, while its back-end knows it', async () => {
+    const { id } = await startedBox(ADDRESS)
+    platform.provisioner.listsNothing = true
+    try {
+      await silentSince(id, 300)
+      expect(await sweep()).toMatchObject({ dead: 0 })
+      expect(await rowOf(id)).toMatchObject({ status: 'provisioning' })
+    } finally {
+      platform.provisioner.listsNothing = false
+    }
+  })
+
+  it('and ends before its first word is noticed by its back-end and its silence', async () => {
     const { id } = await startedBox(ADDRESS)
     platform.provisioner.running.delete(id)
-    await platform.client.sql`
-      UPDATE workspaces SET last_heartbeat_at = NULL,
-        box_started_at = now() - interval '5 minutes' WHERE id = ${id}`
-    expect(await platform.deps.lifecycle.sweepBoxes()).toMatchObject({ dead: 0 })
-    expect(await rowOf(id)).toMatchObject({ status: 'provisioning' })
+    await silentSince(id, 20)
+    expect(await sweep()).toMatchObject({ dead: 0 })
+    await silentSince(id, 60)
+    expect(await sweep()).toMatchObject({ dead: 1 })
   })
 })

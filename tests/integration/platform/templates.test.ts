@@ -82,18 +82,24 @@ describe('POST /workspaces with a template', () => {
     const filesOf = async (id: string, generation: number) =>
       [...(await started(id, generation)).configFiles.keys()].toSorted()
 
-    it('leaves the volume alone unless a template is asked for', async () => {
-      const id = await create({ template: 'data-team' })
-      await started(id)
-      expect(await restart(id, {})).toBe('existing-volume')
-      expect(await filesOf(id, 2)).toEqual(['config.yaml'])
-      expect(await restart(id, { rebuild_config: true })).toBe('data-team')
-      expect(await filesOf(id, 3)).toEqual(['config.yaml', 'skills/sql/SKILL.md'])
-      await eventually(async () => {
+    /** Nothing is asked of it any more: what was started is written down. */
+    const settled = (id: string) =>
+      eventually(async () => {
         const rows = await platform.client.sql`
           SELECT 1 FROM lifecycle_runs WHERE workspace_id = ${id}`
         return rows.length === 0
       })
+
+    it('leaves the volume alone unless a template is asked for', async () => {
+      const id = await create({ template: 'data-team' })
+      await settled(id)
+      platform.provisioner.volumes.add(id)
+      expect(await restart(id, {})).toBe('existing-volume')
+      expect(await filesOf(id, 2)).toEqual(['config.yaml'])
+      await settled(id)
+      expect(await restart(id, { rebuild_config: true })).toBe('data-team')
+      expect(await filesOf(id, 3)).toEqual(['config.yaml', 'skills/sql/SKILL.md'])
+      await settled(id)
       // Once: the next one is as before.
       await restart(id, {})
       expect(await filesOf(id, 4)).toEqual(['config.yaml'])

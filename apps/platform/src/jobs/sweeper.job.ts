@@ -17,6 +17,9 @@ export type SweeperDeps = {
   readonly tickMs: number
 }
 
+/** An orchestrator kills after 30 s, and requests in flight want their share of it. */
+const STOP_PATIENCE_MS = 3_000
+
 export class Sweeper {
   readonly #deps: SweeperDeps
   readonly #stopping = new AbortController()
@@ -32,10 +35,17 @@ export class Sweeper {
     this.#running ??= Promise.all(this.#deps.sweeps().map((sweep) => this.#repeat(sweep)))
   }
 
-  /** Waits for the passes in progress. Idempotent. */
+  /**
+   * Waits for the passes in progress, but not for a back-end that takes its time: what a pass still
+   * does is guarded like everything else, and its calls end with the back-end. Idempotent.
+   */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the platform is stopping'))
-    await this.#running
+    const isOver = new AbortController()
+    const patience = this.#deps.clock.sleep(STOP_PATIENCE_MS, isOver.signal).catch(() => undefined)
+    await Promise.race([this.#running, patience])
+    isOver.abort()
+    await patience
   }
 
   async #repeat(sweep: Sweep): Promise<void> {

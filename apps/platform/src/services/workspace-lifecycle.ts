@@ -229,10 +229,11 @@ export class WorkspaceLifecycle {
   }
 
   /** Compares the boxes of the back-end with the rows (`lifecycle/box-sweep.ts`). */
-  async sweepBoxes(): Promise<PassResult> {
+  async sweepBoxes(signal: AbortSignal): Promise<PassResult> {
     const { provisioner } = this.#deps
     if (provisioner.name === 'none') return {}
-    const result = await sweepBoxes(this.#deps, (row, evidence) => this.judge(row, evidence))
+    const judge = (row: WorkspaceRow, evidence: string) => this.judge(row, evidence)
+    const result = await sweepBoxes(this.#deps, judge, signal)
     this.#runner.kick()
     return result
   }

@@ -102,7 +102,8 @@ function settings(isDurable: boolean): string[] {
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
     'shared_buffers=128MB',
-    'max_connections=100',
+    // Without durability it serves a whole test run: many platforms, each with its pool.
+    `max_connections=${isDurable ? 100 : 400}`,
     'timezone=UTC',
     'log_timezone=UTC',
     // The detail of an error repeats the values of the row, which may be a credential's hash.

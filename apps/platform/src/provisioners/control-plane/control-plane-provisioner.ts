@@ -134,13 +134,16 @@ class ControlPlaneProvisioner implements Provisioner {
     if (instanceId !== undefined) await this.#awaitEnd({ ...box, instanceId }, signal)
   }
 
-  /** Contract/platform 7.4: `running` is, whatever else is not; an answer that is none throws. */
+  /**
+   * Contract/platform 7.4: `running` is, whatever else is not; an answer that is none throws. But a
+   * machine that is `pending` boots: who is asked whether it has died must not say yes.
+   */
   async isRunning(box: BoxRef): Promise<boolean> {
     const workspaceId = canonicalId(box.workspaceId)
     if (box.instanceId == null) return false
     const { instanceId } = box
     const state = await this.#client.state({ workspaceId, instanceId }, this.#closed.signal)
-    if (state !== undefined) return state === 'running'
+    if (state !== undefined) return state === 'running' || state === 'pending'
     throw new AppError('control_plane_failed', { internal: 'status: the machine is not known' })
   }
 

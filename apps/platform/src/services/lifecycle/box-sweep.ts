@@ -28,7 +28,12 @@ const SETTLING_MS = 10_000
 
 type Judge = (row: WorkspaceRow, evidence: string) => Promise<Opinion>
 
-export async function sweepBoxes(deps: BoxSweepDeps, judge: Judge): Promise<PassResult> {
+/** One pass; `signal` ends it early, because every question may take a back-end's patience. */
+export async function sweepBoxes(
+  deps: BoxSweepDeps,
+  judge: Judge,
+  signal: AbortSignal,
+): Promise<PassResult> {
   const { provisioner, db } = deps
   const boxes = await provisioner.listBoxes()
   const expected = await listExpectedBoxes(db, {
@@ -38,6 +43,7 @@ export async function sweepBoxes(deps: BoxSweepDeps, judge: Judge): Promise<Pass
   const running = new Set(boxes.filter((box) => box.isRunning).map((box) => box.workspaceId))
   let dead = 0
   for (const row of expected) {
+    if (signal.aborted) break
     if (running.has(row.id) || !isSettled(deps, row)) continue
     const evidence = await secondEvidence(deps, row)
     if (evidence !== undefined && (await judge(row, evidence)) === 'dead') dead += 1
@@ -55,8 +61,8 @@ async function secondEvidence(deps: BoxSweepDeps, row: WorkspaceRow): Promise<st
   if (row.endpointUrl !== null && (await probeEndpoint(new URL(row.endpointUrl))) === 'refused') {
     return 'its port refuses connections'
   }
-  // A machine that boots has nothing to say yet: what takes too long is the start's time-out's.
-  if (row.endpointUrl === null && row.lastHeartbeatAt === null) return undefined
+  // A machine that boots has nothing to say yet; one that takes as long as this and does not run by its
+  // back-end's word, either, has died before its agent's first word.
   const heardOf = row.lastHeartbeatAt ?? row.boxStartedAt
   const silentMs = deps.clock.now().getTime() - (heardOf?.getTime() ?? 0)
   return silentMs >= SUSPICIOUS_SILENCE_MS ? 'no heartbeat' : undefined
