@@ -78,8 +78,10 @@ describeWithDocker('images', () => {
         NetworkMode: 'host',
         Init: true,
         CapDrop: ['ALL'],
-        // As compose.yaml runs it.
-        ReadonlyRootfs: options.Image === images.platform,
+        // As compose.yaml runs it, with its data folder on a volume.
+        ...(options.Image === images.platform
+          ? { ReadonlyRootfs: true, Tmpfs: { '/data': 'uid=1000,gid=1000', '/tmp': 'noexec' } }
+          : {}),
       },
     })
     started.push(container)
