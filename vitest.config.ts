@@ -10,6 +10,8 @@ const shared = {
 
 export default defineConfig({
   test: {
+    // Tests wait more than they compute: one worker less than there are cores leaves half of two idle.
+    maxWorkers: 3,
     projects: [
       {
         test: {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Readable, Writable } from 'node:stream'
+import { type Readable, Writable } from 'node:stream'
 import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { reasonOf } from '../failure.ts'
 import type { Terminal } from '../terminal/terminal.ts'
@@ -66,7 +66,7 @@ export class ExecAgent implements LocalAgent {
   async #run(message: InboundMessage, folder: JobFolder): Promise<LocalAnswer> {
     let child: Child
     try {
-      child = spawn('/bin/sh', ['-c', this.#options.command], {
+      child = spawn('/bin/sh', ['-c', GATE, 'sh', this.#options.command], {
         cwd: this.#options.cwd,
         env: {
           ...this.#options.env,
@@ -74,7 +74,7 @@ export class ExecAgent implements LocalAgent {
         },
         // A group of its own: Ctrl-C in the terminal lets it finish, and it can be ended as a whole.
         detached: true,
-        stdio: ['pipe', 'pipe', 'pipe'],
+        stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       })
       await once(child, 'spawn')
     } catch (thrown) {
@@ -90,6 +90,7 @@ export class ExecAgent implements LocalAgent {
       // Listened for at once: a short command is over before a file is written.
       const end = ended(child, this.#options.timeoutMs)
       await folder.started(group)
+      openGate(child)
       return answerOf(await end, { ...output(), timeoutMs: this.#options.timeoutMs })
     } finally {
       // What it left running in its group does not outlive its message.
@@ -97,6 +98,20 @@ export class ExecAgent implements LocalAgent {
       this.#groups.delete(group)
     }
   }
+}
+
+/**
+ * Holds the command back until its group is written down: who is killed before that leaves nobody
+ * behind who could not be found. The end of the pipe without a word ends it.
+ */
+const GATE = 'read -r go <&3 || exit 125; exec 3<&-; exec /bin/sh -c "$1"'
+
+function openGate(child: Child): void {
+  const gate = child.stdio[3]
+  if (!(gate instanceof Writable)) throw new Error('the command has no gate')
+  // Killed meanwhile by its time limit: its end says so.
+  gate.on('error', () => gate.destroy())
+  gate.end('go\n')
 }
 
 /** Sends a signal to a group of ours; one that is gone needs none. */
