@@ -198,6 +198,19 @@ describe('a shared back-end', () => {
 })
 
 describe('boxes of one machine', () => {
+  it('are taken back at once by the platform that comes after a killed one', async () => {
+    backEnd.hostId = 'this-machine'
+    const { promise: never } = Promise.withResolvers<string>()
+    const killed = await startReplica()
+    backEnd.endpoint = () => never
+    const id = await create(killed)
+    await eventually(() => startsOf(id).length === 1)
+    backEnd.endpoint = () => BOX
+    // Its lease is good for half a minute, and nobody can hold it any more.
+    await startReplica()
+    await eventually(() => startsOf(id).length === 2, 5_000)
+  })
+
   it('are started by its own platform only', async () => {
     const replica = await startReplica()
     const id = await create(replica)
