@@ -263,7 +263,9 @@ describe('bootstrap.mjs', () => {
   it('explains itself', async () => {
     const run = await runProcess(process.execPath, [BOOTSTRAP, 'strat'])
     expect(run.exitCode).toBe(2)
-    expect(run.stderr).toContain('usage: node scripts/bootstrap.mjs start|dev|test|bench|soak|atrium')
+    expect(run.stderr).toContain(
+      'usage: node scripts/bootstrap.mjs start|dev|test|bench|soak|atrium',
+    )
   })
 
   it('hands the arguments and the folder of the caller to the command line client', async () => {
