@@ -11,9 +11,10 @@ export type FrontDoor = {
 export async function openFrontDoor(): Promise<FrontDoor> {
   const sockets = new Set<Socket>()
   let turn = 0
-  const pass = (client: Socket, attemptsLeft: number): void => {
-    const target = door.behind[turn++ % Math.max(door.behind.length, 1)]
-    if (target === undefined || attemptsLeft === 0) {
+  // Each connection tries every replica once, in its own order: with one turn for all, a connection
+  // beside it would take the replica that answers, and both tries would meet the one that is gone.
+  const pass = (client: Socket, [target, ...others]: readonly string[]): void => {
+    if (target === undefined) {
       client.destroy()
       return
     }
@@ -30,14 +31,15 @@ export async function openFrontDoor(): Promise<FrontDoor> {
     })
     // A replica that is gone refuses; one that dies later takes the connection along.
     upstream.on('error', () => {
-      if (upstream.connecting || !sockets.has(upstream)) pass(client, attemptsLeft - 1)
+      if (upstream.connecting || !sockets.has(upstream)) pass(client, others)
     })
   }
   const server = createServer((client) => {
     sockets.add(client)
     client.once('close', () => sockets.delete(client))
     client.on('error', () => client.destroy())
-    pass(client, door.behind.length)
+    const at = turn++ % Math.max(door.behind.length, 1)
+    pass(client, [...door.behind.slice(at), ...door.behind.slice(0, at)])
   })
   const listening = Promise.withResolvers<void>()
   server.listen(0, '127.0.0.1', () => listening.resolve())
