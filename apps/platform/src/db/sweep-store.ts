@@ -1,12 +1,20 @@
 /** @module What the reconcilers look for, and what they last did (GET /admin/liveness). */
-import { and, asc, eq, inArray, isNotNull, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, isNotNull, isNull, lt, ne, or, sql } from 'drizzle-orm'
 import { EXTERNAL_RUNTIME_KIND } from '../domain/runtime-kind.ts'
 import type { Db } from './client.ts'
 import { lifecycleRuns, sweepPasses, type WorkspaceRow, workspaces } from './schema.ts'
 import { whereLive } from './workspace-store.ts'
 
-/** A pass takes so many at a time; the next one goes on. */
+/**
+ * Rows that are read at a time, in the order of their ids: what a pass has looked at and cannot put
+ * right must not stand before those that it has not looked at.
+ */
 const BATCH = 500
+
+/** Where a pass has come to: the id of the last row it looked at; undefined at its beginning. */
+export type After = string | undefined
+
+const follows = (after: After) => (after === undefined ? undefined : gt(workspaces.id, after))
 
 const isAwake = inArray(workspaces.status, ['online', 'degraded'])
 const isExternalRow = eq(workspaces.runtimeKind, EXTERNAL_RUNTIME_KIND)
@@ -67,7 +75,7 @@ export async function readRunFigures(db: Db): Promise<RunFigures> {
 /** Workspaces that should beat and have not since `before`; external ones or all others. */
 export async function listSilent(
   db: Db,
-  input: { readonly before: Date; readonly isExternal: boolean },
+  input: { readonly before: Date; readonly isExternal: boolean; readonly after: After },
 ): Promise<readonly WorkspaceRow[]> {
   const lastSeen = sql`coalesce(${workspaces.lastHeartbeatAt}, ${workspaces.updatedAt})`
   return db
@@ -78,24 +86,38 @@ export async function listSilent(
         isAwake,
         input.isExternal ? isExternalRow : isInternalRow,
         sql`${lastSeen} < ${input.before.toISOString()}::timestamptz`,
+        follows(input.after),
       ),
     )
+    .orderBy(asc(workspaces.id))
     .limit(BATCH)
 }
 
 /** Starts that have not come up since `before`. */
-export async function listStuckStarts(db: Db, before: Date): Promise<readonly WorkspaceRow[]> {
+export async function listStuckStarts(
+  db: Db,
+  input: { readonly before: Date; readonly after: After },
+): Promise<readonly WorkspaceRow[]> {
   return db
     .select()
     .from(workspaces)
     .where(
-      and(eq(workspaces.status, 'provisioning'), isInternalRow, lt(workspaces.statusSince, before)),
+      and(
+        eq(workspaces.status, 'provisioning'),
+        isInternalRow,
+        lt(workspaces.statusSince, input.before),
+        follows(input.after),
+      ),
     )
+    .orderBy(asc(workspaces.id))
     .limit(BATCH)
 }
 
 /** Awake workspaces that want to sleep after some idle minutes and have been idle for longer. */
-export async function listIdle(db: Db, now: Date): Promise<readonly WorkspaceRow[]> {
+export async function listIdle(
+  db: Db,
+  input: { readonly now: Date; readonly after: After },
+): Promise<readonly WorkspaceRow[]> {
   const idleSince = sql`greatest(${workspaces.lastActivityAt}, ${workspaces.statusSince})`
   const limit = sql`${workspaces.hibernationIdleMinutes} * interval '1 minute'`
   return db
@@ -107,9 +129,11 @@ export async function listIdle(db: Db, now: Date): Promise<readonly WorkspaceRow
         isInternalRow,
         isNotNull(workspaces.hibernationIdleMinutes),
         eq(workspaces.activeTasks, 0),
-        sql`${idleSince} < ${now.toISOString()}::timestamptz - ${limit}`,
+        sql`${idleSince} < ${input.now.toISOString()}::timestamptz - ${limit}`,
+        follows(input.after),
       ),
     )
+    .orderBy(asc(workspaces.id))
     .limit(BATCH)
 }
 
@@ -149,7 +173,7 @@ export async function findRowsOf(
  * Rows whose status asks for something that nobody has been asked to do: left by an older release,
  * or by a repair by hand. `lifecycleGoal` has the last word.
  */
-export async function listUnattended(db: Db): Promise<readonly WorkspaceRow[]> {
+export async function listUnattended(db: Db, after: After): Promise<readonly WorkspaceRow[]> {
   const rows = await db
     .select({ workspace: workspaces })
     .from(workspaces)
@@ -168,8 +192,10 @@ export async function listUnattended(db: Db): Promise<readonly WorkspaceRow[]> {
             isNotNull(workspaces.boxGeneration),
           ),
         ),
+        follows(after),
       ),
     )
+    .orderBy(asc(workspaces.id))
     .limit(BATCH)
   return rows.map(({ workspace }) => workspace)
 }

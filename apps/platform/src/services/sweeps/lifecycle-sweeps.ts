@@ -3,11 +3,12 @@ import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../../db/client.ts'
 import { requestRun } from '../../db/lifecycle-run-store.ts'
 import type { WorkspaceRow } from '../../db/schema.ts'
-import { listIdle, listStuckStarts, listUnattended } from '../../db/sweep-store.ts'
+import { type After, listIdle, listStuckStarts, listUnattended } from '../../db/sweep-store.ts'
 import { transitionWorkspace } from '../../db/workspace-store.ts'
 import { workspaceIdSchema } from '../../domain/ids.ts'
 import { lifecycleGoal } from '../../domain/lifecycle-goal.ts'
 import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
+import { eachRow } from './each-row.ts'
 import type { PassResult, Sweep } from './sweep.ts'
 
 export type LifecycleSweepDeps = {
@@ -23,10 +24,11 @@ export function provisionTimeoutSweep(deps: LifecycleSweepDeps): Sweep {
   return {
     name: 'provision-timeout',
     everyMs: deps.sweepIntervalMs,
-    run: async () => {
+    run: async (signal) => {
       const before = new Date(deps.clock.now().getTime() - deps.provisionTimeoutMs)
       let failed = 0
-      for (const row of await listStuckStarts(deps.db, before)) {
+      const stuck = (after: After) => listStuckStarts(deps.db, { before, after })
+      for await (const row of eachRow(stuck, signal)) {
         if (await failStart(deps, row, before)) failed += 1
       }
       if (failed > 0) deps.lifecycle.kick()
@@ -70,9 +72,11 @@ export function hibernationSweep(deps: LifecycleSweepDeps): Sweep {
   return {
     name: 'hibernation-monitor',
     everyMs: Math.max(deps.sweepIntervalMs, 30_000),
-    run: async () => {
+    run: async (signal) => {
+      const now = deps.clock.now()
+      const idle = (after: After) => listIdle(deps.db, { now, after })
       const result = { hibernated: 0, overtaken: 0 }
-      for (const row of await listIdle(deps.db, deps.clock.now())) {
+      for await (const row of eachRow(idle, signal)) {
         const isAsleep = await deps.lifecycle.hibernateIfIdle(row)
         result[isAsleep ? 'hibernated' : 'overtaken'] += 1
       }
@@ -86,10 +90,11 @@ export function unattendedSweep(deps: LifecycleSweepDeps): Sweep {
   return {
     name: 'unattended-workspaces',
     everyMs: deps.sweepIntervalMs,
-    run: async (): Promise<PassResult> => {
+    run: async (signal): Promise<PassResult> => {
       const now = deps.clock.now()
       let requested = 0
-      for (const row of await listUnattended(deps.db)) {
+      const unattended = (after: After) => listUnattended(deps.db, after)
+      for await (const row of eachRow(unattended, signal)) {
         if (lifecycleGoal(row) === 'keep') continue
         const workspaceId = workspaceIdSchema.parse(row.id)
         await requestRun(deps.db, { workspaceId, hostId: row.hostId, reason: 'unattended', now })

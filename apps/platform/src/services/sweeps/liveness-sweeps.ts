@@ -5,11 +5,12 @@
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../../db/client.ts'
 import type { WorkspaceRow } from '../../db/schema.ts'
-import { listSilent } from '../../db/sweep-store.ts'
+import { type After, listSilent } from '../../db/sweep-store.ts'
 import { transitionWorkspace } from '../../db/workspace-store.ts'
 import { workspaceIdSchema } from '../../domain/ids.ts'
 import { isManaged } from '../../domain/workspace-endpoint.ts'
 import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
+import { eachRow } from './each-row.ts'
 import type { PassResult, Sweep } from './sweep.ts'
 
 export type LivenessDeps = {
@@ -23,13 +24,18 @@ export type LivenessDeps = {
 }
 
 export function livenessSweep(deps: LivenessDeps): Sweep {
-  return { name: 'liveness', everyMs: deps.sweepIntervalMs, run: () => sweepSilent(deps) }
+  return {
+    name: 'liveness',
+    everyMs: deps.sweepIntervalMs,
+    run: (signal) => sweepSilent(deps, signal),
+  }
 }
 
-async function sweepSilent(deps: LivenessDeps): Promise<PassResult> {
+async function sweepSilent(deps: LivenessDeps, signal: AbortSignal): Promise<PassResult> {
   const before = new Date(deps.clock.now().getTime() - deps.livenessStaleMs)
   const result = { dead: 0, degraded: 0, offline: 0 }
-  for (const row of await listSilent(deps.db, { before, isExternal: false })) {
+  const silent = (after: After) => listSilent(deps.db, { before, isExternal: false, after })
+  for await (const row of eachRow(silent, signal)) {
     if (!isManaged(row)) result.offline += await sayOffline(deps, row)
     else if ((await deps.lifecycle.judge(row, 'no heartbeat')) === 'dead') result.dead += 1
     else result.degraded += await sayDegraded(deps, row)
@@ -69,15 +75,16 @@ export function externalStalenessSweep(deps: LivenessDeps): Sweep {
   return {
     name: 'external-staleness',
     everyMs: deps.sweepIntervalMs,
-    run: () => sweepExternal(deps),
+    run: (signal) => sweepExternal(deps, signal),
   }
 }
 
-async function sweepExternal(deps: LivenessDeps): Promise<PassResult> {
+async function sweepExternal(deps: LivenessDeps, signal: AbortSignal): Promise<PassResult> {
   const { db, clock, externalStaleMs } = deps
   const before = new Date(clock.now().getTime() - externalStaleMs)
   let awaited = 0
-  for (const row of await listSilent(db, { before, isExternal: true })) {
+  const silent = (after: After) => listSilent(db, { before, isExternal: true, after })
+  for await (const row of eachRow(silent, signal)) {
     const moved = await transitionWorkspace(db, {
       id: workspaceIdSchema.parse(row.id),
       to: 'awaiting_agent',
