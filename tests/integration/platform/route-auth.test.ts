@@ -7,197 +7,10 @@ import {
   type PlatformHarness,
   startPlatformHarness,
 } from '../../support/platform-harness.ts'
+import { ROUTES, type Row, rowOf } from '../../support/route-table.ts'
+import { IDENTITIES, type Identity, verdictOf } from '../../support/route-verdicts.ts'
 import { type SessionServer, startSessionServer } from '../../support/session-server.ts'
 import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
-
-type Row = {
-  /** As it is mounted in `app.ts`. */
-  readonly scope: 'public' | 'peer' | 'workspace' | 'admin' | 'self'
-  /** The gate of a `self` route: a key of `GATES`. */
-  readonly gate?: 'registry' | 'test_token' | 'workspace' | 'public'
-  /** What it is called with; `id` is the workspace in the path. */
-  readonly body?: (id: string) => unknown
-  readonly headers?: (id: string) => Readonly<Record<string, string>>
-  readonly query?: string
-  /** What who is admitted gets; anything but a refusal or a defect unless given. */
-  readonly answers?: number
-  /** Its answer has no end of its own. */
-  readonly isEndless?: boolean
-  /** The call changes what others need: everybody who is admitted gets a workspace of their own. */
-  readonly isFresh?: true
-}
-
-/**
- * The table: a new route is one line here, and `npx vitest run tests/integration/platform/route-auth`
- * fails until it is there. Who is admitted and who is told what follows from the scope.
- */
-const ROUTES: Readonly<Record<string, Row>> = {
-  'GET /health': { scope: 'public', answers: 200 },
-  'GET /ready': { scope: 'public', answers: 200 },
-  'GET /openapi.json': { scope: 'public', answers: 200 },
-  'GET /docs': { scope: 'public', answers: 200 },
-  'GET /docs/style.css': { scope: 'public', answers: 200 },
-  'GET /workspaces/:id': { scope: 'public', answers: 200 },
-
-  'POST /registry/register': {
-    scope: 'self',
-    gate: 'registry',
-    body: (id) => ({ id, agent_card: {} }),
-    answers: 200,
-  },
-  'POST /registry/heartbeat': {
-    scope: 'self',
-    gate: 'registry',
-    body: (id) => ({ workspace_id: id }),
-    answers: 200,
-  },
-  'POST /registry/update-card': {
-    scope: 'self',
-    gate: 'registry',
-    body: (id) => ({ workspace_id: id, agent_card: {} }),
-    answers: 200,
-  },
-  // Says yes or no about two ids and nothing else (contract/platform 2.4).
-  'POST /registry/check-access': {
-    scope: 'self',
-    gate: 'public',
-    body: (id) => ({ caller_id: id, target_id: id }),
-    answers: 200,
-  },
-  'GET /registry/discover/:id': {
-    scope: 'self',
-    gate: 'workspace',
-    headers: (id) => ({ 'x-workspace-id': id }),
-    answers: 200,
-  },
-  'GET /registry/:id/peers': { scope: 'self', gate: 'workspace', answers: 200 },
-  'GET /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
-  'POST /admin/workspaces/:id/test-token': { scope: 'self', gate: 'test_token', answers: 200 },
-
-  'GET /workspaces/:id/inbound-secret': { scope: 'workspace', answers: 200 },
-  'POST /workspaces/:id/inbound-secret/rotate': {
-    scope: 'workspace',
-    answers: 202,
-    isFresh: true,
-  },
-  'PATCH /workspaces/:id': { scope: 'workspace', body: () => ({ x: 1, y: 2 }), answers: 200 },
-  'GET /workspaces/:id/state': { scope: 'workspace', answers: 200 },
-  'POST /workspaces/:id/chat/uploads': { scope: 'workspace', body: () => ({}) },
-  'GET /workspaces/:id/chat/download': { scope: 'workspace', query: '?path=/workspace/a' },
-  'GET /workspaces/:id/activity': { scope: 'workspace' },
-  'POST /workspaces/:id/activity': {
-    scope: 'workspace',
-    body: () => ({ activity_type: 'agent_log' }),
-  },
-  'POST /workspaces/:id/notify': { scope: 'workspace', body: () => ({ message: 'done' }) },
-  'POST /workspaces/:id/a2a': {
-    scope: 'peer',
-    body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
-    answers: 200,
-  },
-  'POST /workspaces/:id/restart': { scope: 'workspace', isFresh: true },
-  'POST /workspaces/:id/pause': { scope: 'workspace', isFresh: true },
-  'POST /workspaces/:id/resume': { scope: 'workspace', isFresh: true },
-  'POST /workspaces/:id/hibernate': { scope: 'workspace', isFresh: true },
-  'POST /workspaces/:id/wake': { scope: 'workspace', isFresh: true },
-  'POST /workspaces/:id/expand': { scope: 'workspace', isFresh: true },
-  'POST /workspaces/:id/collapse': { scope: 'workspace', isFresh: true },
-  'GET /workspaces/:id/tokens': { scope: 'workspace', answers: 200 },
-  'POST /workspaces/:id/tokens': { scope: 'workspace', answers: 201 },
-  'GET /workspaces/:id/events/stream': { scope: 'workspace', answers: 200, isEndless: true },
-  'DELETE /workspaces/:id/tokens/:tokenId': { scope: 'workspace', answers: 404 },
-
-  'GET /workspaces': { scope: 'admin', answers: 200 },
-  'POST /workspaces': { scope: 'admin', body: () => ({ name: 'x', external: true }), answers: 201 },
-  'DELETE /workspaces/:id': { scope: 'admin', isFresh: true, answers: 200 },
-  'GET /workspaces/:id/console': { scope: 'admin', answers: 200 },
-  'GET /org/tokens': { scope: 'admin', answers: 200 },
-  'POST /org/tokens': { scope: 'admin', answers: 200 },
-  'DELETE /org/tokens/:id': { scope: 'admin', answers: 404 },
-  'GET /admin/audit': { scope: 'admin', answers: 200 },
-  'GET /admin/liveness': { scope: 'admin', answers: 200 },
-  'POST /admin/workspaces/:id/bootstrap-failed': {
-    scope: 'admin',
-    body: () => ({ error: 'no boot' }),
-    answers: 200,
-  },
-  'GET /events': { scope: 'admin', answers: 200 },
-  'GET /events/stream': { scope: 'admin', answers: 200, isEndless: true },
-  'GET /events/:workspaceId': { scope: 'admin' },
-}
-
-/**
- * Who asks. `revoked` was a token of the workspace that it asks for, `removed` is one of the removed
- * workspace that it asks for; `malformed` sends what the contract does not take for a bearer (3.1);
- * sessions are cookies without a bearer.
- */
-const IDENTITIES = [
-  'none',
-  'malformed',
-  'unknown',
-  'foreign',
-  'own',
-  'revoked',
-  'removed',
-  'org',
-  'revoked_org',
-  'admin',
-  'session',
-  'bad_session',
-] as const
-type Identity = (typeof IDENTITIES)[number]
-
-/** `admitted`, or the code of the refusal; every refusal here is a 401. */
-type Verdicts = Readonly<Record<Identity, string>>
-
-const allOf = (verdict: string): Verdicts =>
-  Object.fromEntries(IDENTITIES.map((identity) => [identity, verdict])) as Verdicts
-
-/** Contract/platform 3.4, 2.6, 3.7 as data. */
-const GATES: Readonly<Record<string, Verdicts>> = {
-  public: allOf('admitted'),
-  workspace: {
-    ...allOf('invalid_workspace_token'),
-    none: 'missing_workspace_token',
-    malformed: 'missing_workspace_token',
-    session: 'missing_workspace_token',
-    bad_session: 'missing_workspace_token',
-    own: 'admitted',
-    org: 'admitted',
-    admin: 'admitted',
-  },
-  // The other workspace is its sibling.
-  peer: {
-    ...allOf('invalid_workspace_token'),
-    none: 'missing_workspace_token',
-    malformed: 'missing_workspace_token',
-    session: 'missing_workspace_token',
-    bad_session: 'missing_workspace_token',
-    foreign: 'admitted',
-    own: 'admitted',
-    org: 'admitted',
-    admin: 'admitted',
-  },
-  admin: {
-    ...allOf('invalid_admin_token'),
-    none: 'admin_auth_required',
-    malformed: 'admin_auth_required',
-    session: 'admitted',
-    bad_session: 'admin_auth_required',
-    org: 'admitted',
-    admin: 'admitted',
-  },
-  // An operator is nobody's agent.
-  registry: {
-    ...allOf('invalid_workspace_token'),
-    none: 'missing_workspace_token',
-    malformed: 'missing_workspace_token',
-    session: 'missing_workspace_token',
-    bad_session: 'missing_workspace_token',
-    own: 'admitted',
-  },
-  test_token: { ...allOf('admin_auth_required'), admin: 'admitted' },
-}
 
 let platform: PlatformHarness
 let box: WorkspaceServer
@@ -269,12 +82,6 @@ async function mint(path: string): Promise<{ id: string; auth_token: string }> {
 async function spareWorkspace(): Promise<string> {
   const answer = await platform.json('/workspaces', { name: 'spare', external: true })
   return ((await answer.json()) as { id: string }).id
-}
-
-function rowOf(route: string): Row {
-  const row = ROUTES[route]
-  if (row === undefined) throw new Error(`${route} is not in the table of route-auth.test.ts`)
-  return row
 }
 
 function call(
@@ -351,23 +158,19 @@ describe('the routes of the running app', () => {
     const served = platform.app.routes
       .filter(({ method, path }) => !(method === 'ALL' && path === '/*'))
       .map(({ method, path }) => `${method} ${path}`)
-    expect([...new Set(served)].sort()).toEqual(Object.keys(ROUTES).sort())
+    expect([...new Set(served)].sort()).toEqual([...ROUTES.keys()].sort())
     const mounted = platform.routes.map(({ method, path, scope }) => [`${method} ${path}`, scope])
-    expect(mounted.sort()).toEqual(
-      Object.entries(ROUTES)
-        .map(([route, { scope }]) => [route, scope])
-        .sort(),
-    )
-    const calls = Object.keys(ROUTES).length * IDENTITIES.length
-    process.stdout.write(`routes: ${Object.keys(ROUTES).length}, with identities: ${calls}\n`)
+    expect(mounted.sort()).toEqual([...ROUTES].map(([route, { scope }]) => [route, scope]).sort())
+    const calls = ROUTES.size * IDENTITIES.length
+    process.stdout.write(`routes: ${ROUTES.size}, with identities: ${calls}\n`)
   })
 
-  describe.each(Object.keys(ROUTES))('%s', (route) => {
+  describe.each([...ROUTES.keys()])('%s', (route) => {
     const row = rowOf(route)
     const { scope } = row
 
     it.each(IDENTITIES)('to %s says what its scope says', async (identity) => {
-      const verdict = GATES[row.gate ?? scope]?.[identity] ?? 'missing in GATES'
+      const verdict = verdictOf(row, identity)
       for (const credential of headers[identity]) {
         await expectVerdict(verdict, route, { identity, credential })
       }
@@ -422,7 +225,7 @@ describe('a database that cannot be asked', () => {
   const show = (table: string) =>
     platform.client.sql.unsafe(`ALTER TABLE hidden_${table} RENAME TO ${table}`)
 
-  const guarded = Object.keys(ROUTES).filter((route) =>
+  const guarded = [...ROUTES.keys()].filter((route) =>
     ['peer', 'workspace', 'admin'].includes(rowOf(route).scope),
   )
 
