@@ -140,6 +140,24 @@ describe('process provisioner', () => {
       ).toEqual([])
     })
 
+    it('is not listened to after it has told its port, whoever has taken it over', async () => {
+      const input = startInput()
+      const { endpointUrl } = await provisioner.start(input, never())
+      const say = async (text: string, times: number): Promise<number> => {
+        const query = new URLSearchParams({ text, times: String(times) })
+        const said = (await (await fetch(`${endpointUrl}/channel?${query}`)).json()) as Said
+        return said.taken
+      }
+      // No JSON, which Node's own channel throws where nobody can catch it; then a line without end.
+      expect(await say('no message\n', 1)).toBe(11)
+      let taken = 0
+      for (let round = 0; round < 40; round += 1) taken += await say('x'.repeat(1024), 1024)
+      // What the kernel holds, and no more.
+      expect(taken).toBeLessThan(1024 ** 2)
+      expect(await provisioner.isRunning(input)).toBe(true)
+      await provisioner.stop(input)
+    })
+
     it('writes no credential through a link that the workspace planted', async () => {
       const input = startInput()
       await provisioner.start(input, never())
@@ -168,6 +186,8 @@ describe('process provisioner', () => {
     })
   })
 })
+
+type Said = { readonly taken: number }
 
 async function refusal(promise: Promise<unknown>): Promise<unknown> {
   const error = await promise.catch((caught: unknown) => caught)

@@ -17,6 +17,8 @@ const TRAITS: BackEndTraits = {
   startFailures: [
     { traits: 'exits', reason: 'exit code 3' },
     { traits: 'garbage', reason: 'invalid ready message' },
+    { traits: 'no-message', reason: 'invalid ready message' },
+    { traits: 'endless-message', reason: 'invalid ready message' },
     { traits: 'silent', reason: 'was not ready within' },
   ],
   exitReasons: { killed: 'signal SIGKILL', exitedWith4: 'exit code 4' },

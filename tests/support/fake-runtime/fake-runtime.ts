@@ -3,7 +3,15 @@
  * It stands for programs that misbehave; the real one is tested by itself.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { linkSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  linkSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -75,6 +83,11 @@ if (traits.has('exits')) {
 } else if (traits.has('garbage')) {
   process.send?.({ type: 'ready', port: 'http' })
   setInterval(() => undefined, 60_000)
+} else if (traits.has('no-message')) {
+  writeChannel('x\n')
+  setInterval(() => undefined, 60_000)
+} else if (traits.has('endless-message')) {
+  setInterval(() => writeChannel('x'.repeat(4096)), 10)
 } else {
   listen()
 }
@@ -100,12 +113,29 @@ function answer(url: URL, response: ServerResponse): void {
     case '/look':
       reply(response, look(query['path'] ?? ''))
       break
+    case '/channel': {
+      const text = (query['text'] ?? '').repeat(Number(query['times'] ?? '1'))
+      reply(response, { taken: writeChannel(text) })
+      break
+    }
     case '/exit':
       exit(Number(query['code']))
       break
     default:
       reply(response, {})
   }
+}
+
+/** As an agent can that has taken the runtime over; returns how many bytes the platform took. */
+function writeChannel(text: string): number {
+  const bytes = Buffer.from(text)
+  let taken = 0
+  try {
+    while (taken < bytes.length) taken += writeSync(3, bytes, taken)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error
+  }
+  return taken
 }
 
 function listen(): void {

@@ -217,7 +217,7 @@ export class RuntimeBox {
     await patience.catch(() => undefined)
     child.process.stdout?.destroy()
     child.process.stderr?.destroy()
-    if (child.process.connected) child.process.disconnect()
+    child.channel.destroy()
     await this.#pumps
     await this.#console.close()
   }

@@ -1,7 +1,7 @@
 /** @module One runtime as a child process: started, heard when it is ready, waited for at its end. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { Writable } from 'node:stream'
+import { Duplex, Writable } from 'node:stream'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { RuntimeReadyMessage } from '@atrium/runtime-contract/environment'
 import { z } from 'zod'
@@ -15,8 +15,13 @@ const readyMessageSchema = z.object({
   port: z.number().int().min(1).max(65_535),
 }) satisfies z.ZodType<RuntimeReadyMessage>
 
+/** A ready message takes 30. */
+const MAX_MESSAGE_BYTES = 1024
+
 export type RuntimeChild = {
   readonly process: ChildProcess
+  /** Tells the port, once; its end tells the runtime that the platform died. */
+  readonly channel: Duplex
   /** The identity of the runtime, which leads a session and a group of its own. */
   readonly leader: ProcessInfo
   /** Resolves with `exit code 1` or `signal SIGKILL`. Never rejects. */
@@ -25,16 +30,19 @@ export type RuntimeChild = {
 
 /**
  * Starts the runtime in a session of its own, so that a Ctrl-C in the platform's terminal does not
- * reach it. The IPC channel brings the ready message, and its end tells the runtime that the
- * platform died. Rejects when the program cannot be started.
+ * reach it. Rejects when the program cannot be started.
+ *
+ * To the runtime its channel is Node's (`NODE_CHANNEL_FD`: JSON, a line each), but here it is a plain
+ * socket: Node throws at a line that is no JSON where nobody can catch it, keeps one that never ends,
+ * and takes descriptors that come along. An agent that has taken its runtime over may write there.
  */
 export async function spawnRuntime(command: RuntimeCommand): Promise<RuntimeChild> {
   const { file, args, cwd, env, pipedEnv } = command
   const child = spawn(file, args, {
     cwd,
-    env,
+    env: { ...env, NODE_CHANNEL_FD: '3', NODE_CHANNEL_SERIALIZATION_MODE: 'json' },
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc', pipedEnv === undefined ? 'ignore' : 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', pipedEnv === undefined ? 'ignore' : 'pipe'],
   })
   if (child.pid === undefined) {
     const { promise, reject } = Promise.withResolvers<never>()
@@ -49,9 +57,15 @@ export async function spawnRuntime(command: RuntimeCommand): Promise<RuntimeChil
     exited.resolve(signal === null ? wordsFor(code ?? 0, command) : `signal ${signal}`)
   })
   if (pipedEnv !== undefined) handOver(child, JSON.stringify(pipedEnv))
-  // After the spawn the only error left is a failed send, and nothing is ever sent.
-  child.on('error', () => undefined)
-  return { process: child, leader, exited: exited.promise }
+  return { process: child, leader, channel: channelOf(child), exited: exited.promise }
+}
+
+function channelOf(child: ChildProcess): Duplex {
+  const channel = child.stdio[3]
+  if (!(channel instanceof Duplex)) throw new Error('the child process has no descriptor 3')
+  // ECONNRESET: it ended, which its exit tells.
+  channel.on('error', () => undefined)
+  return channel
 }
 
 function handOver(child: ChildProcess, text: string): void {
@@ -70,7 +84,7 @@ function wordsFor(code: number, { isolation }: RuntimeCommand): string {
 
 /**
  * Resolves with the port once the runtime listens. Rejects when it ends, says something else first,
- * says nothing for `timeoutMs`, or `signal` is aborted (with its reason).
+ * says nothing for `timeoutMs`, or `signal` is aborted (with its reason). Nothing more is read.
  */
 export async function awaitReady(
   child: RuntimeChild,
@@ -79,13 +93,17 @@ export async function awaitReady(
   const { clock, timeoutMs, signal } = options
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const settled = new AbortController()
-  const onMessage = (message: unknown): void => {
-    const parsed = readyMessageSchema.safeParse(message)
-    if (parsed.success) resolve(parsed.data.port)
+  let said = ''
+  const onData = (bytes: Buffer): void => {
+    said += bytes.toString('latin1')
+    const end = said.indexOf('\n')
+    if (end === -1 && said.length <= MAX_MESSAGE_BYTES) return
+    const port = portIn(said.slice(0, Math.max(end, 0)))
+    if (port !== undefined) resolve(port)
     else reject(new Error('the runtime sent an invalid ready message'))
   }
   const onAbort = (): void => reject(signal.reason)
-  child.process.once('message', onMessage)
+  child.channel.on('data', onData)
   signal.addEventListener('abort', onAbort)
   if (signal.aborted) onAbort()
   const onExit = child.exited.then((reason) => {
@@ -100,9 +118,18 @@ export async function awaitReady(
     return await promise
   } finally {
     settled.abort()
-    child.process.off('message', onMessage)
+    child.channel.off('data', onData).pause()
     signal.removeEventListener('abort', onAbort)
     await timer
     if (child.process.exitCode !== null) await onExit
+  }
+}
+
+function portIn(line: string): number | undefined {
+  try {
+    return readyMessageSchema.safeParse(JSON.parse(line)).data?.port
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }
