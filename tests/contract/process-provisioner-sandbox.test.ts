@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { chownSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Provisioner } from '../../apps/platform/src/provisioners/provisioner.ts'
@@ -179,16 +179,23 @@ describe.skipIf(!isSandboxThere())('process provisioner with bubblewrap', () => 
   it('keeps every file usable when sandboxes are switched off and on again', async () => {
     const baseDir = makeTestBase()
     const input = startInput()
+    // As an archive of another decade unpacks: the bytes of the names are no UTF-8.
+    const folder = Buffer.from(join(baseDir, input.workspaceId, 'workspace', 'caf\xe9'), 'latin1')
+    const letter = Buffer.concat([folder, Buffer.from('/\xe9t\xe9', 'latin1')])
     for (const [index, sandbox] of [SANDBOX_OFF, SANDBOX_ON, SANDBOX_OFF, SANDBOX_ON].entries()) {
       const provisioner = createIn(baseDir, { sandbox })
       await provisioner.open()
       const url = await boot(provisioner, { ...input, generation: index + 1 })
       // Over what the one before has written, as another user.
       await plant(url, { kind: 'file', path: '/workspace/notes.txt', text: `round ${index}` })
+      if (index === 0) mkdirSync(folder)
+      if (index === 0) writeFileSync(letter, 'x')
       await provisioner.close()
     }
     const notes = join(baseDir, input.workspaceId, 'workspace', 'notes.txt')
     expect(readFileSync(notes, 'utf8')).toBe('round 3')
+    const owners = [notes, folder, letter].map((path) => statSync(path).uid)
+    expect(new Set(owners).size).toBe(1)
   })
 
   it('is required with `on`, and done without in `auto`, when it does not work', async () => {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import {
@@ -189,6 +189,24 @@ describe('process provisioner', () => {
       expect(existsSync(join(baseDir, linked))).toBe(false)
       expect(existsSync(join(baseDir, input.workspaceId))).toBe(false)
     })
+  })
+
+  it('removes what lies deeper than a path may be long', async () => {
+    const input = startInput()
+    const root = join(baseDir, input.workspaceId)
+    mkdirSync(join(root, 'home'), { recursive: true })
+    // Names that the way up could stumble over, and one that is no UTF-8.
+    for (const name of ['0', '2']) mkdirSync(join(root, name))
+    mkdirSync(Buffer.from(join(root, 'home', 'caf\xe9'), 'latin1'))
+    const dig = `const name = 'd'.repeat(200)
+      for (let depth = 0; depth < 100; depth += 1) {
+        fs.writeFileSync('file', 'x')
+        fs.mkdirSync(name)
+        process.chdir(name)
+      }`
+    execFileSync(process.execPath, ['-e', dig], { cwd: join(root, 'home') })
+    await provisioner.removeVolume(input)
+    expect(existsSync(root)).toBe(false)
   })
 
   it('removes read-only folders, as a module cache leaves them, also without being root', async () => {

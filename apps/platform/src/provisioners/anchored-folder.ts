@@ -6,7 +6,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import process from 'node:process'
 import { hasErrorCode } from '@atrium/http-kit/error-code'
-import { giveTree, type Owner } from './box-user.ts'
+import { giveContents, type Owner } from './box-user.ts'
 import { removeTree } from './remove-tree.ts'
 
 const FOLDER_MODE = 0o700
@@ -50,8 +50,7 @@ export class AnchoredFolder implements AsyncDisposable {
   async giveTo(owner: Owner): Promise<void> {
     const { uid, gid } = await this.#handle.stat()
     if (!canGiveAway() || (uid === owner.uid && gid === owner.gid)) return
-    const path = `/proc/self/fd/${this.#handle.fd}`
-    for (const name of await this.names()) await giveTree(`${path}/${name}`, owner)
+    await giveContents(`/proc/self/fd/${this.#handle.fd}`, owner)
     // Last: until then, the next start does it all again.
     await this.#handle.chown(owner.uid, owner.gid)
   }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { lchown, lstat, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { pathBelow } from './raw-path.ts'
 
 /** Between what systemd gives to containers and 2^31, where no distribution puts anybody. */
 const FIRST_UID = 2_000_000_000
@@ -24,17 +24,19 @@ export function userOf(workspaceId: string): Owner {
 }
 
 /**
- * Gives the tree to `owner`; symbolic links are given themselves, never followed. A file with a
- * second name stays as it is: the other name may lie elsewhere. Nobody may change the tree
- * meanwhile: the caller has ended its processes.
+ * Gives everything below `top` to `owner`, by whatever bytes it is named; symbolic links are given
+ * themselves, never followed. A file with a second name stays as it is: the other name may lie
+ * elsewhere. Nobody may change the tree meanwhile: the caller has ended its processes.
  */
-export async function giveTree(top: string, { uid, gid }: Owner): Promise<void> {
-  const pending = [top]
-  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
-    const stat = await lstat(path)
-    if (stat.isDirectory()) {
-      for (const name of await readdir(path)) pending.push(join(path, name))
-    } else if (stat.nlink > 1) continue
-    if (stat.uid !== uid || stat.gid !== gid) await lchown(path, uid, gid)
+export async function giveContents(top: string, { uid, gid }: Owner): Promise<void> {
+  const pending: Buffer[] = [Buffer.from(top)]
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    for (const name of await readdir(folder, { encoding: 'buffer' })) {
+      const path = pathBelow(folder, name)
+      const stat = await lstat(path)
+      if (stat.isDirectory()) pending.push(path)
+      else if (stat.nlink > 1) continue
+      await lchown(path, uid, gid)
+    }
   }
 }
