@@ -47,7 +47,7 @@ export class PlatformLink {
    */
   async json(wanted: PlatformRequest, persistence: Persistence): Promise<unknown> {
     const backoff = new Backoff(this.#deps)
-    const startedMs = this.#deps.clock.now().getTime()
+    const patience = new Patience(persistence.patienceMs)
     for (;;) {
       try {
         const answer = await this.#once(wanted, persistence)
@@ -57,8 +57,8 @@ export class PlatformLink {
         const failure = this.#repeatable(thrown)
         const waitMs = backoff.nextMs((failure.facts.retryAfterSeconds ?? 0) * 1000)
         if (persistence.signal.aborted) throw failure
-        const spentMs = this.#deps.clock.now().getTime() - startedMs
-        if (spentMs + waitMs > (persistence.patienceMs ?? Number.POSITIVE_INFINITY)) throw failure
+        const nowMs = this.#deps.clock.now().getTime()
+        if (patience.isOver(failure, { nowMs, waitMs })) throw failure
         this.#away(failure, waitMs)
         await this.#pause(waitMs, persistence.signal)
       }
@@ -121,4 +121,27 @@ export class PlatformLink {
       if (!signal.aborted) throw thrown
     }
   }
+}
+
+/** Counts from the first refusal on, and anew after each absence: nobody was asked meanwhile. */
+class Patience {
+  readonly #limitMs: number
+  #refusedSinceMs: number | undefined
+
+  constructor(limitMs = Number.POSITIVE_INFINITY) {
+    this.#limitMs = limitMs
+  }
+
+  isOver(failure: CliFailure, { nowMs, waitMs }: { nowMs: number; waitMs: number }): boolean {
+    this.#refusedSinceMs = isAbsence(failure) ? undefined : (this.#refusedSinceMs ?? nowMs)
+    if (this.#refusedSinceMs === undefined) return false
+    return nowMs - this.#refusedSinceMs + waitMs > this.#limitMs
+  }
+}
+
+const ABSENT = new Set(['platform_unavailable', 'shutting_down', 'rate_limit_exceeded'])
+
+/** Whether it says nothing about the request itself: nobody answered, or somebody in between did. */
+function isAbsence({ facts }: CliFailure): boolean {
+  return facts.code === undefined || ABSENT.has(facts.code)
 }
