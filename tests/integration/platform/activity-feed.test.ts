@@ -169,6 +169,17 @@ describe('GET /workspaces/:id/activity', () => {
     expect(rest).toEqual(['9', '10', '11'])
   })
 
+  it.each(['method', 'summary', 'status', 'error_detail'])(
+    'counts long texts as it counts bodies: %s',
+    async (field) => {
+      for (let index = 0; index < 10; index += 1) {
+        await report(workspace, { [field]: 'x'.repeat(900_000) })
+      }
+      expect(await feed(workspace, 'from=start')).toHaveLength(9)
+      expect(await feed(workspace)).toHaveLength(9)
+    },
+  )
+
   it("says the contract's words when the log cannot be read", async () => {
     await platform.client.sql`ALTER TABLE activity_logs RENAME TO hidden_logs`
     try {

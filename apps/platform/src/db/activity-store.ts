@@ -49,10 +49,9 @@ export async function appendActivity(db: Db, activity: NewActivity): Promise<App
       .returning({ seq: workspaces.activitySeq })
     const seq = taken[0]?.seq
     if (seq === undefined) return 'absent'
-    const bodies = [activity.requestBody, activity.responseBody, activity.toolTrace]
     const rows = await tx
       .insert(activityLogs)
-      .values({ ...activity, seq, bodyBytes: bodies.reduce(addJsonBytes, 0) })
+      .values({ ...activity, seq, bodyBytes: writtenBytes(activity) })
       .onConflictDoNothing({
         target: [activityLogs.workspaceId, activityLogs.idempotencyKey],
         where: isNotNull(activityLogs.idempotencyKey),
@@ -62,8 +61,12 @@ export async function appendActivity(db: Db, activity: NewActivity): Promise<App
   })
 }
 
-function addJsonBytes(total: number, value: unknown): number {
-  return value == null ? total : total + Buffer.byteLength(JSON.stringify(value))
+/** Of everything whose length somebody else decides: the texts of a report are as long as it may be. */
+function writtenBytes(activity: NewActivity): number {
+  const { requestBody, responseBody, toolTrace, method, summary, status, errorDetail } = activity
+  return [requestBody, responseBody, toolTrace, method, summary, status, errorDetail]
+    .filter((value) => value != null)
+    .reduce((total: number, value) => total + Buffer.byteLength(JSON.stringify(value)), 0)
 }
 
 /** The place of a row in its own workspace's log; undefined when it has none there. */
