@@ -1,5 +1,5 @@
 /** @module Waits until the server in a started container answers. */
-import { get } from 'node:http'
+import { get, type IncomingMessage } from 'node:http'
 import type { Clock } from '@atrium/http-kit/clock'
 
 const HEALTH_PATH = '/health'
@@ -48,12 +48,13 @@ async function answers(
     agent: false,
     signal: patience,
   })
+  let answer: IncomingMessage | undefined
   // Refused, reset, silent: all the same answer, not yet.
   request.once('error', () => resolve(false))
   request.once('response', (response) => {
-    response.resume()
-    response.once('end', () => resolve(true))
-    response.once('close', () => resolve(response.complete))
+    answer = response.resume()
   })
+  // The one event that always comes: a server that switches protocols brings neither of the others.
+  request.once('close', () => resolve(answer?.complete === true))
   return promise
 }
