@@ -222,6 +222,20 @@ describeWithDocker('docker provisioner', () => {
       expect((await inspect(input.workspaceId)).Id).toBe(next.instanceId)
     })
 
+    it('ends no start of a newer generation by ending its own', async () => {
+      const input = startInput({ generation: 2, traits: 'silent' })
+      const settled: unknown[] = []
+      const started = provisioner.start(input, never()).catch((error: unknown) => error)
+      started.then((result) => settled.push(result))
+      await eventually(() => provisioner.isRunning(input))
+      const { workspaceId } = input
+      await provisioner.stop({ workspaceId, generation: 1 })
+      expect(settled).toEqual([])
+      expect(await provisioner.isRunning(input)).toBe(true)
+      await provisioner.stop({ workspaceId, generation: 2 })
+      expect(await started).toMatchObject({ message: expect.stringContaining('was stopped') })
+    })
+
     it('is overtaken in the middle of its start, and leaves nothing', async () => {
       const input = startInput({ generation: 1, traits: 'silent' })
       const started = stalled.start(input, never()).catch((error: unknown) => error)

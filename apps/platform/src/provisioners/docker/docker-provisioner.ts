@@ -157,9 +157,12 @@ class DockerProvisioner implements Provisioner {
 
   async stop(box: BoxRef): Promise<void> {
     this.#check(box.workspaceId)
-    await this.#cancelStart(box.workspaceId, 'the workspace was stopped while it started')
+    const { generation = Number.POSITIVE_INFINITY } = box
+    const start = this.#starts.get(box.workspaceId)
+    if (start !== undefined && start.generation <= generation) {
+      await this.#cancelStart(box.workspaceId, 'the workspace was stopped while it started')
+    }
     await withEngine(async () => {
-      const { generation = Number.POSITIVE_INFINITY } = box
       const boxes = await findBoxes(this.#deps, box)
       const meant = boxes.filter((each) => each.generation <= generation)
       await Promise.all(meant.map((each) => this.#end(each)))

@@ -10,7 +10,7 @@ export type ImageTable = {
   readonly pull: 'never' | 'missing'
 }
 
-/** The workspace runtime of this repository, under the name that `scripts/build-image.sh` gives it. */
+/** The workspace runtime of this repository, under the name that `npm run image` gives it. */
 export const DEFAULT_IMAGE = 'atrium-workspace-runtime:latest'
 
 export function imageFor(table: ImageTable, runtimeKind: string): string {
