@@ -48,7 +48,7 @@ start() {
       --host "unix://$socket" --data-root "$dir/data" --exec-root "$dir/exec" \
       --pidfile "$dir/engine.pid" --ip 127.0.0.1 \
       --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false \
-      --bridge "$bridge" --default-address-pool "base=$net.128/25,size=26" \
+      --bridge "$bridge" --default-address-pool "base=$net.128/25,size=27" \
       --exec-opt native.cgroupdriver=cgroupfs ${ATRIUM_DOCKER_STORAGE:+--storage-driver "$ATRIUM_DOCKER_STORAGE"} \
       >"$dir/engine.log" 2>&1 </dev/null &
     for _ in $(seq 1 300); do

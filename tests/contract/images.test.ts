@@ -5,17 +5,18 @@ import type { Container, ContainerCreateOptions } from 'dockerode'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { putFiles } from '../../apps/platform/src/provisioners/docker/box-archive.ts'
+import { NETWORK_NAME } from '../../apps/platform/src/provisioners/docker/box-names.ts'
+import { ensureNetwork } from '../../apps/platform/src/provisioners/docker/box-network.ts'
 import { createApp } from '../../apps/workspace-runtime/src/app.ts'
 import type { AppDeps } from '../../apps/workspace-runtime/src/deps.ts'
 import { buildImage, filesOfImage } from '../support/built-images.ts'
 import { containerOf, newScope, removeScope } from '../support/docker-boxes.ts'
-import { describeWithDocker, docker, dockerHost, fileIn } from '../support/docker-engine.ts'
+import { describeWithDocker, docker, dockerHost, engine, fileIn } from '../support/docker-engine.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort, isHealthy, loadedModules } from '../support/loaded-modules.ts'
 import { PROJECT_ROOT } from '../support/platform-process.ts'
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts'
 
-const NETWORK = 'molecule-monorepo-net'
 const BUILD_TIMEOUT_MS = 600_000
 const ENTRIES = {
   'workspace-runtime': 'apps/workspace-runtime/src/main.ts',
@@ -232,14 +233,14 @@ describeWithDocker('images', () => {
       await provisioner.close()
     `
     try {
-      await docker.createNetwork({ Name: NETWORK, CheckDuplicate: true }).catch(() => undefined)
+      await ensureNetwork(engine)
       const platform = await docker.createContainer({
         Image: images.platform,
         // The socket is root's.
         User: '0:0',
         Cmd: ['node', '--input-type=module', '--eval', program],
         HostConfig: {
-          NetworkMode: NETWORK,
+          NetworkMode: NETWORK_NAME,
           Binds: [`${new URL(dockerHost).pathname}:/engine.sock`],
         },
       })

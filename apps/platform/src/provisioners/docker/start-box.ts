@@ -9,7 +9,8 @@ import type { StartInput } from '../provisioner.ts'
 import { redactSecrets } from '../redact-secrets.ts'
 import { awaitHealthy } from './await-healthy.ts'
 import { type ArchiveFile, putFiles } from './box-archive.ts'
-import { boxName, NETWORK_NAME, VOLUME_PLACES } from './box-names.ts'
+import { boxName, VOLUME_PLACES } from './box-names.ts'
+import { ensureNetwork } from './box-network.ts'
 import { ensureVolumes } from './box-volumes.ts'
 import {
   CONTAINER_PORT,
@@ -19,7 +20,7 @@ import {
 } from './container-spec.ts'
 import { type BoxDeps, endBox, findBoxes } from './docker-boxes.ts'
 import { containerOutput } from './docker-console.ts'
-import { engineStatusOf, unlessMissing, unlessStatus } from './engine.ts'
+import { engineStatusOf, unlessMissing } from './engine.ts'
 import { exitReason } from './exit-reason.ts'
 import { type ImageTable, imageFor, pullIfMissing } from './images.ts'
 
@@ -51,7 +52,7 @@ export async function startBox(
 ): Promise<StartedBox> {
   const files = filesOf(input)
   signal.throwIfAborted()
-  await ensureNetwork(deps)
+  await ensureNetwork(deps.engine)
   await pullIfMissing(deps, imageFor(deps.images, input.runtimeKind), signal)
   const container = await createAlone(deps, input, signal)
   try {
@@ -84,9 +85,8 @@ type Failure = {
 async function undo(deps: StartDeps, failure: Failure): Promise<unknown> {
   const { container, input, error, signal } = failure
   const { workspaceId } = input
-  let tail = ''
+  const tail = await lastWords(deps, container)
   try {
-    tail = printable(await containerOutput(deps.engine, container, FAILURE_TAIL_BYTES))
     await endBox(deps, { containerId: container.id, workspaceId, isEnding: false }, 0)
   } catch (endError) {
     return new AggregateError([error, endError], 'the start failed and may have left a container')
@@ -101,6 +101,16 @@ async function undo(deps: StartDeps, failure: Failure): Promise<unknown> {
     internal: `workspace start failed: ${reason}; its console ends with: ${said}`,
     cause: error,
   })
+}
+
+/** Best effort: what cannot be read is no reason to leave a container behind. */
+async function lastWords({ engine, log }: StartDeps, container: Container): Promise<string> {
+  try {
+    return printable(await containerOutput(engine, container, FAILURE_TAIL_BYTES))
+  } catch (error) {
+    log.warn({ err: error }, 'provisioner.console_incomplete')
+    return ''
+  }
 }
 
 function filesOf({ credentials, configFiles }: StartInput): readonly ArchiveFile[] {
@@ -159,19 +169,6 @@ function createFailure(error: unknown, image: string): unknown {
     internal: `workspace start failed: the engine has no image ${image} (docs/guides/docker.md)`,
     cause: error,
   })
-}
-
-async function ensureNetwork({ engine }: StartDeps): Promise<void> {
-  if ((await unlessMissing(engine.calls.getNetwork(NETWORK_NAME).inspect())) !== undefined) return
-  const created = engine.calls.createNetwork({
-    Name: NETWORK_NAME,
-    Driver: 'bridge',
-    CheckDuplicate: true,
-    // Whatever is published without an address is published on loopback.
-    Options: { 'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1' },
-  })
-  // Another replica was faster.
-  await unlessStatus(created, [409])
 }
 
 async function placeOf(
