@@ -15,8 +15,8 @@ export type EngineHop = {
   readonly close: () => Promise<void>
 }
 
-/** A socket of its own in front of the engine's. */
-export async function openEngineHop(): Promise<EngineHop> {
+/** A socket of its own in front of the engine's; requests with `refused` in them are cut off. */
+export async function openEngineHop(refused?: string): Promise<EngineHop> {
   const folder = mkdtempSync(join(tmpdir(), 'atrium-engine-'))
   const path = join(folder, 'engine.sock')
   const sockets = new Set<Socket>()
@@ -24,6 +24,9 @@ export async function openEngineHop(): Promise<EngineHop> {
   const restore = async (): Promise<void> => {
     server = createServer({ allowHalfOpen: true }, (client) => {
       const engine = connect({ path: new URL(dockerHost).pathname, allowHalfOpen: true })
+      client.on('data', (bytes) => {
+        if (refused !== undefined && bytes.includes(refused)) client.destroy()
+      })
       for (const [from, to] of [
         [client, engine],
         [engine, client],
