@@ -140,6 +140,14 @@ describe('PATCH /workspaces/:id', () => {
     }
   })
 
+  it('lets nobody be below itself, however deep below', async () => {
+    const top = await create()
+    let deepest = top
+    for (let depth = 0; depth < 34; depth += 1) deepest = await create({ parent_id: deepest })
+    const answer = await patch(top, { parent_id: deepest })
+    expect([answer.status, await answer.json()]).toMatchObject([409, { code: 'parent_cycle' }])
+  })
+
   it('leaves rights and costs to operators, whoever holds the token of the workspace', async () => {
     const own = await platform.onlineWorkspace(BOX)
     const before = await stored(own.id)

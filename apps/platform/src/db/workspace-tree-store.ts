@@ -1,13 +1,11 @@
 /** @module Ancestors and descendants of a workspace: recursive, cycle-safe (contract/platform 4.9, 7.6). */
 import { and, eq, sql } from 'drizzle-orm'
+import { MAX_ANCESTOR_HOPS } from '../domain/hierarchy.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { WorkspaceStatus } from '../domain/workspace-status.ts'
 import type { Db } from './client.ts'
 import { workspaces } from './schema.ts'
 import { type NewWorkspace, whereLive } from './workspace-store.ts'
-
-/** Contract/platform 4.12: nothing walks further up. */
-const MAX_ANCESTOR_HOPS = 32
 
 /** Any number, the same on every replica: whoever moves workspaces in the tree holds it. */
 const TREE_LOCK_KEY = 7_204_116_049

@@ -2,10 +2,9 @@
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../db/client.ts'
-import { findLineages } from '../db/peer-store.ts'
 import type { WorkspaceRow } from '../db/schema.ts'
 import { lockLiveWorkspace } from '../db/workspace-store.ts'
-import { lockTree, updateWorkspaceFields } from '../db/workspace-tree-store.ts'
+import { listLiveTree, lockTree, updateWorkspaceFields } from '../db/workspace-tree-store.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import { isExternal } from '../domain/runtime-kind.ts'
@@ -91,8 +90,9 @@ async function requireParent(tx: Db, id: WorkspaceId, parentId: WorkspaceId): Pr
   if ((await lockLiveWorkspace(tx, parentId)) === undefined) {
     throw new AppError('workspace_not_found', { message: 'parent workspace not found' })
   }
-  const { b: line } = await findLineages(tx, { a: id, b: parentId })
-  if (line.includes(id)) throw new AppError('parent_cycle')
+  // From here down: the lines of ancestors end after some hops, and a circle may close above that.
+  const below = await listLiveTree(tx, id)
+  if (below.some((member) => member.id === parentId)) throw new AppError('parent_cycle')
 }
 
 function needsRestart(row: WorkspaceRow, patch: WorkspacePatch): boolean {
