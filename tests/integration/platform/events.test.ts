@@ -217,6 +217,26 @@ describe('GET /events', () => {
   })
 })
 
+describe('a registration that brings a workspace online', () => {
+  it('tells where its agent is, and its card (contract/platform 2.1)', async () => {
+    const created = await platform.json('/workspaces', { name: 'ext', runtime: 'external' })
+    const { id, connection } = (await created.json()) as {
+      id: string
+      connection: { auth_token: string }
+    }
+    const at = { url: 'http://93.184.216.34/a', delivery_mode: 'push' }
+    const card = { name: 'agent' }
+    const body = { id, agent_card: card, ...at }
+    const answer = await platform.json('/registry/register', body, connection.auth_token)
+    expect(answer.status).toBe(200)
+    const told = (await (await platform.request(`/events/${id}`)).json()) as unknown[]
+    expect(told[0]).toMatchObject({
+      event: 'WORKSPACE_ONLINE',
+      payload: { url: at.url, agent_card: card },
+    })
+  })
+})
+
 describe('GET /events/stream', () => {
   it('tells operators of every workspace, and of which', async () => {
     const client = await openEventStream({

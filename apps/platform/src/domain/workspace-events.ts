@@ -134,6 +134,11 @@ export function recoveredByBeat(from: WorkspaceStatus): EventPayload {
   return from === 'provisioning' ? { recovered_from: 'provisioning' } : {}
 }
 
+/** The payload of `WORKSPACE_ONLINE` when a registration brought it there (contract/platform 2.1). */
+export function onlineAt(url: string | null, agentCard: unknown): EventPayload {
+  return { url, agent_card: agentCard }
+}
+
 /** Halves of a character that the cut leaves behind are mended where the event is stored. */
 function firstCharacters(text: string, count: number): string {
   return text.slice(0, count)

@@ -24,6 +24,7 @@ import {
   isReachable,
   plainHttpUrl,
 } from '../domain/workspace-endpoint.ts'
+import { onlineAt } from '../domain/workspace-events.ts'
 import { type AddressPolicy, type Resolve, validateAgentUrl } from '../upstream/agent-address.ts'
 import { foreignUse } from './authenticate-caller.ts'
 import { inboundSecretForAnswer } from './inbound-secret-rotation.ts'
@@ -201,7 +202,8 @@ async function store(
     }
     const told = { ...row, ...input, endpointUrl: place.endpointUrl ?? row.endpointUrl }
     if (row.status !== 'online' && isReachable(told)) {
-      await transitionWorkspace(tx, { id: input.id, to: 'online', now })
+      const event = onlineAt(told.endpointUrl ?? place.agentUrl ?? row.agentUrl, facts.agentCard)
+      await transitionWorkspace(tx, { id: input.id, to: 'online', now, event })
     }
     const authToken =
       (await countLiveTokens(tx, input.id)) === 0
