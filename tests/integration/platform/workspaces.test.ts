@@ -54,6 +54,7 @@ describe('POST /workspaces', () => {
     [{}, 'invalid workspace payload'],
     [{ name: 5 }, 'invalid workspace payload'],
     [{ name: 'x', tier: 9 }, 'invalid workspace payload'],
+    [{ name: 'x', max_concurrent_tasks: 2 ** 31 }, 'invalid workspace payload'],
     [{ name: '' }, 'invalid workspace fields'],
     [{ name: 'a\nb' }, 'invalid workspace fields'],
     [{ name: 'a{b' }, 'invalid workspace fields'],

@@ -3,9 +3,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { z } from 'zod'
 import { workspaceIdSchema } from '../../domain/ids.ts'
 import type { WorkspacePatch } from '../../services/update-workspace.ts'
-import { workspaceLabel, workspaceName, workspaceRole } from './workspace-fields.wire.ts'
-
-const INT4_MAX = 2_147_483_647
+import { INT4_MAX, workspaceLabel, workspaceName, workspaceRole } from './workspace-fields.wire.ts'
 
 /** Absent stays as it is; the empty text and null say that there is none. */
 const emptyAsNull = (schema: z.ZodType<string>) =>

@@ -5,6 +5,9 @@ import { z } from 'zod'
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const FORBIDDEN_IN_NAMES = /[\u0000-\u001f\u007f{}[\]|>*&!]/
 
+/** The largest number that a column of type `integer` takes. */
+export const INT4_MAX = 2_147_483_647
+
 export const workspaceName = z.string().min(1).max(255).refine(isPlain)
 export const workspaceRole = z.string().max(1000).refine(isPlain)
 

@@ -9,7 +9,7 @@ import { subWorkspaces } from '../../domain/template-config.ts'
 import type { Created, CreateInput } from '../../services/create-workspace.ts'
 import type { Workspace } from '../../services/find-workspace.ts'
 import { type ConnectionFacts, renderConnection } from './connection.wire.ts'
-import { workspaceLabel, workspaceName, workspaceRole } from './workspace-fields.wire.ts'
+import { INT4_MAX, workspaceLabel, workspaceName, workspaceRole } from './workspace-fields.wire.ts'
 import type {
   createdResponse,
   publicWorkspaceResponse,
@@ -64,6 +64,7 @@ export const createBody = z.object({
   // Contract/platform 7.1: zero and less mean one.
   max_concurrent_tasks: z
     .int()
+    .max(INT4_MAX)
     .nullish()
     .transform((tasks) => Math.max(tasks ?? 1, 1)),
   secrets: z
