@@ -162,6 +162,11 @@ describe('storeBeats', () => {
     expect(await rowOf(own)).toMatchObject({ last_activity_at: null })
     await store([beat(own, { activeTasks: 1 })])
     expect(await rowOf(own)).toMatchObject({ last_activity_at: NOW })
+    // Work that has ended since the beat before was there until now.
+    await database.sql`
+      UPDATE workspaces SET last_activity_at = NULL WHERE id = ${own.workspaceId}`
+    await store([beat(own, { activeTasks: 0 })])
+    expect(await rowOf(own)).toMatchObject({ last_activity_at: NOW })
   })
 
   it('notes the use of a token, and not again within minutes', async () => {

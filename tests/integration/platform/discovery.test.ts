@@ -191,6 +191,20 @@ describe('GET /registry/discover/:id', () => {
     expect(await other.json()).toMatchObject({ url: `http://ws-${root.id.slice(0, 12)}:8000` })
     await platform.database.sql`
       UPDATE workspaces SET isolation = 'process' WHERE id IN (${child.id}, ${root.id})`
+    const outside = await external({ parent_id: root.id })
+    expect(await url(outside)).toBe('http://127.0.0.1:4321/x')
+    await platform.request(`/workspaces/${outside.id}`, { method: 'DELETE' })
+  })
+
+  it('gives no address of a box that is not up', async () => {
+    const resting = await platform.onlineWorkspace(BOX, { name: 'resting', parent_id: root.id })
+    await platform.database.sql`UPDATE workspaces SET status = 'paused' WHERE id = ${resting.id}`
+    const answer = await discover(resting.id, root.authToken, root.id)
+    expect([answer.status, await answer.json()]).toMatchObject([
+      503,
+      { error: 'workspace not available', status: 'paused' },
+    ])
+    await platform.request(`/workspaces/${resting.id}`, { method: 'DELETE' })
   })
 
   it('gives no address that may not be reached any more', async () => {

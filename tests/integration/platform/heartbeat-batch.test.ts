@@ -1,5 +1,7 @@
 /** Beats that arrive together: grouped on their way, each with an answer of its own. */
+import { heartbeatRequest } from '@atrium/runtime-contract/registration'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { recordHeartbeat } from '../../../apps/platform/src/services/record-heartbeat.ts'
 import { openEventStream } from '../../support/event-stream-client.ts'
 import { eventually } from '../../support/eventually.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
@@ -104,7 +106,7 @@ describe('a beat whose row is locked', () => {
 })
 
 describe('a beat that the database refuses', () => {
-  it('fails alone', async () => {
+  it('fails alone, and the answer says nothing of the database (wart W38)', async () => {
     const [bad, ...others] = agents
     if (bad === undefined) throw new Error('no agents')
     await platform.database.sql.unsafe(`
@@ -156,6 +158,50 @@ describe('a generation that is not the current one', () => {
     }
     expect(await dump()).toBe(before)
     expect((await beat(own.id, own.authToken, { generation: 1 })).status).toBe(200)
+  })
+})
+
+describe('between a beat and the move that it makes', () => {
+  /** Sends a beat of `own`, and does `meanwhile` when it is stored and nothing has moved yet. */
+  async function beatWhile(own: Agent, meanwhile: () => Promise<unknown>): Promise<unknown> {
+    const beats = {
+      record: async (...args: Parameters<typeof platform.deps.beats.record>) => {
+        const outcome = await platform.deps.beats.record(...args)
+        await meanwhile()
+        return outcome
+      },
+    }
+    await recordHeartbeat(
+      { ...platform.deps, beats },
+      {
+        beat: heartbeatRequest.parse({ workspace_id: own.id }),
+        authorization: `Bearer ${own.authToken}`,
+      },
+    )
+    return (await read(own.id))['status']
+  }
+  const set = (id: string, status: string) => platform.database.sql`
+    UPDATE workspaces SET status = ${status}::workspace_status WHERE id = ${id}`
+
+  it('a new start is not brought online by the beat of the box before it', async () => {
+    const own = await platform.onlineWorkspace('http://127.0.0.1:9')
+    await set(own.id, 'provisioning')
+    const restart = () => platform.database.sql`
+      UPDATE workspaces SET generation = generation + 1 WHERE id = ${own.id}`
+    expect(await beatWhile(own, restart)).toBe('provisioning')
+  })
+
+  it('another move is the last word', async () => {
+    const own = await agent()
+    await set(own.id, 'offline')
+    expect(await beatWhile(own, () => set(own.id, 'degraded'))).toBe('degraded')
+  })
+
+  it('a workspace whose back-end has not said where it is stays where it was', async () => {
+    const own = await platform.onlineWorkspace('http://127.0.0.1:9')
+    await platform.database.sql`
+      UPDATE workspaces SET status = 'provisioning', endpoint_url = NULL WHERE id = ${own.id}`
+    expect(await beatWhile(own, async () => undefined)).toBe('provisioning')
   })
 })
 

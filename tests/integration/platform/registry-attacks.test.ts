@@ -85,6 +85,7 @@ type Attempt = {
 const noBearer = [401, 'missing_workspace_token'] as const
 const badBearer = [401, 'invalid_workspace_token'] as const
 const badUrl = [400, 'invalid_agent_url'] as const
+const tooLarge = [413, 'payload_too_large'] as const
 
 /** The same three calls in the name of `id`, with whatever credential. */
 function inTheNameOf(what: string, id: () => string, as: () => string | null): readonly Attempt[] {
@@ -189,6 +190,17 @@ const ATTEMPTS: readonly Attempt[] = [
       refusal: badUrl,
     }),
   ),
+  ...['register', 'update-card', 'heartbeat'].map(
+    (call): Attempt => ({
+      what: `W30: a body that is too large to ${call}`,
+      send: () => {
+        const names = { id: victim.id, workspace_id: victim.id }
+        const card = { agent_card: { name: 'x'.repeat(1024 ** 2) } }
+        return platform.json(`/registry/${call}`, { ...names, ...card }, victim.authToken)
+      },
+      refusal: tooLarge,
+    }),
+  ),
   {
     what: 'W23: an external creation at a metadata address',
     send: () =>
@@ -202,6 +214,7 @@ describe('of the registry', () => {
     '%s: refused, and nothing changes',
     async (_, { send, refusal }) => {
       const before = await dump()
+      expect(before).toContain(victim.id)
       const answer = await send()
       const body = (await answer.json()) as { code: string }
       expect([answer.status, body.code]).toEqual(refusal)

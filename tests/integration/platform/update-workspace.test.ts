@@ -148,6 +148,26 @@ describe('PATCH /workspaces/:id', () => {
     expect([answer.status, await answer.json()]).toMatchObject([409, { code: 'parent_cycle' }])
   })
 
+  it('says that the database refused, and changes nothing then (warts W25, W38)', async () => {
+    const id = await create()
+    const before = await stored(id)
+    await platform.database.sql.unsafe(`
+      CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'internal detail'; END $$;
+      CREATE TRIGGER refuse_change BEFORE UPDATE OF canvas_x ON workspaces
+        FOR EACH ROW EXECUTE FUNCTION refuse_change();`)
+    try {
+      const answer = await patch(id, { name: 'new', x: 7 })
+      expect(answer.status).toBe(500)
+      expect(await answer.text()).not.toContain('internal detail')
+      expect(await stored(id)).toBe(before)
+    } finally {
+      await platform.database.sql.unsafe(
+        'DROP TRIGGER refuse_change ON workspaces; DROP FUNCTION refuse_change();',
+      )
+    }
+  })
+
   it('leaves rights and costs to operators, whoever holds the token of the workspace', async () => {
     const own = await platform.onlineWorkspace(BOX)
     const before = await stored(own.id)

@@ -107,7 +107,7 @@ describe("an operator's ranges", () => {
   const opened = (...cidrs: string[]) =>
     addressPolicyOf({ allowLoopback: false, allowPrivate: false, cidrs })
 
-  it('open what they name and nothing beside it', () => {
+  it('open what they name and nothing beside it (wart W29)', () => {
     const policy = opened('10.20.0.0/16', '100.64.0.0/10', 'fc12::/16')
     for (const [address, isRefused] of [
       ['10.20.255.1', false],
