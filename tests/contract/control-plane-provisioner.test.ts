@@ -1,11 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import pino from 'pino'
-import { createControlPlaneProvisioner } from '../../apps/platform/src/provisioners/control-plane/control-plane-provisioner.ts'
-import type { Provisioner } from '../../apps/platform/src/provisioners/provisioner.ts'
-import { systemClock } from '../../packages/http-kit/src/clock.ts'
-import { Secret } from '../../packages/http-kit/src/secret.ts'
 import { ControlPlane } from '../support/control-plane/control-plane.ts'
 import { ProcessMachine } from '../support/control-plane/process-machine.ts'
+import { provisionerOf } from '../support/control-plane/provisioner-scene.ts'
 import type { ProvisionerHarness } from './provisioner-bench.ts'
 import { provisionerContract } from './provisioner-contract.ts'
 
@@ -13,18 +9,7 @@ const FAKE_RUNTIME = fileURLToPath(
   new URL('../support/fake-runtime/fake-runtime.ts', import.meta.url),
 )
 
-function openOn(controlPlane: ControlPlane): Provisioner {
-  return createControlPlaneProvisioner({
-    baseUrl: controlPlane.url,
-    orgId: controlPlane.orgId,
-    sharedSecret: new Secret(controlPlane.sharedSecret),
-    adminToken: new Secret(controlPlane.adminToken),
-    adminApiToken: new Secret(controlPlane.adminApiToken),
-    timeoutMs: 30_000,
-    log: pino({ level: 'silent' }),
-    clock: systemClock,
-  })
-}
+const openOn = (controlPlane: ControlPlane) => provisionerOf(controlPlane, { timeoutMs: 30_000 })
 
 provisionerContract(
   'control-plane',
