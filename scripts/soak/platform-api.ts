@@ -41,7 +41,7 @@ export class PlatformApi {
         headers: {
           ...this.headers,
           'content-type': 'application/json',
-          // One connection for each: the balancer chooses anew, and nothing waits behind a dead one.
+          // One connection for each: the front door chooses anew, and nothing waits behind a dead one.
           connection: 'close',
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -4,9 +4,9 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ControlPlane } from '../../tests/support/control-plane/control-plane.ts'
+import { openFrontDoor } from '../../tests/support/front-door.ts'
 import { startTestCluster } from '../../tests/support/test-cluster.ts'
 import { createTestDatabase } from '../../tests/support/test-database.ts'
-import { Balancer } from './balancer.ts'
 import { PlatformApi } from './platform-api.ts'
 import { freePort, ORG_HEADER, Replica } from './replica.ts'
 import { SoakMachine, type SoakRun } from './soak-machine.ts'
@@ -44,11 +44,11 @@ export async function setStage(replicaCount: number): Promise<Stage> {
     await controlPlane.start()
     undo.push(() => controlPlane.stop())
     const ports = await Promise.all(Array.from({ length: replicaCount }, freePort))
-    const balancer = new Balancer(ports)
-    const url = await balancer.start()
-    undo.push(() => balancer.stop())
+    const door = await openFrontDoor()
+    undo.push(() => door.close())
+    door.behind = ports.map((port) => `http://127.0.0.1:${port}`)
     const folder = mkdtempSync(join(tmpdir(), 'atrium-soak-'))
-    const env = { ...platformEnv(url, database.url), ...controlPlane.platformEnv }
+    const env = { ...platformEnv(door.url, database.url), ...controlPlane.platformEnv }
     const replicas = ports.map(
       (port) => new Replica({ port, folder: join(folder, String(port)), env }),
     )
@@ -56,7 +56,7 @@ export async function setStage(replicaCount: number): Promise<Stage> {
     const rows = new WorkspaceRows(database.url)
     undo.push(() => rows.close())
     await Promise.all(replicas.map((replica) => replica.start()))
-    const api = new PlatformApi(url, {
+    const api = new PlatformApi(door.url, {
       authorization: `Bearer ${controlPlane.adminToken}`,
       [ORG_HEADER]: controlPlane.orgId,
     })
