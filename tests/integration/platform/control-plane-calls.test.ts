@@ -53,6 +53,8 @@ describe('what goes to the control plane', () => {
       'x-molecule-admin-token': controlPlane.adminToken,
       'idempotency-key': `${input.workspaceId}:3`,
       'content-type': 'application/json',
+      // One of its own: none that the other side has begun to close.
+      connection: 'close',
     })
     const [machine] = controlPlane.existing()
     expect(result).toEqual({
@@ -144,6 +146,23 @@ describe('a control plane that goes wrong', () => {
     if (!isAcceptance) calls.push(() => hasty.stop(box))
     for (const call of calls) await expectRefusal(call(), code)
     await hasty.close()
+  })
+
+  it('is read no further than the bound, however good the answer is', async () => {
+    const box = { workspaceId: randomUUID(), instanceId: 'i-1' }
+    const answerOf = (bytes: number): void => {
+      const padding = 'x'.repeat(bytes - 100)
+      const text = JSON.stringify({ state: 'running', output: 'end', padding })
+      controlPlane.fault = () => ({ kind: 'raw', status: 200, text })
+    }
+    answerOf(64 * 1024)
+    expect(await provisioner.isRunning(box)).toBe(true)
+    answerOf(65 * 1024)
+    await expectRefusal(provisioner.isRunning(box), 'control_plane_failed')
+    answerOf(256 * 1024)
+    expect(await provisioner.readConsole(box, 10)).toBe('end')
+    answerOf(257 * 1024)
+    await expectRefusal(provisioner.readConsole(box, 10), 'control_plane_failed')
   })
 
   it('is not there', async () => {
