@@ -1,13 +1,14 @@
 /** @module A machine of the soak: one process, which is asked nothing but whether it lives. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type {
   Machine,
   MachineInput,
   MachineState,
 } from '../../tests/support/control-plane/machine.ts'
+import { processesMentioning } from '../../tests/support/process-figures.ts'
 
 const AGENT = join(import.meta.dirname, 'agent.mjs')
 /** Handed down to whatever it starts: by it every process of this soak is found. */
@@ -74,23 +75,20 @@ export class SoakMachine implements Machine {
   }
 }
 
-/** Every process of this soak that the kernel knows, whoever believes to have ended it. */
-export function processesOf({ mark }: SoakRun): number[] {
-  const entry = `${MARK}=${mark}`
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => pid > 0 && readProc(pid, 'environ').split('\0').includes(entry))
+/** Every process of a machine of this soak that runs, whoever believes to have ended it. */
+export function processesOf({ mark }: SoakRun): readonly number[] {
+  return processesMentioning(`${MARK}=${mark}\0`)
 }
 
 /** The share of the machine's memory that is this process's own, in bytes. */
 export function proportionalBytes(pid: number): number {
-  const line = /^Pss:\s*(\d+) kB/m.exec(readProc(pid, 'smaps_rollup'))
+  const line = /^Pss:\s*(\d+) kB/m.exec(memoryOf(pid))
   return Number(line?.[1] ?? 0) * 1024
 }
 
-function readProc(pid: number, name: string): string {
+function memoryOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+    return readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   } catch {
     // It has ended, or is somebody else's.
     return ''

@@ -36,7 +36,8 @@ export async function setStage(replicaCount: number): Promise<Stage> {
     undo.push(await startTestCluster())
     const database = await createTestDatabase()
     undo.push(() => database.drop())
-    const run = { mark: randomBytes(8).toString('hex'), beatMs: BEAT_MS }
+    const folder = mkdtempSync(join(tmpdir(), 'atrium-soak-'))
+    const run = { mark: folder, beatMs: BEAT_MS }
     const controlPlane = new ControlPlane({
       net: 90,
       make: (input) => new SoakMachine(input, run),
@@ -47,7 +48,6 @@ export async function setStage(replicaCount: number): Promise<Stage> {
     const door = await openFrontDoor()
     undo.push(() => door.close())
     door.behind = ports.map((port) => `http://127.0.0.1:${port}`)
-    const folder = mkdtempSync(join(tmpdir(), 'atrium-soak-'))
     const env = { ...platformEnv(door.url, database.url), ...controlPlane.platformEnv }
     const replicas = ports.map(
       (port) => new Replica({ port, folder: join(folder, String(port)), env }),

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,24 +14,27 @@ const DEMO = join(PROJECT_ROOT, 'scripts/demo.sh')
 
 describe('scripts/demo.sh', () => {
   let platform: PlatformProcess
+  let folder: string
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'atrium-demo-test-'))
     platform = await startPlatform()
   })
   afterAll(async () => {
     await platform?.stop()
+    await rm(folder, { recursive: true, force: true })
   })
 
   it('tells the whole story, finds every checksum equal, and leaves nothing behind', async () => {
-    // From another folder, and without anything but a PATH and an address.
-    const options = { cwd: tmpdir(), env: { BASE: platform.url } }
+    // From another folder, and without anything but a PATH, an address and a place for what it makes:
+    // what another one on this machine makes meanwhile is not left by this one.
+    const options = { cwd: tmpdir(), env: { BASE: platform.url, TMPDIR: folder } }
     const { exitCode, stdout, stderr } = await runProcess('bash', [DEMO], options)
     expect([exitCode, stderr]).toEqual([0, expect.not.stringContaining('atrium:')])
     expect(stdout.match(/^ {2}equal {3}[0-9a-f]{64} {2}/gm)).toHaveLength(3)
     expect(stdout).toMatch(/Everything came back as it was sent\.\n$/)
     const rows = await (await fetch(`${platform.url}/workspaces`)).json()
     expect(rows).toEqual([])
-    const left = (await readdir(tmpdir())).filter((name) => name.startsWith('atrium-demo.'))
-    expect(left).toEqual([])
+    expect(await readdir(folder)).toEqual([])
   })
 
   it('fails when nobody answers', async () => {

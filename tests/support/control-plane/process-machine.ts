@@ -1,17 +1,10 @@
 /** @module A machine that is a real runtime in a child process, in a folder of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import {
-  createWriteStream,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from 'node:fs'
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { eventually } from '../eventually.ts'
-import { isRunning } from '../process-probe.ts'
+import { processesMentioning } from '../process-figures.ts'
 import { runLogPath } from '../secret-ledger.ts'
 import type { Machine, MachineInput, MachineState } from './machine.ts'
 
@@ -78,11 +71,7 @@ export class ProcessMachine implements Machine {
   }
 
   pids(): readonly number[] {
-    const mark = `${MARK}=${this.#folder}\0`
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .filter((pid) => isRunning(pid) && environmentOf(pid).includes(mark))
+    return processesMentioning(`${MARK}=${this.#folder}\0`)
   }
 
   console(): string {
@@ -110,14 +99,5 @@ function killOne(pid: number): void {
     process.kill(pid, 'SIGKILL')
   } catch {
     // It ended between the listing and now.
-  }
-}
-
-function environmentOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8')
-  } catch {
-    // Gone, or somebody else's.
-    return ''
   }
 }
