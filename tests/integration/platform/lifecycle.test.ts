@@ -170,6 +170,17 @@ describe('pause and resume', () => {
     expect((await ask(parent.id, 'resume')).status).toBe(404)
   })
 
+  it('give a new box to one whose old box had not ended when it was resumed', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    platform.provisioner.failStop = true
+    await ask(id, 'pause')
+    await ask(id, 'resume')
+    platform.provisioner.failStop = false
+    await eventually(() => startsOf(id).length === 2)
+    await settled(id)
+    expect(await read(id)).toMatchObject({ status: 'provisioning', url: box.url })
+  })
+
   it('leave an external workspace waiting for its agent', async () => {
     const external = await create({ name: 'x', external: true })
     await ask(external.id, 'pause')

@@ -27,8 +27,8 @@ export type SuspendDeps = {
 const GONE = { endpointUrl: null, activeTasks: 0, currentTask: '' } as const
 
 /**
- * Asks for a new generation, with the files of `template` where there is one. Throws `workspace_not_found`, `external_workspace`, `parent_paused`,
- * `provisioner_unavailable`, `invalid_transition`.
+ * Asks for a new generation, with the files of `template` where there is one. Throws
+ * `workspace_not_found`, `external_workspace`, `parent_paused`, `provisioner_unavailable`.
  */
 export async function restartWorkspace(
   deps: SuspendDeps,
@@ -84,7 +84,9 @@ export async function resumeTree(
     const resumed: WorkspaceId[] = []
     for (const member of members) {
       const to = isExternal(member.runtimeKind) ? 'awaiting_agent' : 'provisioning'
-      const move = { id: member.id, to, from: ['paused'], now } as const
+      // A box that has not ended yet is an older one all the same: where it was is written nowhere.
+      const set = { boxStartedAt: null }
+      const move = { id: member.id, to, from: ['paused'], now, set } as const
       if ((await transitionWorkspace(tx, move)) === undefined) continue
       resumed.push(member.id)
       await requestBoxRun(tx, member, { reason: 'resumed', now })
