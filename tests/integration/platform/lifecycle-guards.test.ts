@@ -101,6 +101,21 @@ describe('a workspace of another machine', () => {
   })
 })
 
+describe('a box that a restart has ended', () => {
+  it('has not died: whoever meets nobody there does not count against the budget', async () => {
+    const { lifecycle } = platform.deps
+    const { id } = await platform.onlineWorkspace(BOX)
+    await platform.client.sql`UPDATE workspaces SET host_id = 'elsewhere' WHERE id = ${id}`
+    const seen = await rowOf(id)
+    await platform.json(`/workspaces/${id}/restart`, {})
+    // Its run waits for another machine, so the old generation is there to be judged.
+    for (const row of [seen, await rowOf(id)]) {
+      expect([row.status, await lifecycle.judge(row, 'unreachable')]).toEqual([row.status, 'alive'])
+    }
+    expect(await rowOf(id)).toMatchObject({ status: 'provisioning', deaths: [] })
+  })
+})
+
 describe('a box that cannot be ended', () => {
   let id: string
   beforeAll(async () => {

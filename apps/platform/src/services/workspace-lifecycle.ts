@@ -148,13 +148,15 @@ export class WorkspaceLifecycle {
   /**
    * A request could not reach the workspace, or its beats have stopped: one kind of evidence. The
    * back-end is asked for the other; only when both agree the workspace is dead, and restarted.
+   * `alive` also for one that was suspended, removed or started anew meanwhile.
    */
   async judge(row: WorkspaceRow, evidence: string): Promise<Opinion> {
     const opinion = await this.#opinion.ask(row)
     if (opinion === 'alive') return 'alive'
     const id = workspaceIdSchema.parse(row.id)
-    const { generation } = row
-    await recordDeath(this.#deps, { id, generation, reason: evidence })
+    const { generation, boxStartedAt } = row
+    const death = { id, generation, reason: evidence, boxStartedAt }
+    if (!(await recordDeath(this.#deps, death))) return 'alive'
     this.#runner.kick(id)
     return 'dead'
   }

@@ -11,6 +11,7 @@ import { isHostAlive } from '../../db/replica-store.ts'
 import type { WorkspaceRow } from '../../db/schema.ts'
 import { lockLiveWorkspace, recordDeaths, transitionWorkspace } from '../../db/workspace-store.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
+import { isBoxUp } from '../../domain/lifecycle-goal.ts'
 import { judgeDeath } from '../../domain/restart-budget.ts'
 import { isManaged } from '../../domain/workspace-endpoint.ts'
 import type { Provisioner } from '../../provisioners/provisioner.ts'
@@ -28,6 +29,8 @@ export type Death = {
   readonly generation: number
   /** For people: `exit code 1`. */
   readonly reason: string
+  /** Only of the box that came up then: one that makes room for the next start has not died. */
+  readonly boxStartedAt?: Date | null
 }
 
 /**
@@ -36,11 +39,14 @@ export type Death = {
  */
 export async function recordDeath(deps: DeathDeps, death: Death): Promise<boolean> {
   const { db, clock, log, provisioner } = deps
-  const { id, generation } = death
+  const { id, generation, boxStartedAt } = death
   return db.transaction(async (tx) => {
     const now = clock.now()
     const row = await lockLiveWorkspace(tx, id)
     if (row?.generation !== generation) return false
+    if (boxStartedAt !== undefined && row.boxStartedAt?.getTime() !== boxStartedAt?.getTime()) {
+      return false
+    }
     const set = {
       statusReason: `runtime ended: ${death.reason}`,
       endpointUrl: null,
@@ -96,7 +102,7 @@ export class BackEndOpinion {
 
   async #askOnce(row: WorkspaceRow): Promise<Opinion> {
     const { provisioner, log } = this.#deps
-    if (!isManaged(row) || row.boxGeneration === null) return 'alive'
+    if (!isManaged(row) || !isBoxUp(row)) return 'alive'
     try {
       if (row.hostId !== null && row.hostId !== provisioner.hostId) return await this.#askHost(row)
       if (row.backEnd !== provisioner.name) return 'alive'
