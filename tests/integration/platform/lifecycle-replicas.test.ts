@@ -170,6 +170,32 @@ describe('a replica that stops in the middle of a start', () => {
     expect(await runsLeft()).toBe(0)
   })
 
+  it('and takes its own run again hears what is wanted of the second try', async () => {
+    /** Leases are not renewed; everything else goes on. */
+    const forgetful: Clock = {
+      now: () => new Date(),
+      sleep: (ms, signal) =>
+        ms === HASTY.leaseMs / 3 ? untilAborted(signal) : systemClock.sleep(ms, signal),
+    }
+    const replica = await startReplica(forgetful, HASTY)
+    const first = Promise.withResolvers<string>()
+    const { promise: never } = Promise.withResolvers<string>()
+    backEnd.endpoint = () => first.promise
+    const id = await create(replica)
+    await eventually(() => startsOf(id).length === 1)
+    backEnd.endpoint = () => never
+    await eventually(() => startsOf(id).length === 2)
+    // The second try is nobody else's for long: only what is told to it ends it.
+    await client.sql`UPDATE lifecycle_runs SET lease_until = now() + interval '1 hour'`
+    first.resolve(BOX)
+    await eventually(() => backEnd.stopped.length === 2)
+    await systemClock.sleep(100)
+    await replica.pause(id)
+    await eventually(async () => (await runsLeft()) === 0)
+    const rows = await client.sql`SELECT status FROM workspaces WHERE id = ${id}`
+    expect(rows[0]).toMatchObject({ status: 'paused' })
+  })
+
   it('and ends in order gives its run back at once', async () => {
     const { promise: never } = Promise.withResolvers<string>()
     const first = await startReplica()

@@ -151,7 +151,8 @@ export class LifecycleRunner {
     } finally {
       isOver.abort()
       await lease
-      this.#running.delete(id)
+      // After an outage longer than its lease the same replica may have taken it a second time.
+      if (this.#running.get(id) === running) this.#running.delete(id)
       this.kick()
     }
   }
@@ -198,8 +199,8 @@ export class LifecycleRunner {
       const held = await renewLease(db, running.claim, timings.leaseMs)
       if (held === undefined) return 'no'
       if (held.request !== running.request) {
-        running.request = held.request
         await this.#recheck(running)
+        running.request = held.request
       }
       return 'yes'
     } catch (error) {
@@ -221,5 +222,6 @@ function retryDelayMs(attempts: number): number {
 
 /** For operators, in the database: the error without what it may quote. */
 function shortText(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 200) : 'unknown error'
+  const { name, message } = loggableDatabaseError(error)
+  return `${name}: ${message}`.slice(0, 200)
 }
