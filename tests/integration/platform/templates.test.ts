@@ -119,6 +119,27 @@ describe('POST /workspaces with a template', () => {
       expect(await restart(plain, { apply_template: true })).toBe('echo-default')
     })
 
+    it('fails with the reason when the template has gone, or the back-end does not answer', async () => {
+      const failure = (id: string) =>
+        eventually(async () => {
+          const rows = await platform.client.sql`
+            SELECT status_reason FROM workspaces WHERE id = ${id} AND status = 'failed'`
+          return rows[0]?.['status_reason'] as string | undefined
+        })
+      const id = await create({ template: 'data-team' })
+      await settled(id)
+      rmSync(join(folder, 'templates', 'data-team'), { recursive: true })
+      await restart(id, {})
+      expect(await failure(id)).toMatch(/^the template of this workspace cannot be read any more/)
+      const { volumeHasFile } = platform.provisioner
+      platform.provisioner.volumeHasFile = () => Promise.reject(new Error('does not answer'))
+      put('data-team/config.yaml', 'runtime: echo\n')
+      await restart(id, {})
+      await settled(id)
+      platform.provisioner.volumeHasFile = volumeHasFile
+      expect(await failure(id)).toBe('workspace start failed')
+    })
+
     it('refuses one that is not there, and changes nothing', async () => {
       const id = await create({ runtime: 'echo' })
       await started(id)

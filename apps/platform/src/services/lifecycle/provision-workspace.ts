@@ -2,7 +2,7 @@
  * @module One start of a workspace: new generation, fresh credentials, the back-end, the endpoint.
  * Called by `reconcile-workspace.ts` only; secrets are minted inside it, never beside it (M1).
  */
-import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import { findAppError } from '@atrium/http-kit/app-error'
 import type { Secret } from '@atrium/http-kit/secret'
 import { RUNTIME_ENV } from '@atrium/runtime-contract/environment'
 import type { Logger } from 'pino'
@@ -86,8 +86,9 @@ export async function provisionWorkspace(
   const target = { id, generation: row.generation }
   let step: FailedStep = 'secrets'
   try {
-    const input = await stored(() => prepareStart(deps, row, begun.credentials))
+    const secretEnv = await stored(() => secretEnvironment(deps, row))
     step = 'start'
+    const input = await prepareStart(deps, begun, secretEnv)
     const started = await deps.provisioner.start(input, run.signal)
     await publishOrStop(deps, target, { started, run, request: begun.request })
   } catch (error) {
@@ -146,8 +147,8 @@ async function begin(
 
 async function prepareStart(
   deps: ProvisionDeps,
-  row: WorkspaceRow,
-  credentials: WorkspaceCredentials,
+  { row, credentials }: Begun,
+  secretEnv: StartInput['secretEnv'],
 ): Promise<StartInput> {
   return {
     workspaceId: row.id,
@@ -156,7 +157,7 @@ async function prepareStart(
     tier: row.tier,
     configFiles: await configFiles(deps, row),
     env: environmentOf(deps, row),
-    secretEnv: await secretEnvironment(deps, row),
+    secretEnv,
     credentials,
   }
 }
@@ -323,13 +324,17 @@ type Failure = { readonly step: FailedStep; readonly error: unknown }
 
 function failureText(backEnd: ProvisionerName, failure: Failure): string {
   const known = findAppError(failure.error)
-  if (known instanceof AppError && known.code === 'provisioner_unavailable') return NO_BACK_END
+  if (known?.code === 'provisioner_unavailable') return NO_BACK_END
+  if (known?.code === 'invalid_template') return TEMPLATE_GONE
   const byBackEnd = failure.step === 'start' ? START_FAILURE_TEXT[backEnd] : undefined
   return byBackEnd ?? FAILURE_TEXT[failure.step]
 }
 
 const NO_BACK_END =
   'provisioner not available: this platform has no back-end that can start a workspace'
+
+const TEMPLATE_GONE =
+  'the template of this workspace cannot be read any more: put it back, or restart with another one'
 
 /** A platform without a back-end starts nothing: said at once, without a generation. */
 export async function refuseWithoutBackEnd(deps: ProvisionDeps, id: WorkspaceId): Promise<void> {
