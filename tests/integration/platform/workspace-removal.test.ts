@@ -35,6 +35,15 @@ describe('DELETE /workspaces/:id', () => {
     const left = await platform.client.sql`
       SELECT id FROM workspaces WHERE id IN (${parent.id}, ${child.id}, ${grandchild.id})`
     expect(left).toHaveLength(0)
+    const told = await platform.client.sql`
+      SELECT workspace_id, payload FROM structure_events
+       WHERE event_type = 'WORKSPACE_REMOVED'
+         AND workspace_id IN (${parent.id}, ${child.id}, ${grandchild.id}) ORDER BY id`
+    expect(told).toEqual([
+      { workspace_id: parent.id, payload: { cascade_deleted: 2 } },
+      { workspace_id: child.id, payload: {} },
+      { workspace_id: grandchild.id, payload: {} },
+    ])
   })
 
   it('does not count a child that was removed before', async () => {

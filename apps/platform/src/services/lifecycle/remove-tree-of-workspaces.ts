@@ -6,9 +6,11 @@ import {
   findWorkspace,
   listChildren,
   listLiveDescendants,
+  lockLiveWorkspace,
   transitionWorkspace,
 } from '../../db/workspace-store.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
+import type { EventPayload } from '../../domain/workspace-events.ts'
 import { type CredentialDeps, revokeWorkspaceTokens } from '../workspace-credentials.ts'
 
 export type MarkedTree = {
@@ -29,37 +31,58 @@ export async function markTreeRemoved(
   options: { readonly isConfirmed: boolean; readonly isPurge: boolean },
 ): Promise<MarkedTree> {
   return deps.db.transaction(async (tx) => {
-    const marked = new Set([root])
-    const moved: WorkspaceId[] = []
-    // Grows while it is walked. Children are looked for below a row that is locked already: who
-    // adds one has either committed or will find no parent.
-    for (const id of marked) {
-      if (await markOne(tx, id, { deps, isPurge: options.isPurge })) moved.push(id)
-      const children = await listChildren(tx, id)
-      if (!options.isConfirmed && children.some(({ isLive }) => isLive)) {
-        throw confirmationRequired(await listLiveDescendants(tx, root))
-      }
-      for (const child of children) marked.add(child.id)
+    const tree = await lockTreeBelow(tx, root, options)
+    const { ids, removedBelow } = tree
+    for (const id of ids) {
+      // The root's event says how many went with it (contract/platform 7.7).
+      const event = id === root ? { cascade_deleted: removedBelow } : undefined
+      await markOne(tx, id, { deps, isPurge: options.isPurge, event })
     }
-    return { ids: [...marked], removedBelow: moved.filter((id) => id !== root).length }
+    return tree
   })
 }
 
-/** False for one that an earlier removal has marked. */
+/**
+ * Locks the tree from its root down; it grows while it is walked. Children are looked for below a
+ * row that is locked already: who adds one has either committed or will find no parent.
+ */
+async function lockTreeBelow(
+  tx: Db,
+  root: WorkspaceId,
+  options: { readonly isConfirmed: boolean },
+): Promise<MarkedTree> {
+  const ids = new Set([root])
+  let removedBelow = 0
+  for (const id of ids) {
+    const row = await lockLiveWorkspace(tx, id)
+    if (row !== undefined && id !== root) removedBelow += 1
+    const children = await listChildren(tx, id)
+    if (!options.isConfirmed && children.some(({ isLive }) => isLive)) {
+      throw confirmationRequired(await listLiveDescendants(tx, root))
+    }
+    for (const child of children) ids.add(child.id)
+  }
+  return { ids: [...ids], removedBelow }
+}
+
+/** One that an earlier removal has marked is only asked for again. */
 async function markOne(
   tx: Db,
   id: WorkspaceId,
-  options: { readonly deps: CredentialDeps; readonly isPurge: boolean },
-): Promise<boolean> {
-  const { deps, isPurge } = options
+  options: {
+    readonly deps: CredentialDeps
+    readonly isPurge: boolean
+    readonly event: EventPayload | undefined
+  },
+): Promise<void> {
+  const { deps, isPurge, event = {} } = options
   const now = deps.clock.now()
   const set = { endpointUrl: null, agentUrl: null }
-  const moved = await transitionWorkspace(tx, { id, to: 'removed', now, set })
+  const moved = await transitionWorkspace(tx, { id, to: 'removed', now, set, event })
   const row = moved ?? (await findWorkspace(tx, id))
   if (row === undefined) throw new AppError('workspace_not_found')
   await revokeWorkspaceTokens({ ...deps, db: tx }, { workspaceId: id, reason: 'removal' })
   await requestRun(tx, { workspaceId: id, hostId: row.hostId, reason: 'removed', now, isPurge })
-  return moved !== undefined
 }
 
 function confirmationRequired(
