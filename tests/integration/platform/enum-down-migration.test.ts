@@ -58,6 +58,7 @@ describe('migrations/down/workspace_status_046.sql', () => {
     await run()
     const members = await database.sql`
       SELECT unnest(enum_range(NULL::workspace_status))::text AS member`
+    // Written out: what a release of that time knows, whatever members come after these ten.
     expect(members.map((row) => row['member'])).toEqual([
       'provisioning',
       'online',

@@ -285,24 +285,6 @@ export async function recordUse(
     .where(and(eq(workspaces.id, input.id), whereLive))
 }
 
-/** Stores where the provisioner put this generation; false when a newer one has taken over. */
-export async function recordEndpoint(
-  db: Db,
-  input: {
-    readonly id: WorkspaceId
-    readonly generation: number
-    readonly endpointUrl: string | null
-    readonly now: Date
-  },
-): Promise<boolean> {
-  const rows = await db
-    .update(workspaces)
-    .set({ endpointUrl: input.endpointUrl, updatedAt: input.now })
-    .where(and(eq(workspaces.id, input.id), eq(workspaces.generation, input.generation), whereLive))
-    .returning({ id: workspaces.id })
-  return rows.length === 1
-}
-
 /** All live descendants, children first by depth; cycle-safe (contract/platform 7.7). */
 export async function listLiveDescendants(
   db: Db,

@@ -232,7 +232,7 @@ async function lockAdmitted(
     readonly hasBearer: boolean
   },
 ): Promise<WorkspaceRow> {
-  // The lock orders this with `recordEndpoint`: whichever comes second sees the other's write.
+  // The lock orders this with `recordBox`: whichever comes second sees the other's write.
   const row = await lockLiveWorkspace(tx, input.id)
   // Of several that claim a zero-token workspace at once, all passed the gate: here one wins.
   await admitRegistryCall({ ...deps, db: tx }, { ...input, row })

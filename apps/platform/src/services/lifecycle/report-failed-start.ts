@@ -4,6 +4,7 @@ import type { Db } from '../../db/client.ts'
 import { requestRun } from '../../db/lifecycle-run-store.ts'
 import { lockLiveWorkspace, transitionWorkspace } from '../../db/workspace-store.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
+import { provisionFailed } from '../../domain/workspace-events.ts'
 
 export type FailedStart = {
   /** What the control plane says; hostile text, already cut. */
@@ -27,7 +28,7 @@ export async function reportFailedStart(
       from: ['provisioning'],
       now,
       set: { statusReason: reason, lastSampleError: reason, endpointUrl: null },
-      event: { error: reason, log_tail: report.logTail, source: 'bootstrap_watcher' },
+      event: provisionFailed({ error: reason, logTail: report.logTail }),
     })
     if (moved === undefined || row === undefined) return false
     await requestRun(tx, { workspaceId: id, hostId: row.hostId, reason: 'start failed', now })

@@ -7,6 +7,7 @@ import { type After, listIdle, listStuckStarts, listUnattended } from '../../db/
 import { transitionWorkspace } from '../../db/workspace-store.ts'
 import { workspaceIdSchema } from '../../domain/ids.ts'
 import { lifecycleGoal } from '../../domain/lifecycle-goal.ts'
+import { provisionFailed } from '../../domain/workspace-events.ts'
 import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
 import { eachRow } from './each-row.ts'
 import type { PassResult, Sweep } from './sweep.ts'
@@ -54,12 +55,10 @@ async function failStart(
       sameStatusBefore: before,
       now,
       set: { statusReason: reason, lastSampleError: reason, endpointUrl: null },
-      event: {
+      event: provisionFailed({
         error: reason,
-        timeout_secs: timeoutSeconds,
-        runtime: row.runtimeKind,
-        source: 'provision_timeout_sweep',
-      },
+        timeout: { seconds: timeoutSeconds, runtimeKind: row.runtimeKind },
+      }),
     })
     if (moved === undefined) return false
     await requestRun(tx, { workspaceId: id, hostId: row.hostId, reason: 'start timed out', now })
