@@ -58,7 +58,7 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     ...secretSweeps(deps),
     activityRetentionSweep(deps),
     auditRetentionSweep(deps),
-    { name: 'events', everyMs: RETENTION_EVERY_MS, run: () => pruneEvents(deps) },
+    { name: 'events', everyMs: RETENTION_EVERY_MS, run: (signal) => pruneEvents(deps, signal) },
     {
       // Boxes that are bound to a machine are looked at on every machine.
       name: hostId === null ? 'boxes' : `boxes@${hostId}`,

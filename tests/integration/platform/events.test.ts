@@ -113,7 +113,7 @@ describe('GET /workspaces/:id/events/stream', () => {
     await beat('wedged')
     const future = new Date(Date.now() + 31 * 24 * 60 * 60 * 1000)
     const clock = { ...platform.deps.clock, now: () => future }
-    await pruneEvents({ ...platform.deps, clock })
+    await pruneEvents({ ...platform.deps, clock }, new AbortController().signal)
     const client = await stream(own.authToken, first.lastId())
     await eventually(() => client.frames.some(({ event }) => event === 'reset'))
     client.close()

@@ -1,8 +1,9 @@
 /** @module The activity log: what happened to a workspace, in commit order (design/architecture 6). */
-import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { ActivitySource, ActivityType } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
+import { deleteOldRows, type OldRows } from './delete-old-rows.ts'
 import { type ActivityRow, activityLogs, workspaces } from './schema.ts'
 import { lastActivityAt, whereLive } from './workspace-store.ts'
 
@@ -139,24 +140,8 @@ function fittingIds(
   return found.slice(0, end < 0 ? found.length : Math.max(end, 1)).map(({ id }) => id)
 }
 
-/**
- * Deletes at most `limit` rows that are older than `before` and returns how many; rows that another
- * replica is deleting are left to it.
- */
-export async function deleteActivityBefore(
-  db: Db,
-  input: { readonly before: Date; readonly limit: number },
-): Promise<number> {
-  const old = db
-    .select({ id: activityLogs.id })
-    .from(activityLogs)
-    .where(lt(activityLogs.createdAt, input.before))
-    .orderBy(asc(activityLogs.createdAt))
-    .limit(input.limit)
-    .for('update', { skipLocked: true })
-  const rows = await db
-    .delete(activityLogs)
-    .where(inArray(activityLogs.id, old))
-    .returning({ id: activityLogs.id })
-  return rows.length
+/** Deletes at most `limit` rows that are older than `before`; returns how many. */
+export function deleteActivityBefore(db: Db, old: OldRows): Promise<number> {
+  const { id, createdAt: at } = activityLogs
+  return deleteOldRows(db, { table: activityLogs, id, at }, old)
 }

@@ -1,6 +1,7 @@
 /** @module The audit trail's rows: appended, read newest first, purged by age. */
-import { and, desc, eq, inArray, lt, or } from 'drizzle-orm'
+import { and, desc, eq, lt, or } from 'drizzle-orm'
 import type { Db } from './client.ts'
+import { deleteOldRows, type OldRows } from './delete-old-rows.ts'
 import { auditEvents } from './schema.ts'
 
 export type AuditRow = typeof auditEvents.$inferSelect
@@ -49,20 +50,8 @@ function isBefore({ occurredAt, id }: AuditCursor) {
   return or(isEarlier, and(eq(auditEvents.occurredAt, occurredAt), lt(auditEvents.id, id)))
 }
 
-/** Deletes at most `batch` events older than `before`; returns how many. Safe on every replica. */
-export async function purgeAuditEvents(
-  db: Db,
-  input: { readonly before: Date; readonly batch: number },
-): Promise<number> {
-  const oldest = db
-    .select({ id: auditEvents.id })
-    .from(auditEvents)
-    .where(lt(auditEvents.occurredAt, input.before))
-    .limit(input.batch)
-    .for('update', { skipLocked: true })
-  const rows = await db
-    .delete(auditEvents)
-    .where(inArray(auditEvents.id, oldest))
-    .returning({ id: auditEvents.id })
-  return rows.length
+/** Deletes at most `limit` events older than `before`; returns how many. */
+export function purgeAuditEvents(db: Db, old: OldRows): Promise<number> {
+  const { id, occurredAt: at } = auditEvents
+  return deleteOldRows(db, { table: auditEvents, id, at }, old)
 }

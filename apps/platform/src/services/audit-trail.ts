@@ -13,6 +13,7 @@ import {
 import type { Db } from '../db/client.ts'
 import { type AuditActor, type CredentialAction, PLATFORM_ACTOR } from '../domain/audit.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
+import { pruneOldRows } from './prune-old-rows.ts'
 
 export type AuditDeps = { readonly db: Db; readonly clock: Clock; readonly ids: Ids }
 
@@ -71,23 +72,13 @@ export async function readAuditTrail(
   return { events, next: rows.length > query.limit ? events.at(-1) : undefined }
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000
 const PURGE_BATCH = 5_000
 
-/**
- * Forgets what is older than `auditRetentionDays`, in batches that hold no lock for long, until
- * `signal` is aborted. Safe on every replica at once.
- */
+/** Forgets what is older than `auditRetentionDays`. One pass. */
 export async function purgeAuditTrail(
   deps: Pick<AuditDeps, 'db' | 'clock'> & { readonly auditRetentionDays: number },
   signal: AbortSignal,
 ): Promise<{ readonly deleted: number }> {
-  const before = new Date(deps.clock.now().getTime() - deps.auditRetentionDays * DAY_MS)
-  let deleted = 0
-  while (!signal.aborted) {
-    const purged = await purgeAuditEvents(deps.db, { before, batch: PURGE_BATCH })
-    deleted += purged
-    if (purged < PURGE_BATCH) break
-  }
-  return { deleted }
+  const retention = { days: deps.auditRetentionDays, batch: PURGE_BATCH, signal }
+  return pruneOldRows(deps.clock, retention, (old) => purgeAuditEvents(deps.db, old))
 }
