@@ -78,7 +78,7 @@ function createPresence(
   client: PlatformClient,
   work: () => AgentPlane,
 ): Presence {
-  const { config, log, authToken, inboundSecret, ownUrl } = resources
+  const { config, log, authToken, inboundSecret, files, ownUrl } = resources
   const heartbeat = new HeartbeatJob({
     client,
     clock: systemClock,
@@ -90,6 +90,7 @@ function createPresence(
       report: () => work().meter.report(),
       markReported: (report) => work().meter.markReported(report),
     },
+    uploadSweep: files.sweep,
   })
   const registration = async () => ({
     id: config.workspaceId,

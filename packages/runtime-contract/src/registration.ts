@@ -58,6 +58,15 @@ export const registerResponse = z.looseObject({
 })
 export type RegisterResponse = z.infer<typeof registerResponse>
 
+/** Ours, in `runtime_metadata.upload_sweep`: the last look for what killed uploads left behind. */
+export type UploadSweepReport = {
+  /** Since that pass ended; an age, because the two clocks need not agree. */
+  readonly seconds_ago: number
+  readonly removed: number
+  /** Leftovers that could not be removed, and 1 for a pass that could not look. */
+  readonly failed: number
+}
+
 /** POST /registry/heartbeat. Everything but the id may be absent: older runtimes send less. */
 export const heartbeatRequest = z.object({
   workspace_id: z.string().min(1),

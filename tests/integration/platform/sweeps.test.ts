@@ -1,4 +1,4 @@
-/** The reconcilers, on a platform that looks ten times a second and waits a second. */
+/** The reconcilers, on a platform that looks ten times a second and waits a few. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
@@ -9,7 +9,7 @@ sharePlatform({
   ATRIUM_SWEEP_INTERVAL_MS: '100',
   ATRIUM_LIVENESS_STALE_AFTER: '2',
   REMOTE_LIVENESS_STALE_AFTER: '1',
-  PROVISION_TIMEOUT_SECONDS: '1',
+  PROVISION_TIMEOUT_SECONDS: '5',
 })
 
 let box: WorkspaceServer
@@ -154,7 +154,7 @@ describe('a start', () => {
     const { id } = await create({ name: 'mute' })
     await eventually(async () => (await read(id)).status === 'failed')
     expect((await read(id)).status_reason).toBe(
-      'not online within 1 s of its start; see its console output',
+      'not online within 5 s of its start; see its console output',
     )
     await eventually(() => !platform.provisioner.running.has(id))
     const events = await platform.client.sql`
@@ -162,7 +162,7 @@ describe('a start', () => {
        WHERE workspace_id = ${id} AND event_type = 'WORKSPACE_PROVISION_FAILED'`
     expect(events[0]?.['payload']).toMatchObject({
       source: 'provision_timeout_sweep',
-      timeout_secs: 1,
+      timeout_secs: 5,
     })
   })
 })
@@ -247,5 +247,37 @@ describe('GET /admin/liveness', () => {
       platform.provisioner.listFails = false
     }
     await eventually(async () => (await passes())['boxes@test-host']?.result['orphans'] === 0)
+  })
+
+  it('tells of the upload folders what the runtimes that are awake say of theirs', async () => {
+    const figures = async () => {
+      const body = (await (await platform.request('/admin/liveness')).json()) as {
+        upload_sweeps: Record<string, number | null>
+      }
+      return body.upload_sweeps
+    }
+    const none = { workspaces: 0, removed: 0, failing: 0, oldest_seconds_ago: null }
+    expect(await figures()).toEqual(none)
+    const [tidy, torn, mute] = [
+      await platform.onlineWorkspace(box.url),
+      await platform.onlineWorkspace(box.url),
+      await platform.onlineWorkspace(box.url),
+    ]
+    const beat = async (who: typeof tidy, upload_sweep: unknown): Promise<void> => {
+      const body = { workspace_id: who.id, runtime_metadata: { upload_sweep } }
+      expect((await platform.json('/registry/heartbeat', body, who.authToken)).status).toBe(200)
+    }
+    await beat(tidy, { seconds_ago: 60, removed: 3, failed: 0 })
+    await beat(torn, { seconds_ago: 5_000, removed: 1, failed: 2 })
+    await beat(mute, { seconds_ago: 9_000, removed: 'many', failed: 1 })
+    const told = await figures()
+    expect(told).toMatchObject({ workspaces: 2, removed: 4, failing: 1 })
+    expect(told['oldest_seconds_ago']).toBeGreaterThanOrEqual(5_000)
+    expect(told['oldest_seconds_ago']).toBeLessThan(5_600)
+    await platform.request(`/workspaces/${torn.id}`, { method: 'DELETE' })
+    expect(await figures()).toMatchObject({ workspaces: 1, removed: 3, failing: 0 })
+    // What a beat said grows older with the beat.
+    await lastHeard(tidy.id, 600)
+    expect((await figures())['oldest_seconds_ago']).toBeGreaterThanOrEqual(660)
   })
 })

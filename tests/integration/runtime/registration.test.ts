@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { credentialId } from '@atrium/http-kit/bearer'
 import { type Clock, systemClock, systemIds } from '@atrium/http-kit/clock'
+import type { UploadSweepReport } from '@atrium/runtime-contract/registration'
 import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WorkMeter } from '../../../apps/workspace-runtime/src/agent/work-meter.ts'
@@ -51,6 +52,7 @@ describe('the presence of a runtime', () => {
   let authToken: CredentialFile
   let inboundSecret: InboundSecretStore
   let secretsAheadMs: number
+  let swept: UploadSweepReport | undefined
   let logFile: string
 
   beforeEach(async () => {
@@ -64,6 +66,7 @@ describe('the presence of a runtime', () => {
     logFile = runLogPath('registration')
     const log = pino({ level: 'debug' }, pino.destination({ dest: logFile, sync: true }))
     secretsAheadMs = 0
+    swept = undefined
     inboundSecret = new InboundSecretStore(folder, {
       clock: { now: () => new Date(systemClock.now().getTime() + secretsAheadMs) },
       ids: systemIds,
@@ -80,6 +83,7 @@ describe('the presence of a runtime', () => {
       workspaceId: WORKSPACE_ID,
       inboundSecret,
       work: meter,
+      uploadSweep: { report: () => swept },
     })
     const registration = () => ({
       id: WORKSPACE_ID,
@@ -284,6 +288,16 @@ describe('the presence of a runtime', () => {
       work.end()
       await eventually(() => registry.beats.at(-1)?.body['active_tasks'] === 0)
       expect(registry.beats.at(-1)?.body['current_task']).toBe('')
+    })
+
+    it('tells of the last sweep of the upload folder, once there was one', async () => {
+      presence.start()
+      await beats(1)
+      expect(registry.beats[0]?.body).not.toHaveProperty('runtime_metadata')
+      swept = { seconds_ago: 3, removed: 2, failed: 1 }
+      const told = { upload_sweep: { seconds_ago: 3, removed: 2, failed: 1 } }
+      await eventually(() => registry.beats.at(-1)?.body['runtime_metadata'] !== undefined)
+      expect(registry.beats.at(-1)?.body['runtime_metadata']).toEqual(told)
     })
 
     it('makes one extra beat of many changes, at least a second after the last', async () => {

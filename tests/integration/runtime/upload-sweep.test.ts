@@ -67,9 +67,9 @@ describe('the sweep of the upload folder', () => {
   it('removes what a killed process left, and reports how many', async () => {
     placeOld(temporary('a'))
     placeOld(temporary('b'))
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 2 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 2, failed: 0 })
     expect(runtime.stored()).toEqual([])
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
   })
 
   it.each([
@@ -80,13 +80,13 @@ describe('the sweep of the upload folder', () => {
     ['a shorter id', `.up-${'a'.repeat(23)}.part`],
   ])('leaves %s alone', async (_, name) => {
     placeOld(name)
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     expect(runtime.stored()).toEqual([name])
   })
 
   it('leaves alone what may still be written by somebody', async () => {
     placeOld(temporary('a'), HOUR_MS - 60_000)
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
   })
 
   it('leaves folders and links of that name alone', async () => {
@@ -94,7 +94,7 @@ describe('the sweep of the upload folder', () => {
     mkdirSync(join(runtime.local(UPLOADS_DIR), temporary('a')), { recursive: true })
     symlinkSync(victim, join(runtime.local(UPLOADS_DIR), temporary('b')))
     aheadMs = 2 * HOUR_MS
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     expect(runtime.stored()).toHaveLength(2)
   })
 
@@ -107,7 +107,7 @@ describe('the sweep of the upload folder', () => {
     request.write(body.subarray(0, 300))
     await eventually(() => runtime.stored().length === 1)
     aheadMs = 2 * HOUR_MS
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     request.end(body.subarray(300))
     const [response] = await once(request, 'response')
     expect((await readAnswer(response)).status).toBe(200)
@@ -120,7 +120,7 @@ describe('the sweep of the upload folder', () => {
     const unmount = tryMount(['--bind'], runtime.place('/workspace/cover.txt'), held)
     if (unmount === undefined) return context.skip()
     try {
-      expect(await runtime.files.sweep.run()).toEqual({ removed: 1 })
+      expect(await runtime.files.sweep.run()).toEqual({ removed: 1, failed: 1 })
       expect(runtime.stored()).toEqual([temporary('a')])
     } finally {
       unmount()
@@ -161,7 +161,7 @@ describe('the sweep of the upload folder', () => {
   })
 
   it('has nothing to do where there is no folder, and does not make one', async () => {
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     expect(runtime.stored()).toEqual([])
   })
 
@@ -172,6 +172,20 @@ describe('the sweep of the upload folder', () => {
     aheadMs = 2 * HOUR_MS
     await expect(runtime.files.sweep.run()).rejects.toMatchObject({ code: 'uploads_dir_failed' })
     expect(existsSync(elsewhere)).toBe(true)
+    expect(runtime.files.sweep.report()).toEqual({ seconds_ago: 0, removed: 0, failed: 1 })
+  })
+
+  it('can be told of by its age, once there was one', async () => {
+    expect(runtime.files.sweep.report()).toBeUndefined()
+    placeOld(temporary('a'))
+    await runtime.files.sweep.run()
+    aheadMs = 90_000
+    const report = runtime.files.sweep.report()
+    expect(report).toEqual({ seconds_ago: expect.any(Number), removed: 1, failed: 0 })
+    expect(report?.seconds_ago).toBeGreaterThanOrEqual(89)
+    // A clock that is set back makes nothing that lies ahead.
+    aheadMs = -90_000
+    expect(runtime.files.sweep.report()?.seconds_ago).toBe(0)
   })
 
   it('runs at the start and stops when it is told to', async () => {
@@ -271,7 +285,7 @@ describe('a request with several files', () => {
     } finally {
       unmount()
     }
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 1 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 1, failed: 0 })
     expect(runtime.stored().filter((name) => isShown(name) || name === record('f'))).toEqual([])
   })
 
@@ -286,7 +300,7 @@ describe('a request with several files', () => {
       const [, signal] = await once(child, 'exit')
       expect(signal).toBe('SIGKILL')
       expect(runtime.stored().filter(isShown)).toHaveLength(3)
-      expect(await runtime.files.sweep.run()).toEqual({ removed: 3 })
+      expect(await runtime.files.sweep.run()).toEqual({ removed: 3, failed: 0 })
       expect(runtime.stored().filter(isShown)).toEqual([])
       expect(runtime.stored().filter((name) => name.endsWith('.list'))).toEqual([])
     },
@@ -307,7 +321,7 @@ describe('a record of names that nobody settled', () => {
     placeRecord('a', name)
     renameSync(uploads(name), uploads(stored('2', 'kept.txt')))
     runtime.place(`${UPLOADS_DIR}/${name}`, 'of somebody else')
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     expect(runtime.stored().toSorted()).toEqual([name, stored('2', 'kept.txt')])
   })
 
@@ -329,7 +343,7 @@ describe('a record of names that nobody settled', () => {
     runtime.place(`${UPLOADS_DIR}/${name}`)
     placeRecord('a', name)
     chownSync(uploads(record('a')), 65_534, 65_534)
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     expect(runtime.stored()).toContain(name)
   })
 
@@ -338,7 +352,7 @@ describe('a record of names that nobody settled', () => {
     runtime.place(`${UPLOADS_DIR}/${name}`)
     const line = `${statSync(uploads(name)).ino} ${name}\n`
     writeFileSync(uploads(record('a')), line + ' '.repeat(2 * 1024 * 1024))
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     expect(runtime.stored()).toContain(name)
   })
 
@@ -346,7 +360,7 @@ describe('a record of names that nobody settled', () => {
     const name = stored('1', 'report.txt')
     runtime.place(`${UPLOADS_DIR}/${name}`)
     writeFileSync(uploads(record('a')), `${statSync(uploads(name)).ino} ${name}`)
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 0 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 0, failed: 0 })
     expect(runtime.stored()).toEqual([name])
   })
 
@@ -360,7 +374,7 @@ describe('a record of names that nobody settled', () => {
     mkdirSync(uploads(record('b')))
     execFileSync('mkfifo', [uploads(record('c'))])
     placeOld(temporary('e'))
-    expect(await runtime.files.sweep.run()).toEqual({ removed: 1 })
+    expect(await runtime.files.sweep.run()).toEqual({ removed: 1, failed: 0 })
     expect(runtime.stored()).toContain(name)
     expect(runtime.stored()).not.toContain(temporary('e'))
   })

@@ -72,6 +72,35 @@ export async function readRunFigures(db: Db): Promise<RunFigures> {
   return rows[0] ?? { waiting: 0, running: 0, failing: 0, oldestDueSeconds: 0 }
 }
 
+export type UploadSweepFigures = {
+  /** Awake workspaces whose last beat told of a sweep of their upload folder. */
+  readonly workspaces: number
+  readonly removed: number
+  /** Of how many something stayed that should have gone. */
+  readonly failing: number
+  /** Since the pass that is longest ago, of all of these; null without any. */
+  readonly oldestSecondsAgo: number | null
+}
+
+/** What runtimes say of their last sweeps, as their beats were stored (`domain/runtime-metadata.ts`). */
+export async function readUploadSweepFigures(db: Db, now: Date): Promise<UploadSweepFigures> {
+  const told = sql`${workspaces.runtimeMetadata}->'upload_sweep'`
+  const figure = (name: string) => sql`(${told}->>${name})::bigint`
+  const sinceBeat = sql`extract(epoch FROM ${now.toISOString()}::timestamptz - ${workspaces.lastHeartbeatAt})`
+  const rows = await db
+    .select({
+      workspaces: sql<number>`count(*)::int`,
+      removed: sql<number>`coalesce(sum(${figure('removed')}), 0)::float8`,
+      failing: sql<number>`(count(*) FILTER (WHERE ${figure('failed')} > 0))::int`,
+      oldestSecondsAgo: sql<
+        number | null
+      >`max(floor(${figure('seconds_ago')} + greatest(${sinceBeat}, 0)))::float8`,
+    })
+    .from(workspaces)
+    .where(and(isAwake, sql`${told} IS NOT NULL`))
+  return rows[0] ?? { workspaces: 0, removed: 0, failing: 0, oldestSecondsAgo: null }
+}
+
 /** Workspaces that should beat and have not since `before`; external ones or all others. */
 export async function listSilent(
   db: Db,

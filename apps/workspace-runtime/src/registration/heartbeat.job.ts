@@ -5,6 +5,7 @@ import {
   HEARTBEAT_INTERVAL_MS,
   type HeartbeatRequest,
   heartbeatResponse,
+  type UploadSweepReport,
 } from '@atrium/runtime-contract/registration'
 import type { Logger } from 'pino'
 import { describeCallFailure, type PlatformAnswer, type PlatformClient } from './platform-client.ts'
@@ -35,6 +36,7 @@ export type HeartbeatDeps = {
   readonly generation?: number | undefined
   readonly inboundSecret: CredentialStore & { retireFormer(): void }
   readonly work: WorkSource
+  readonly uploadSweep: { report(): UploadSweepReport | undefined }
 }
 
 /** `stranger`: the platform does not know this workspace or its token any more. */
@@ -78,7 +80,8 @@ export class HeartbeatJob {
   }
 
   #beat(report: WorkReport): HeartbeatRequest {
-    const { generation, inboundSecret } = this.#deps
+    const { generation, inboundSecret, uploadSweep } = this.#deps
+    const swept = uploadSweep.report()
     const secret = inboundSecret.current()
     const uptimeMs = this.#deps.clock.now().getTime() - this.#startedAtMs
     return {
@@ -90,6 +93,7 @@ export class HeartbeatJob {
       uptime_seconds: Math.max(0, Math.floor(uptimeMs / 1000)),
       ...(secret === undefined ? {} : { inbound_secret_id: credentialId(secret) }),
       ...(generation === undefined ? {} : { generation }),
+      ...(swept === undefined ? {} : { runtime_metadata: { upload_sweep: swept } }),
     }
   }
 

@@ -21,6 +21,14 @@ export const livenessResponse = z.object({
     failing: z.int(),
     oldest_due_seconds: z.number(),
   }),
+  upload_sweeps: z
+    .object({
+      workspaces: z.int(),
+      removed: z.int(),
+      failing: z.int(),
+      oldest_seconds_ago: z.int().nullable(),
+    })
+    .describe('The last sweeps of upload folders, as the runtimes that are awake tell of them.'),
   replicas: z.array(
     z.object({
       id: z.uuid(),
@@ -34,7 +42,7 @@ export const livenessResponse = z.object({
 })
 
 export function renderLiveness(liveness: Liveness): z.input<typeof livenessResponse> {
-  const { now, passes, runs, replicas } = liveness
+  const { now, passes, runs, uploadSweeps, replicas } = liveness
   const secondsAgo = (at: Date): number =>
     Math.max(0, Math.round((now.getTime() - at.getTime()) / 1000))
   return {
@@ -55,6 +63,12 @@ export function renderLiveness(liveness: Liveness): z.input<typeof livenessRespo
       running: runs.running,
       failing: runs.failing,
       oldest_due_seconds: runs.oldestDueSeconds,
+    },
+    upload_sweeps: {
+      workspaces: uploadSweeps.workspaces,
+      removed: uploadSweeps.removed,
+      failing: uploadSweeps.failing,
+      oldest_seconds_ago: uploadSweeps.oldestSecondsAgo,
     },
     replicas: replicas.map((replica) => ({
       id: replica.id,

@@ -9,8 +9,10 @@ import {
   listPasses,
   type RunFigures,
   readRunFigures,
+  readUploadSweepFigures,
   recordPass,
   type SweepPass,
+  type UploadSweepFigures,
 } from '../../db/sweep-store.ts'
 import type { PassResult, Sweep } from './sweep.ts'
 
@@ -52,6 +54,8 @@ export class SweepRecord {
 export type Liveness = {
   readonly passes: readonly SweepPass[]
   readonly runs: RunFigures
+  /** Runtimes make these passes, not a replica. */
+  readonly uploadSweeps: UploadSweepFigures
   readonly replicas: readonly (Replica & { readonly lastBeatAt: Date })[]
   readonly now: Date
 }
@@ -62,10 +66,12 @@ export async function readLiveness(deps: {
   readonly clock: Clock
 }): Promise<Liveness> {
   const { db, clock } = deps
+  const now = clock.now()
   return {
     passes: await listPasses(db),
     runs: await readRunFigures(db),
+    uploadSweeps: await readUploadSweepFigures(db, now),
     replicas: await listReplicas(db),
-    now: clock.now(),
+    now,
   }
 }
