@@ -199,6 +199,9 @@ describe('an idle workspace', () => {
         last_activity_at = now() - interval '6 minutes' WHERE id IN (${id}, ${busy})`
     await platform.client.sql`UPDATE workspaces SET last_activity_at = now() WHERE id = ${busy}`
     await platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
+    // Degraded meanwhile, it would have been idle since then only.
+    await platform.client.sql`
+      UPDATE workspaces SET last_heartbeat_at = now() + interval '1 minute' WHERE id IN (${id}, ${busy})`
     await eventually(async () => (await tick('hibernation-monitor')) !== undefined)
     await platform.client.sql`
       UPDATE sweep_passes SET last_tick_at = now() - interval '1 hour'
