@@ -17,6 +17,11 @@ afterAll(() => platform.stop())
 const download = (id: string, as: string) =>
   platform.request(`/workspaces/${id}/chat/download?path=/workspace/a`, { as })
 
+const mintOrgToken = async () => {
+  const answer = await platform.request('/org/tokens', { method: 'POST' })
+  return (await answer.json()) as { id: string; auth_token: string }
+}
+
 describe('the last use of a token', () => {
   const lastUse = async (id: string): Promise<unknown> => {
     const rows = await platform.client.sql`
@@ -37,6 +42,31 @@ describe('the last use of a token', () => {
     await download(id, authToken)
     expect(await lastUse(id)).not.toEqual(first)
   })
+
+  it('is worth no refusal when it cannot be noted', async () => {
+    const { id, authToken } = await platform.onlineWorkspace(BOX)
+    const org = await mintOrgToken()
+    await platform.client.sql`
+      UPDATE workspace_auth_tokens SET last_used_at = NULL WHERE workspace_id = ${id}`
+    const { unsafe } = platform.client.sql
+    await unsafe(`CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$`)
+    const tables = ['workspace_auth_tokens', 'org_api_tokens']
+    for (const table of tables) {
+      await unsafe(`CREATE TRIGGER disk_is_full BEFORE UPDATE ON ${table}
+        FOR EACH ROW EXECUTE FUNCTION disk_is_full()`)
+    }
+    try {
+      for (const as of [authToken, org.auth_token]) {
+        const answer = await platform.request(`/workspaces/${id}/tokens`, { as })
+        expect(answer.status).toBe(200)
+      }
+    } finally {
+      await unsafe('DROP FUNCTION disk_is_full CASCADE')
+    }
+    expect(await lastUse(id)).toBeNull()
+    expect(platform.logLines().join()).toContain('token.use_not_noted')
+  })
 })
 
 describe('a refused use', () => {
@@ -54,10 +84,7 @@ describe('a refused use', () => {
     await platform.request(`/workspaces/${gone.id}`, { method: 'DELETE' })
     await platform.client.sql`
       UPDATE workspace_auth_tokens SET revoked_at = now() WHERE workspace_id = ${old.id}`
-    const org = (await (await platform.request('/org/tokens', { method: 'POST' })).json()) as {
-      id: string
-      auth_token: string
-    }
+    const org = await mintOrgToken()
     await platform.request(`/org/tokens/${org.id}`, { method: 'DELETE' })
     const guess = 'g'.repeat(43)
 

@@ -3,6 +3,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { bearerCredential, credentialsEqual, sha256 } from '@atrium/http-kit/bearer'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Secret } from '@atrium/http-kit/secret'
+import type { Logger } from 'pino'
 import type { Db } from '../db/client.ts'
 import { loggableDatabaseError } from '../db/db-error.ts'
 import { touchOrgToken } from '../db/org-token-store.ts'
@@ -14,6 +15,7 @@ import type { RefusedUse, RefusedUses } from './refused-uses.ts'
 export type AuthenticationDeps = {
   readonly db: Db
   readonly clock: Clock
+  readonly log: Logger
   readonly adminToken: Secret | undefined
   readonly refusedUses: Pick<RefusedUses, 'note'>
 }
@@ -80,13 +82,20 @@ function refusedUse(token: KnownToken | undefined): RefusedUse {
   return { action, subject: token.id, workspaceId: token.workspaceId }
 }
 
-/** Reads do not become writes: once a minute is often enough (wart W17). */
+/**
+ * Reads do not become writes: once a minute is often enough (wart W17). Best effort: who has shown a
+ * live token is known, whether or not a full disk lets that be written (contract/platform 3.1).
+ */
 async function noteUse(deps: AuthenticationDeps, token: KnownToken): Promise<void> {
   const now = deps.clock.now()
   const unnotedMs = now.getTime() - (token.lastUsedAt?.getTime() ?? 0)
   if (unnotedMs < LAST_USED_RESOLUTION_MS) return
   const touch = token.kind === 'org' ? touchOrgToken : touchToken
-  await touch(deps.db, { id: token.id, now, resolutionMs: LAST_USED_RESOLUTION_MS })
+  try {
+    await touch(deps.db, { id: token.id, now, resolutionMs: LAST_USED_RESOLUTION_MS })
+  } catch (error) {
+    deps.log.warn({ err: loggableDatabaseError(error), token_id: token.id }, 'token.use_not_noted')
+  }
 }
 
 /**
