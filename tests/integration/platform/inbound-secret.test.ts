@@ -3,10 +3,13 @@ import { createHash, randomBytes } from 'node:crypto'
 import { credentialId } from '@atrium/http-kit/bearer'
 import { systemClock } from '@atrium/http-kit/clock'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
+import { noteLetIn } from '../../../apps/platform/src/services/inbound-secret-rotation.ts'
 import {
   retireOverdueSecrets,
   rotateAgedSecrets,
 } from '../../../apps/platform/src/services/sweep-inbound-secrets.ts'
+import { mintInboundSecret } from '../../../apps/platform/src/services/workspace-credentials.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type OneSlotRuntime, startOneSlotRuntime } from '../../support/one-slot-runtime.ts'
 import {
@@ -258,6 +261,36 @@ describe('a workspace that proves which secret it holds', () => {
     expect((await rotate(workspace.id)).status).toBe(409)
   })
 
+  it('has proved nothing about this rotation with what a request of before it shows', async () => {
+    const { current } = await columnsOf(workspace.id)
+    const asRead = { id: workspace.id, inboundSecretCurrent: current }
+    // Let in, and refused, by the rotation of before: both are noted only now.
+    await platform.client.sql`
+      UPDATE workspaces SET inbound_secret_current = inbound_secret_previous,
+        inbound_secret_previous = inbound_secret_current WHERE id = ${workspace.id}`
+    const before = await columnsOf(workspace.id)
+    await noteLetIn(platform.deps, { row: asRead, slot: 'current', wasRefused: false })
+    await noteLetIn(platform.deps, { row: asRead, slot: 'previous', wasRefused: true })
+    expect(await columnsOf(workspace.id)).toEqual(before)
+  })
+
+  it('takes nothing back once the rotation has come to its end', async () => {
+    const { platform_inbound_secret: offered } = await say(undefined)
+    await say(credentialId(offered ?? ''))
+    const settled = await columnsOf(workspace.id)
+    expect(settled).toMatchObject({ previous: null, delivered: expect.any(String) })
+    const row = { id: workspace.id, inboundSecretCurrent: settled.current }
+    await noteLetIn(platform.deps, { row, slot: 'previous', wasRefused: true })
+    expect(await columnsOf(workspace.id)).toEqual(settled)
+  })
+
+  it('is given none by a start that another one has overtaken', async () => {
+    const before = await columnsOf(workspace.id)
+    const id = workspaceIdSchema.parse(workspace.id)
+    expect(await mintInboundSecret(platform.deps, { id, generation: 0 })).toBeUndefined()
+    expect(await columnsOf(workspace.id)).toEqual(before)
+  })
+
   it('gets a secret of its own and no previous one when it is started anew', async () => {
     expect(
       (await platform.request(`/workspaces/${workspace.id}/restart`, { method: 'POST' })).ok,
@@ -287,12 +320,13 @@ describe('the age of inbound secrets', () => {
   afterAll(() => box.close())
 
   it('makes each old one rotated once, by whichever replica, in batches', async () => {
-    const [young, unproved, ...old] = await Promise.all(Array.from({ length: 7 }, online))
-    if (young === undefined || unproved === undefined) throw new Error('no workspaces')
-    for (const { id } of [unproved, ...old]) await makeOld(id, 91 * DAY_MS)
+    const [young, unproved, away, ...old] = await Promise.all(Array.from({ length: 8 }, online))
+    if (!young || !unproved || !away) throw new Error('no workspaces')
+    for (const { id } of [unproved, away, ...old]) await makeOld(id, 91 * DAY_MS)
     await makeOld(young.id, 89 * DAY_MS)
     await platform.client.sql`
       UPDATE workspaces SET inbound_secret_acknowledged_at = NULL WHERE id = ${unproved.id}`
+    await platform.client.sql`UPDATE workspaces SET status = 'offline' WHERE id = ${away.id}`
     const passes = await Promise.all([
       rotateAgedSecrets(platform.deps, 3),
       rotateAgedSecrets(platform.deps, 3),
@@ -305,7 +339,7 @@ describe('the age of inbound secrets', () => {
         { actor: 'platform', reason: 'age' },
       ])
     }
-    for (const { id } of [young, unproved]) {
+    for (const { id } of [young, unproved, away]) {
       expect(await columnsOf(id)).toMatchObject({ previous: null })
     }
   })

@@ -161,7 +161,9 @@ describe('the tokens of the organisation', () => {
     bodyOf<Minted>(await askForOrg(body, as), 200)
 
   it('are minted with a name or without, and shown once', async () => {
-    const named = await mintOrg({ name: '  deploy bot ' })
+    const answer = await askForOrg({ name: '  deploy bot ' })
+    expect(answer.headers.get('cache-control')).toBe('no-store')
+    const named = await bodyOf<Minted>(answer, 200)
     expect(named).toEqual({
       id: expect.any(String),
       prefix: named.auth_token.slice(0, 8),
