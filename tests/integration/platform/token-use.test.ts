@@ -10,7 +10,7 @@ const BOX = 'http://127.0.0.1:9'
 
 let platform: PlatformHarness
 beforeAll(async () => {
-  platform = await startPlatformHarness()
+  platform = await startPlatformHarness({ MOLECULE_ENABLE_TEST_TOKENS: '1' })
 })
 afterAll(() => platform.stop())
 
@@ -73,9 +73,37 @@ describe('a refused use', () => {
   let own: OnlineWorkspace
   let other: OnlineWorkspace
 
+  const foreignUsesOf = async (id: string) => {
+    await platform.deps.refusedUses.stop()
+    return platform.client.sql`
+      SELECT detail->>'first_target' AS first_target, count FROM audit_events
+       WHERE action = 'workspace_token.foreign_use' AND workspace_id = ${id}`
+  }
+
   beforeAll(async () => {
     own = await platform.onlineWorkspace(BOX)
     other = await platform.onlineWorkspace(BOX)
+  })
+
+  it('is noted as well where a live token claims to be what it is not', async () => {
+    const [liar, target] = [
+      await platform.onlineWorkspace(BOX),
+      await platform.onlineWorkspace(BOX),
+    ]
+    const claimed = await platform.request(`/workspaces/${target.id}/a2a`, {
+      method: 'POST',
+      as: liar.authToken,
+      headers: { 'x-workspace-id': target.id },
+    })
+    expect(claimed.status).toBe(401)
+    expect(await foreignUsesOf(liar.id)).toMatchObject([{ first_target: target.id, count: 1 }])
+  })
+
+  it('is noted as well where a test token is asked for with another one', async () => {
+    const { id, authToken } = await platform.onlineWorkspace(BOX)
+    const answer = await platform.request(`/admin/workspaces/${id}/test-token`, { as: authToken })
+    expect(answer.status).toBe(401)
+    expect(await foreignUsesOf(id)).toMatchObject([{ first_target: 'test_token', count: 1 }])
   })
 
   it('is noted by the id of the token, whose it is and where it was tried', async () => {

@@ -49,16 +49,6 @@ export async function authenticateCaller(
   return { kind: 'workspace', workspaceId, tokenId: token.id }
 }
 
-/** For a gate that checks tokens in a statement of its own: what it refused, to the trail. */
-export async function noteRefusedBearer(
-  deps: AuthenticationDeps,
-  authorization: string | undefined,
-  target: string,
-): Promise<void> {
-  const caller = await authenticateCaller(deps, authorization)
-  if (caller.kind === 'workspace') deps.refusedUses.note(foreignUse(caller, target))
-}
-
 /** A live workspace token where it has no business: somebody tries doors. */
 export function foreignUse(
   caller: Extract<Caller, { kind: 'workspace' }>,
@@ -112,6 +102,19 @@ export async function authenticateOrUnavailable(
   } catch (error) {
     throw new AppError('platform_unavailable', { cause: loggableDatabaseError(error) })
   }
+}
+
+/**
+ * For a gate that checks credentials in its own way: what it refused, to the trail. Throws
+ * `platform_unavailable`.
+ */
+export async function noteRefusedBearer(
+  deps: AuthenticationDeps,
+  authorization: string | undefined,
+  target: string,
+): Promise<void> {
+  const caller = await authenticateOrUnavailable(deps, authorization)
+  if (caller.kind === 'workspace') deps.refusedUses.note(foreignUse(caller, target))
 }
 
 /** Whether the credential is the configured admin token; false when none is configured. */

@@ -6,29 +6,31 @@ import { lockLiveWorkspace } from '../db/workspace-store.ts'
 import { type Caller, DEVELOPER, OPERATOR } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import { type AuditContext, recordAudit } from './audit-trail.ts'
-import { isAdminToken } from './authenticate-caller.ts'
+import { type AuthenticationDeps, isAdminToken, noteRefusedBearer } from './authenticate-caller.ts'
 import { type CredentialDeps, issueWorkspaceToken } from './workspace-credentials.ts'
 import { admitOneMore } from './workspace-tokens.ts'
 
-export type TestTokenDeps = CredentialDeps & {
-  readonly testTokensEnabled: boolean
-  readonly adminToken: Secret | undefined
-}
+export type TestTokenDeps = CredentialDeps &
+  AuthenticationDeps & { readonly testTokensEnabled: boolean }
 
 /** Every mint beyond this revokes the oldest test token, never a runtime's own. */
 const MAX_LIVE_TEST_TOKENS = 20
 
-/** Who uses the endpoint, where it exists; throws `not_found`, `admin_auth_required`. */
-export function admitTestTokenRequest(
-  deps: Pick<TestTokenDeps, 'testTokensEnabled' | 'adminToken'>,
+/**
+ * Who uses the endpoint, where it exists. Throws `not_found`, `admin_auth_required`,
+ * `platform_unavailable`.
+ */
+export async function admitTestTokenRequest(
+  deps: TestTokenDeps,
   authorization: string | undefined,
-): Caller {
+): Promise<Caller> {
   if (!deps.testTokensEnabled) throw new AppError('not_found')
   if (deps.adminToken === undefined) return DEVELOPER
   // The contract accepts the raw value as well as `Bearer <value>`.
   const presented = (authorization ?? '').replace(/^Bearer /, '').trim()
-  if (!isAdminToken(deps.adminToken, presented)) throw new AppError('admin_auth_required')
-  return OPERATOR
+  if (isAdminToken(deps.adminToken, presented)) return OPERATOR
+  await noteRefusedBearer(deps, authorization, 'test_token')
+  throw new AppError('admin_auth_required')
 }
 
 /**

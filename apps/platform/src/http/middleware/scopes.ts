@@ -138,14 +138,15 @@ export function peerScope(deps: ScopeDeps): MiddlewareHandler<WorkspaceEnv> {
     const named = c.req.header('x-workspace-id')
     if (named !== undefined && isInternalName(named)) throw new AppError('invalid_caller_id')
     const caller = await workspaceCaller(deps, c)
+    c.set('caller', caller)
     const id = parseWorkspaceId(c.req.param('id') ?? '')
     if (id === undefined) throw new AppError('invalid_workspace_id')
     // The header may agree with the bearer, and says nothing that the bearer does not.
     const self = caller.kind === 'workspace' ? caller.workspaceId : id
     if (named !== undefined && named !== '' && parseWorkspaceId(named) !== self) {
+      noteForeign(deps, c, parseWorkspaceId(named) ?? 'malformed')
       throw new AppError('invalid_caller_token')
     }
-    c.set('caller', caller)
     c.set('workspaceId', id)
     return next()
   }

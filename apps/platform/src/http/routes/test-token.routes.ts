@@ -16,7 +16,7 @@ const PATH = '/admin/workspaces/:id/test-token'
 export function testTokenRoutes(deps: TestTokenDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   const mint = async (c: Context<AppEnv, typeof PATH>): Promise<Response> => {
-    c.set('caller', admitTestTokenRequest(deps, c.req.header('authorization')))
+    c.set('caller', await admitTestTokenRequest(deps, c.req.header('authorization')))
     refuseBystanders(c)
     const workspaceId = parseWorkspaceId(c.req.param('id'))
     if (workspaceId === undefined) throw new AppError('invalid_workspace_id')
