@@ -1,4 +1,7 @@
-/** The reconcilers, on a platform that looks ten times a second and waits a few. */
+/**
+ * The reconcilers, on a platform that looks ten times a second. How long it waits before it acts is far
+ * more than a busy machine needs for a test: the rows are made older instead.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
@@ -7,9 +10,9 @@ import { create, read } from '../../support/workspaces-api.ts'
 
 sharePlatform({
   ATRIUM_SWEEP_INTERVAL_MS: '100',
-  ATRIUM_LIVENESS_STALE_AFTER: '2',
-  REMOTE_LIVENESS_STALE_AFTER: '1',
-  PROVISION_TIMEOUT_SECONDS: '5',
+  ATRIUM_LIVENESS_STALE_AFTER: '60',
+  REMOTE_LIVENESS_STALE_AFTER: '60',
+  PROVISION_TIMEOUT_SECONDS: '60',
 })
 
 let box: WorkspaceServer
@@ -70,7 +73,7 @@ describe('a workspace that has not been heard of', () => {
     const { id, authToken } = await platform.onlineWorkspace(box.url)
     await lastHeard(id, 600)
     await eventually(async () => (await read(id)).status === 'degraded')
-    expect((await read(id)).status_reason).toBe('no heartbeat for 2 s, though its box runs')
+    expect((await read(id)).status_reason).toBe('no heartbeat for 60 s, though its box runs')
     await nextPass('liveness')
     expect(startsOf(id)).toHaveLength(1)
     await platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
@@ -152,9 +155,14 @@ describe('a start', () => {
   it('that does not come up in time has failed, and its box is ended', async () => {
     platform.provisioner.endpoint = () => box.url
     const { id } = await create({ name: 'mute' })
+    await eventually(() => platform.provisioner.running.has(id))
+    await nextPass('provision-timeout')
+    expect((await read(id)).status).toBe('provisioning')
+    await platform.client.sql`
+      UPDATE workspaces SET status_since = now() - interval '61 seconds' WHERE id = ${id}`
     await eventually(async () => (await read(id)).status === 'failed')
     expect((await read(id)).status_reason).toBe(
-      'not online within 5 s of its start; see its console output',
+      'not online within 60 s of its start; see its console output',
     )
     await eventually(() => !platform.provisioner.running.has(id))
     const events = await platform.client.sql`
@@ -162,7 +170,7 @@ describe('a start', () => {
        WHERE workspace_id = ${id} AND event_type = 'WORKSPACE_PROVISION_FAILED'`
     expect(events[0]?.['payload']).toMatchObject({
       source: 'provision_timeout_sweep',
-      timeout_secs: 5,
+      timeout_secs: 60,
     })
   })
 })
@@ -199,9 +207,6 @@ describe('an idle workspace', () => {
         last_activity_at = now() - interval '6 minutes' WHERE id IN (${id}, ${busy})`
     await platform.client.sql`UPDATE workspaces SET last_activity_at = now() WHERE id = ${busy}`
     await platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
-    // Degraded meanwhile, it would have been idle since then only.
-    await platform.client.sql`
-      UPDATE workspaces SET last_heartbeat_at = now() + interval '1 minute' WHERE id IN (${id}, ${busy})`
     await eventually(async () => (await tick('hibernation-monitor')) !== undefined)
     await platform.client.sql`
       UPDATE sweep_passes SET last_tick_at = now() - interval '1 hour'
