@@ -2,41 +2,35 @@ import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from 'vitest'
 import type { SandboxOptions } from '../../apps/platform/src/provisioners/open-confinement.ts'
-import type { Provisioner } from '../../apps/platform/src/provisioners/provisioner.ts'
 import { createIn, makeBase, recordOf, SANDBOX_OFF, SANDBOX_ON } from '../support/process-boxes.ts'
 import { runtimePid } from '../support/process-tree.ts'
 import { isSandboxThere } from '../support/sandbox-there.ts'
-import type { BackEndTraits, ProvisionerHarness } from './provisioner-bench.ts'
+import {
+  type BackEndTraits,
+  FOLDER_TRAITS,
+  openOver,
+  type ProvisionerHarness,
+} from './provisioner-bench.ts'
 import { provisionerContract } from './provisioner-contract.ts'
 
 const TRAITS: BackEndTraits = {
-  hasVolumes: true,
-  knowsGenerations: true,
-  listsBoxes: true,
-  keepsConsole: true,
+  ...FOLDER_TRAITS,
   startFailures: [
-    { traits: 'exits', reason: 'exit code 3' },
+    ...FOLDER_TRAITS.startFailures,
     { traits: 'garbage', reason: 'invalid ready message' },
     { traits: 'no-message', reason: 'invalid ready message' },
     { traits: 'endless-message', reason: 'invalid ready message' },
-    { traits: 'silent', reason: 'was not ready within' },
   ],
-  exitReasons: { killed: 'signal SIGKILL', exitedWith4: 'exit code 4' },
   isolation: 'process',
 }
 
 async function makeHarness(sandbox: SandboxOptions): Promise<ProvisionerHarness> {
   const baseDir = makeBase()
-  const opened: Provisioner[] = []
-  const open = async (): Promise<Provisioner> => {
-    const provisioner = createIn(baseDir, { startTimeoutMs: 3_000, sandbox })
-    await provisioner.open()
-    opened.push(provisioner)
-    return provisioner
-  }
   return {
-    provisioner: await open(),
-    endpointOf: async (_, result) => result.endpointUrl ?? '',
+    ...(await openOver(
+      async () => createIn(baseDir, { startTimeoutMs: 3_000, sandbox }),
+      async () => rmSync(baseDir, { recursive: true, force: true }),
+    )),
     readConfig: async (workspaceId, name) => {
       const path = join(baseDir, workspaceId, 'configs', name)
       if (!existsSync(path)) return undefined
@@ -46,11 +40,6 @@ async function makeHarness(sandbox: SandboxOptions): Promise<ProvisionerHarness>
       process.kill(runtimePid(recordOf(baseDir, workspaceId).pid), 'SIGKILL')
     },
     hasVolume: async (workspaceId) => existsSync(join(baseDir, workspaceId)),
-    reopen: open,
-    dispose: async () => {
-      for (const provisioner of opened) await provisioner.close()
-      rmSync(baseDir, { recursive: true, force: true })
-    },
   }
 }
 

@@ -57,6 +57,42 @@ export type ProvisionerHarness = {
   readonly dispose: () => Promise<void>
 }
 
+/** A back-end that keeps folders and waits until the runtime answers. */
+export const FOLDER_TRAITS = {
+  hasVolumes: true,
+  knowsGenerations: true,
+  listsBoxes: true,
+  keepsConsole: true,
+  startFailures: [
+    { traits: 'exits', reason: 'exit code 3' },
+    { traits: 'silent', reason: 'was not ready within' },
+  ],
+  exitReasons: { killed: 'signal SIGKILL', exitedWith4: 'exit code 4' },
+} satisfies Omit<BackEndTraits, 'isolation'>
+
+/** Provisioners that `create` makes over one storage, which `removeAll` takes away in the end. */
+export async function openOver(
+  create: () => Promise<Provisioner>,
+  removeAll: () => Promise<void>,
+): Promise<Pick<ProvisionerHarness, 'provisioner' | 'endpointOf' | 'reopen' | 'dispose'>> {
+  const opened: Provisioner[] = []
+  const reopen = async (): Promise<Provisioner> => {
+    const provisioner = await create()
+    await provisioner.open()
+    opened.push(provisioner)
+    return provisioner
+  }
+  return {
+    provisioner: await reopen(),
+    endpointOf: async (_, result) => result.endpointUrl ?? '',
+    reopen,
+    dispose: async () => {
+      for (const provisioner of opened) await provisioner.close()
+      await removeAll()
+    },
+  }
+}
+
 /** A box that was started, as a test needs it. */
 export type Booted = {
   readonly box: BoxRef
