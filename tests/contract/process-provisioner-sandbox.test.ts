@@ -1,11 +1,24 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, type ForkOptions, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { boxPaths } from '../../apps/platform/src/provisioners/box-folder.ts'
+import { bubblewrapCommand } from '../../apps/platform/src/provisioners/bubblewrap.ts'
 import type { Provisioner } from '../../apps/platform/src/provisioners/provisioner.ts'
 import { Secret } from '../../packages/http-kit/src/secret.ts'
+import { ALLOWED_ROOTS } from '../../packages/path-safety/src/workspace-path.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createIn,
@@ -102,6 +115,62 @@ describe.skipIf(!isSandboxThere())('process provisioner with bubblewrap', () => 
     }
     expect(status).toMatch(/^NoNewPrivs:\t1$/m)
   })
+
+  it('can write to its own folders and to nothing else of the machine', async () => {
+    const baseDir = makeTestBase()
+    const input = startInput()
+    await boot(await openIn(baseDir), input)
+    const mounts = readFileSync(`/proc/${runtimeOf(baseDir, input.workspaceId)}/mountinfo`, 'utf8')
+    const writable = mounts
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter(([, , , , , options]) => options?.split(',').includes('rw'))
+      .map(([, , , , place = '']) => place)
+      .filter((place) => !/^\/(dev|proc)(\/|$)/.test(place))
+    expect(writable.toSorted()).toEqual(['/configs', '/home', '/plugins', '/tmp', '/workspace'])
+  })
+
+  it("has process ids, System V's IPC, host name and mounts of its own", async () => {
+    const baseDir = makeTestBase()
+    const input = startInput()
+    await boot(await openIn(baseDir), input)
+    const pid = runtimeOf(baseDir, input.workspaceId)
+    const namespaces = ['pid', 'ipc', 'uts', 'mnt'] as const
+    const shared = namespaces.filter(
+      (name) => readlinkSync(`/proc/${pid}/ns/${name}`) === readlinkSync(`/proc/self/ns/${name}`),
+    )
+    expect(shared).toEqual([])
+  })
+
+  it.runIf(isRoot)(
+    'takes every capability from root, where there is nobody else to be',
+    async () => {
+      const baseDir = makeTestBase()
+      const paths = boxPaths(baseDir, 'box')
+      for (const root of [...ALLOWED_ROOTS, 'temporary'] as const) {
+        mkdirSync(paths[root], { recursive: true })
+      }
+      const links = ['/bin', '/lib', '/lib64'].filter((name) => existsSync(name))
+      const shared = {
+        ...SANDBOX_ON,
+        nodePath: process.execPath,
+        runtimeEntry: '',
+        systemFolders: new Map(links.map((name) => [name, readlinkSync(name)])),
+      }
+      const [file = '', ...args] = [
+        ...bubblewrapCommand({ bwrap: 'bwrap', setpriv: '' }, shared, {
+          paths,
+          owner: undefined,
+          isRoot: true,
+        }),
+        ...['cat', '/proc/self/status'],
+      ]
+      const status = execFileSync(file, args, { encoding: 'utf8' })
+      expect(status).toMatch(/^CapPrm:\t0+$/m)
+      expect(status).toMatch(/^NoNewPrivs:\t1$/m)
+    },
+  )
 
   it.runIf(isRoot)('runs every workspace as a user of its own, who owns its files', async () => {
     const baseDir = makeTestBase()
@@ -216,6 +285,13 @@ describe.skipIf(!isSandboxThere())('process provisioner with bubblewrap', () => 
     expect(isolation).toBe('process')
   })
 
+  it('takes away what a platform left that was killed while it tried the sandbox out', async () => {
+    const baseDir = makeTestBase()
+    mkdirSync(join(baseDir, '.sandbox-probe-abcdef', 'workspace'), { recursive: true })
+    await openIn(baseDir)
+    expect(readdirSync(baseDir)).toEqual(['host-id'])
+  })
+
   it.runIf(isRoot)('works for a platform that is not root', async () => {
     const baseDir = makeTestBase()
     chownSync(baseDir, 65_534, 65_534)
@@ -229,9 +305,21 @@ describe.skipIf(!isSandboxThere())('process provisioner with bubblewrap', () => 
     await eventually(() => stillRunning(tree).length === 0)
   })
 
-  function hostPlatform(args: string[], user: { uid?: number; gid?: number } = {}): ChildProcess {
+  it.runIf(isRoot)("has none of the platform's groups, which own much of a machine", async () => {
+    const baseDir = makeTestBase()
+    const workspaceId = randomUUID()
+    const execArgv = ['--groups', '4,27', '--', process.execPath]
+    const platform = hostPlatform([baseDir, workspaceId], { execPath: 'setpriv', execArgv })
+    await once(platform, 'message')
+    const groupsOf = (pid: number | undefined) =>
+      /^Groups:\t(.*?) *$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    expect(groupsOf(platform.pid)).toBe('4 27')
+    expect(groupsOf(runtimeOf(baseDir, workspaceId))).toBe('')
+  })
+
+  function hostPlatform(args: string[], options: ForkOptions = {}): ChildProcess {
     const env = { ...process.env, ATRIUM_SANDBOX: 'on' }
-    const platform = fork(HOST_PLATFORM, args, { env, ...user })
+    const platform = fork(HOST_PLATFORM, args, { env, ...options })
     onTestFinished(() => {
       platform.kill('SIGKILL')
     })

@@ -49,6 +49,12 @@ describe('boxEnvironment', () => {
     expect(environment['WORKSPACE_ID']).toBe('id')
   })
 
+  it('lets no secret move the roots of a box that has them at their names on the wire', () => {
+    const secretEnv = { ATRIUM_ROOTS_DIR: new Secret('/workspace') }
+    const environment = boxEnvironment({ ...options, hasWirePaths: true }, { ...input, secretEnv })
+    expect(environment).not.toHaveProperty('ATRIUM_ROOTS_DIR')
+  })
+
   it.each([
     ['', 'x'],
     ['A=B', 'x'],
