@@ -143,6 +143,23 @@ describe('two replicas', () => {
   })
 })
 
+describe('a restart', () => {
+  it('ends the box of the generation that it found, and no newer one', async () => {
+    const replica = await startReplica()
+    const id = await create(replica)
+    await eventually(async () => (await runsLeft()) === 0)
+    const meant: unknown[] = []
+    const stop = backEnd.stop.bind(backEnd)
+    backEnd.stop = (which) => {
+      meant.push(which)
+      return stop(which)
+    }
+    await replica.restart(id)
+    await eventually(() => startsOf(id).length === 2)
+    expect(meant).toEqual([{ workspaceId: id, instanceId: null, generation: 1 }])
+  })
+})
+
 describe('a replica that stops in the middle of a start', () => {
   /** Nothing moves in it any more, as in a process that was suspended: no lease is renewed. */
   function frozenClock(): Clock {
@@ -194,6 +211,36 @@ describe('a replica that stops in the middle of a start', () => {
     await eventually(async () => (await runsLeft()) === 0)
     const rows = await client.sql`SELECT status FROM workspaces WHERE id = ${id}`
     expect(rows[0]).toMatchObject({ status: 'paused' })
+  })
+
+  it('and finds its run taken by another claim gives up what it does', async () => {
+    // On a machine of its own the silence alone ends nothing.
+    backEnd.hostId = 'this-machine'
+    const isAwake = Promise.withResolvers<void>()
+    let renewals = 0
+    const sleepy: Clock = {
+      now: () => new Date(),
+      sleep: (ms, signal) => {
+        if (ms !== HASTY.leaseMs / 3) return systemClock.sleep(ms, signal)
+        renewals += 1
+        return renewals === 1 ? isAwake.promise : untilAborted(signal)
+      },
+    }
+    const ends: string[] = []
+    const start = backEnd.start.bind(backEnd)
+    backEnd.start = (input, signal) => {
+      signal.addEventListener('abort', () => ends.push(String(signal.reason)), { once: true })
+      return start(input, signal)
+    }
+    const { promise: never } = Promise.withResolvers<string>()
+    backEnd.endpoint = () => never
+    const id = await create(await startReplica(sleepy, HASTY))
+    await eventually(() => startsOf(id).length === 2)
+    await client.sql`UPDATE lifecycle_runs SET lease_until = now() + interval '1 hour'`
+    expect(ends).toEqual([])
+    isAwake.resolve()
+    await eventually(() => ends.length === 1)
+    expect(ends).toEqual(['Error: the run was taken over by another replica'])
   })
 
   it('and ends in order gives its run back at once', async () => {
