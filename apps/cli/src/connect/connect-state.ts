@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { describeThrown, usageFailure } from '../failure.ts'
 import { writePrivateFile } from './private-file.ts'
 
-/** Finished messages that are still recognised, should the feed tell of them again. */
+/** Messages before the cursor that are still recognised, should the feed tell of them again. */
 const REMEMBERED = 1_000
 
 const attachment = z.object({ uri: z.string(), name: z.string(), mimeType: z.string() })
@@ -43,6 +43,8 @@ const stateFile = z.object({
   cursor: cursor.nullable(),
   open: z.record(z.string(), openRow),
   finished: z.array(z.string()),
+  /** Finished before a row that came earlier: the feed will tell of all of them again. */
+  ahead: z.array(z.string()).default([]),
 })
 type StateFile = z.infer<typeof stateFile>
 
@@ -77,6 +79,7 @@ export class ConnectState {
       cursor: null,
       open: {},
       finished: [],
+      ahead: [],
     }
     return new ConnectState(path, found ?? empty, found === undefined)
   }
@@ -101,7 +104,8 @@ export class ConnectState {
 
   /** Notes the next row of the feed; false when it needs no work any more. */
   fetched(row: Cursor): boolean {
-    const isFinished = this.#state.finished.includes(row.id)
+    const { finished, ahead } = this.#state
+    const isFinished = finished.includes(row.id) || ahead.includes(row.id)
     this.#places.push({ cursor: row, isFinished })
     this.#advance()
     return !isFinished
@@ -138,7 +142,7 @@ export class ConnectState {
   async sent(rowId: string): Promise<void> {
     const { [rowId]: _gone, ...open } = this.#state.open
     this.#state.open = open
-    this.#state.finished = [...this.#state.finished, rowId].slice(-REMEMBERED)
+    this.#state.ahead.push(rowId)
     this.#finishPlace(rowId)
     await this.save()
   }
@@ -162,10 +166,16 @@ export class ConnectState {
 
   /** Past a row only when everything before it is finished too. */
   #advance(): void {
+    const passed = new Set<string>()
     for (let place = this.#places[0]; place?.isFinished === true; place = this.#places[0]) {
       this.#state.cursor = place.cursor
+      passed.add(place.cursor.id)
       this.#places.shift()
     }
+    if (passed.size === 0) return
+    const { finished, ahead } = this.#state
+    this.#state.finished = [...finished, ...ahead.filter((id) => passed.has(id))].slice(-REMEMBERED)
+    this.#state.ahead = ahead.filter((id) => !passed.has(id))
   }
 }
 
