@@ -144,6 +144,19 @@ describe('the limiter', () => {
     expect(await left()).toBe(before - 1)
   })
 
+  it('counts a token that has ended for its address again', async () => {
+    const platform = await start({ RATE_LIMIT: '1000' })
+    const { id, authToken } = await platform.onlineWorkspace(BOX)
+    const ask = () => platform.request(`/workspaces/${id}/tokens`, { as: authToken })
+    const left = async () => Number(limitsOf(await platform.request('/workspaces')).remaining)
+    expect((await ask()).status).toBe(200)
+    await platform.client.sql`UPDATE workspace_auth_tokens SET revoked_at = now()`
+    const before = await left()
+    // The first shows that it has ended: in the window it had as a workspace's.
+    for (let round = 0; round < 3; round += 1) expect((await ask()).status).toBe(401)
+    expect(await left()).toBe(before - 1 - 2)
+  })
+
   it('limits one workspace, and who guesses tokens, without the others', async () => {
     const platform = await start({ RATE_LIMIT: '30' })
     const [loud, calm] = [await platform.onlineWorkspace(BOX), await platform.onlineWorkspace(BOX)]
