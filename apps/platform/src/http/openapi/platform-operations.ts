@@ -42,6 +42,7 @@ const testToken = {
     'admin_auth_required',
     'invalid_workspace_id',
     'workspace_not_found',
+    'token_limit_reached',
     'not_found',
     'origin_not_allowed',
   ],
