@@ -1,6 +1,7 @@
 /** Events over HTTP, on one replica (contract/platform 9). */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
+import { MAX_SUBSCRIPTIONS } from '../../../apps/platform/src/services/event-bus.ts'
 import { MAX_QUEUED_EVENTS } from '../../../apps/platform/src/services/event-subscription.ts'
 import { followEvents } from '../../../apps/platform/src/services/follow-events.ts'
 import { pruneEvents } from '../../../apps/platform/src/services/prune-events.ts'
@@ -148,6 +149,22 @@ describe('GET /workspaces/:id/events/stream', () => {
     const url = `${platform.url}/workspaces/${ghost}/events/stream`
     const client = await openEventStream({ url, bearer: ADMIN_TOKEN })
     expect(client.response.status).toBe(404)
+  })
+
+  it('is refused beyond what one process serves, until somebody leaves', async () => {
+    const { events } = platform.deps
+    const others = Array.from({ length: MAX_SUBSCRIPTIONS }, () => events.subscribe(undefined))
+    try {
+      const client = await stream(own.authToken)
+      expect(client.response.status).toBe(503)
+      expect(client.response.headers.get('retry-after')).toBe('15')
+      others[0]?.close()
+      const next = await stream(own.authToken)
+      expect(next.response.status).toBe(200)
+      next.close()
+    } finally {
+      for (const other of others) other.close()
+    }
   })
 
   it('answers HEAD with the head alone', async () => {

@@ -80,6 +80,26 @@ describe('a pass', () => {
       UPDATE sweep_passes SET last_tick_at = now() - interval '2 minutes' WHERE name = 'guarded'`
     expect(await records[0]?.make(sweep, never)).toEqual({ made: 2 })
   })
+
+  it('over the boxes asks no back-end any more when the platform ends', async () => {
+    // The background's own passes would do the same.
+    await platform.client.sql`
+      INSERT INTO sweep_passes (name, last_tick_at, replica_id, took_ms, result)
+      VALUES ('boxes@test-host', now() + interval '1 hour', ${crypto.randomUUID()}, 0, '{}')
+      ON CONFLICT (name) DO UPDATE SET last_tick_at = excluded.last_tick_at`
+    const { lifecycle } = platform.deps
+    const { running, stopped } = platform.provisioner
+    const { id } = await platform.onlineWorkspace(BOX)
+    await platform.client.sql`
+      UPDATE workspaces SET box_started_at = now() - interval '1 hour' WHERE id = ${id}`
+    const stranger = crypto.randomUUID()
+    running.delete(id)
+    running.add(stranger)
+    expect(await lifecycle.sweepBoxes(AbortSignal.abort())).toMatchObject({ dead: 0, orphans: 0 })
+    expect(stopped).not.toContain(stranger)
+    expect(await lifecycle.sweepBoxes(never)).toMatchObject({ dead: 1, orphans: 1 })
+    expect(stopped).toContain(stranger)
+  })
 })
 
 describe('a workspace of another machine', () => {

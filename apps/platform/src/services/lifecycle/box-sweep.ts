@@ -48,7 +48,7 @@ export async function sweepBoxes(
     const evidence = await secondEvidence(deps, row)
     if (evidence !== undefined && (await judge(row, evidence)) === 'dead') dead += 1
   }
-  return { expected: expected.length, dead, orphans: await endOrphans(deps, boxes) }
+  return { expected: expected.length, dead, orphans: await endOrphans(deps, boxes, signal) }
 }
 
 function isSettled(deps: BoxSweepDeps, row: WorkspaceRow): boolean {
@@ -69,7 +69,11 @@ async function secondEvidence(deps: BoxSweepDeps, row: WorkspaceRow): Promise<st
 }
 
 /** Boxes and volumes that no live row speaks of. Rows that were removed have their own runs. */
-async function endOrphans(deps: BoxSweepDeps, boxes: readonly ListedBox[]): Promise<number> {
+async function endOrphans(
+  deps: BoxSweepDeps,
+  boxes: readonly ListedBox[],
+  signal: AbortSignal,
+): Promise<number> {
   const { db, provisioner, clock } = deps
   const rows = await findRowsOf(
     db,
@@ -77,6 +81,7 @@ async function endOrphans(deps: BoxSweepDeps, boxes: readonly ListedBox[]): Prom
   )
   let ended = 0
   for (const box of boxes) {
+    if (signal.aborted) break
     const id = parseWorkspaceId(box.workspaceId)
     if (id === undefined) continue
     const row = rows.get(id)
