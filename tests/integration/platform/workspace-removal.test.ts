@@ -95,6 +95,11 @@ describe('DELETE /workspaces/:id', () => {
     await remove(id)
     const answer = await platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
     expect(answer.status).toBe(401)
+    // Not only because its row is removed: the tokens themselves are.
+    const tokens = await platform.client.sql`
+      SELECT revoked_at IS NOT NULL AS is_revoked FROM workspace_auth_tokens
+       WHERE workspace_id = ${id}`
+    expect(tokens).toEqual([{ is_revoked: true }])
   })
 
   it('keeps the volume when the stop fails, says so, and can be repeated', async () => {
