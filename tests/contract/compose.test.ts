@@ -13,7 +13,7 @@ const composeFile = z.object({
     z.looseObject({
       ports: z.array(z.string()).default([]),
       healthcheck: z.object({ test: z.array(z.string()) }),
-      env_file: z.literal('compose.env'),
+      env_file: z.literal('compose.env').optional(),
       environment: z.record(z.string(), z.string()).default({}),
       volumes: z.array(z.string()).default([]),
       privileged: z.undefined().optional(),
@@ -34,8 +34,15 @@ describe('compose.yaml', () => {
   })
 
   it('has no secret of its own: all are in a file that git does not see', () => {
-    const names = services.flatMap(([, { environment }]) => Object.keys(environment))
-    expect(names.filter((name) => SECRETS.test(name))).toEqual([])
+    const variables = services.flatMap(([, { environment }]) => Object.entries(environment))
+    const secrets = variables.filter(([name]) => SECRETS.test(name))
+    expect(secrets).toEqual([
+      ['POSTGRES_PASSWORD', expect.stringMatching(/^\$\{POSTGRES_PASSWORD:\?[^}]+\}$/)],
+    ])
+    const { database, platform } = Object.fromEntries(services)
+    // It is told its own password and no key of what it stores.
+    expect(database?.env_file).toBe(undefined)
+    expect(platform?.env_file).toBe('compose.env')
     expect(readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n')).toContain('compose.env')
     const example = readFileSync(join(ROOT, 'compose.env.example'), 'utf8')
     for (const name of ['POSTGRES_PASSWORD', 'ADMIN_TOKEN', 'ATRIUM_ENCRYPTION_KEY']) {
