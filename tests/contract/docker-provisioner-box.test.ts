@@ -3,11 +3,17 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  volumeName,
+  workspaceLabels,
+} from '../../apps/platform/src/provisioners/docker/box-names.ts'
+import { HELPER_LABEL } from '../../apps/platform/src/provisioners/docker/box-volumes.ts'
 import { DEFAULT_TIERS } from '../../apps/platform/src/provisioners/docker/tier-limits.ts'
 import type {
   Provisioner,
   UnexpectedExit,
 } from '../../apps/platform/src/provisioners/provisioner.ts'
+import { systemClock } from '../../packages/http-kit/src/clock.ts'
 import { Secret } from '../../packages/http-kit/src/secret.ts'
 import {
   containerOf,
@@ -309,6 +315,29 @@ describeWithDocker('docker provisioner', () => {
     ).rejects.toMatchObject({ message: expect.stringContaining("not this workspace's") })
     expect(await provisioner.volumeHasFile({ workspaceId: twin }, 'config.yaml')).toBe(false)
     expect(await volumesOf({ workspaceId: input.workspaceId })).toHaveLength(5)
+  })
+
+  it('removes the helpers of a platform that died, and none that another one uses', async () => {
+    const input = startInput()
+    await provisioner.start(input, never())
+    await provisioner.stop(input)
+    const Labels = { ...workspaceLabels(scope, input.workspaceId), [HELPER_LABEL]: 'true' }
+    const Binds = [`${volumeName(input.workspaceId, 'configs')}:/configs`]
+    const Image = await fakeRuntimeImage()
+    await docker.createContainer({ Image, Labels, HostConfig: { Binds } })
+    const openAt = async (ms: number): Promise<void> => {
+      const clock = { ...systemClock, now: () => new Date(Date.now() + ms) }
+      const own = await createDockerIn(scope, { clock })
+      await own.open()
+      await own.close()
+    }
+    await openAt(30_000)
+    expect(await containersOf({ scope })).toHaveLength(1)
+    await openAt(90_000)
+    expect(await containersOf({ scope })).toEqual([])
+    await docker.createContainer({ Image, Labels, HostConfig: { Binds } })
+    await provisioner.removeVolume(input)
+    expect([...(await containersOf({ scope })), ...(await volumesOf({ scope }))]).toEqual([])
   })
 
   describe('images', () => {

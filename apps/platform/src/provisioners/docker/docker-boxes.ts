@@ -18,6 +18,8 @@ import { containersWith } from './engine-lists.ts'
 
 const GONE_POLL_MS = 50
 const GONE_TIMEOUT_MS = 30_000
+/** No helper is used for longer: it is made for one look or one file. */
+const HELPER_USE_MS = 60_000
 
 export type DockerBox = {
   readonly containerId: string
@@ -65,13 +67,21 @@ function boxesOf(containers: readonly ContainerInfo[]): readonly DockerBox[] {
     .sort((one, other) => other.generation - one.generation)
 }
 
-/** Removes what a platform that died in between has left of its helpers. */
+/** Removes what a platform that died in between has left of its helpers; another one's may be in use. */
+export async function removeOldHelpers(deps: BoxDeps): Promise<void> {
+  const newest = deps.clock.now().getTime() - HELPER_USE_MS
+  await removeHelpers(deps, scopeLabels(deps.scope), newest)
+}
+
+/** Removes the helpers with these labels, whoever uses them. */
 export async function removeHelpers(
-  { engine, scope }: BoxDeps,
-  labels = scopeLabels(scope),
+  { engine }: BoxDeps,
+  labels: Readonly<Record<string, string>>,
+  newest = Number.POSITIVE_INFINITY,
 ): Promise<void> {
-  for (const { Id } of await containersWith(engine, { ...labels, [HELPER_LABEL]: 'true' })) {
-    await removeContainer(engine, Id)
+  const helpers = await containersWith(engine, { ...labels, [HELPER_LABEL]: 'true' })
+  for (const { Id, Created } of helpers) {
+    if (Created * 1_000 <= newest) await removeContainer(engine, Id)
   }
 }
 

@@ -32,7 +32,7 @@ import {
 import { hasVolume, removeVolumes, withHelper } from './box-volumes.ts'
 import type { Reach } from './container-spec.ts'
 import { DeathWatch } from './death-watch.ts'
-import { endBox, findBoxes, listAllBoxes, removeHelpers } from './docker-boxes.ts'
+import { endBox, findBoxes, listAllBoxes, removeHelpers, removeOldHelpers } from './docker-boxes.ts'
 import { containerOutput, keptConsole } from './docker-console.ts'
 import { connectEngine, type Engine, withEngine } from './engine.ts'
 import { volumesWith } from './engine-lists.ts'
@@ -100,7 +100,7 @@ class DockerProvisioner implements Provisioner {
     this.#isOpen = true
     try {
       await withEngine(async () => {
-        await removeHelpers(this.#deps)
+        await removeOldHelpers(this.#deps)
         for (const box of await listAllBoxes(this.#deps)) {
           if (box.isRunning && !box.isEnding) this.#deaths.watch(box.containerId, box)
         }
