@@ -2,10 +2,8 @@
 import type { Secret } from '@atrium/http-kit/secret'
 
 export function redactSecrets(text: string, secrets: Iterable<Secret>): string {
-  let redacted = text
-  for (const secret of secrets) {
-    const value = secret.reveal()
-    if (value !== '') redacted = redacted.replaceAll(value, '[secret]')
-  }
-  return redacted
+  const values = [...secrets].map((secret) => secret.reveal()).filter((value) => value !== '')
+  // The longest first: of a secret that contains another one, the rest would stay.
+  const longestFirst = values.toSorted((a, b) => b.length - a.length)
+  return longestFirst.reduce((rest, value) => rest.replaceAll(value, '[secret]'), text)
 }
