@@ -1,6 +1,8 @@
 /** Beats that arrive together: grouped on their way, each with an answer of its own. */
+import { sha256 } from '@atrium/http-kit/bearer'
 import { heartbeatRequest } from '@atrium/runtime-contract/registration'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import { recordHeartbeat } from '../../../apps/platform/src/services/record-heartbeat.ts'
 import { openEventStream } from '../../support/event-stream-client.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -161,6 +163,28 @@ describe('a generation that is not the current one', () => {
   })
 })
 
+describe('two beats of one workspace in one group', () => {
+  async function record(own: Agent, fields: { readonly generation: number }): Promise<string> {
+    const outcome = await platform.deps.beats.record({
+      workspaceId: workspaceIdSchema.parse(own.id),
+      tokenHash: sha256(own.authToken),
+      ...fields,
+      ...{ errorRate: 0, sampleError: '', activeTasks: 0, uptimeSeconds: 0, currentTask: '' },
+      ...{ monthlySpend: null, runtimeMetadata: null },
+    })
+    return outcome.kind
+  }
+
+  it.each([[[7, 1]], [[1, 7]]])('of the generations %j are judged each by itself', async (pair) => {
+    const own = await platform.onlineWorkspace('http://127.0.0.1:9')
+    const send = (generation: number) => record(own, { generation })
+    // The first one goes at once; what comes while it is on its way goes together.
+    const [ahead, ...outcomes] = await Promise.all([send(1), ...pair.map(send)])
+    expect(ahead).toBe('stored')
+    expect(outcomes).toEqual(pair.map((generation) => (generation === 1 ? 'stored' : 'stale')))
+  })
+})
+
 describe('between a beat and the move that it makes', () => {
   /** Sends a beat of `own`, and does `meanwhile` when it is stored and nothing has moved yet. */
   async function beatWhile(own: Agent, meanwhile: () => Promise<unknown>): Promise<unknown> {
@@ -227,6 +251,17 @@ describe('what a beat says of its runtime', () => {
     })
     await beat(own.id, own.authToken)
     expect(await metadata()).toBeNull()
+  })
+
+  it('is held within what its column takes, and refused for no number', async () => {
+    const [own] = agents
+    if (own === undefined) throw new Error('no agents')
+    const numbers = { active_tasks: -1, uptime_seconds: 2 ** 40, monthly_spend: 1e300 }
+    expect((await beat(own.id, own.authToken, numbers)).status).toBe(200)
+    const rows = await platform.database.sql`
+      SELECT active_tasks, uptime_seconds, monthly_spend FROM workspaces WHERE id = ${own.id}`
+    expect(rows[0]).toMatchObject({ active_tasks: 0, uptime_seconds: 2 ** 31 - 1 })
+    expect(Number(rows[0]?.['monthly_spend'])).toBe(1e12)
   })
 
   it('is cut between characters where it is longer than a card shows (wart W32)', async () => {

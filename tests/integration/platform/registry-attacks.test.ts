@@ -223,6 +223,21 @@ describe('of the registry', () => {
     },
   )
 
+  it("a neighbour's bearer is in the audit trail as often as it was tried", async () => {
+    const { refusedUses } = platform.deps
+    const ofNeighbour = ATTEMPTS.filter(({ what }) => /neighbour|W15|another's/.test(what))
+    // What is counted is written at its latest when nothing more is to come.
+    await refusedUses.stop()
+    await platform.client.sql`
+      DELETE FROM audit_events WHERE action = 'workspace_token.foreign_use'`
+    for (const { send } of ofNeighbour) await send()
+    await refusedUses.stop()
+    const rows = await platform.client.sql`
+      SELECT sum(count)::int AS uses FROM audit_events
+       WHERE action = 'workspace_token.foreign_use' AND workspace_id = ${neighbour.id}`
+    expect(rows[0]).toEqual({ uses: ofNeighbour.length })
+  })
+
   it('an address that was let in once is judged again when it is called (W28)', async () => {
     const pushed = await external()
     const body = {
