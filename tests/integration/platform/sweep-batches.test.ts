@@ -4,7 +4,7 @@ import { eventually } from '../../support/eventually.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
 import { read } from '../../support/workspaces-api.ts'
 
-sharePlatform({ ATRIUM_SWEEP_INTERVAL_MS: '500', ATRIUM_LIVENESS_STALE_AFTER: '2' })
+sharePlatform({ ATRIUM_SWEEP_INTERVAL_MS: '500', ATRIUM_LIVENESS_STALE_AFTER: '60' })
 
 /** More than a pass reads at a time. */
 const MANY = 510
