@@ -143,6 +143,19 @@ describe('two replicas', () => {
   })
 })
 
+describe('a pause on one replica', () => {
+  it('ends a start on the other one, which hears of it with its lease', async () => {
+    const { promise: never } = Promise.withResolvers<string>()
+    backEnd.endpoint = () => never
+    const id = await create(await startReplica(systemClock, HASTY))
+    await eventually(() => startsOf(id).length === 1)
+    await (await startReplica()).pause(id)
+    await eventually(async () => (await runsLeft()) === 0)
+    const rows = await client.sql`SELECT status FROM workspaces WHERE id = ${id}`
+    expect(rows[0]).toMatchObject({ status: 'paused' })
+  })
+})
+
 describe('a restart', () => {
   it('ends the box of the generation that it found, and no newer one', async () => {
     const replica = await startReplica()
