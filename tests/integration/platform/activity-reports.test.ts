@@ -88,6 +88,14 @@ describe('POST /workspaces/:id/notify', () => {
     expect(empty?.response_body).toEqual({ result: 'nothing' })
   })
 
+  it('keeps an attachment whose names hold what PostgreSQL does not', async () => {
+    const names = { uri: 'a\u0000', name: 'b\u0000', mimeType: 'c\ud800' }
+    expect((await notify(workspace, { message: 'x', attachments: [names] })).status).toBe(200)
+    const [row] = await feed(workspace)
+    const file = { uri: 'a', name: 'b', mimeType: 'c\ufffd' }
+    expect(row?.response_body?.['parts']).toEqual([{ kind: 'file', file }])
+  })
+
   it.each([
     [{}, 'message is required'],
     [{ message: '' }, 'message is required'],

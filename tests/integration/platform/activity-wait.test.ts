@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { ActivityBell } from '../../../apps/platform/src/services/activity-bell.ts'
-import { readActivity } from '../../../apps/platform/src/services/read-activity.ts'
+import { ActivityBell, type BellRope } from '../../../apps/platform/src/services/activity-bell.ts'
+import {
+  type ReadActivityDeps,
+  readActivity,
+} from '../../../apps/platform/src/services/read-activity.ts'
 import { eventually } from '../../support/eventually.ts'
 import { externalWorkspace, feed, readFeed, report } from '../../support/external-workspace.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
@@ -72,28 +75,60 @@ describe('a token that is revoked while its holder waits', () => {
   })
 })
 
+/** A wait for the next row of a workspace of its own, as an operator. */
+async function startWait(deps: Partial<ReadActivityDeps>, signal: AbortSignal) {
+  const workspace = await externalWorkspace()
+  return readActivity(
+    { ...platform.deps, isShuttingDown: () => false, ...deps },
+    {
+      workspaceId: workspace.id as Parameters<ActivityBell['hold']>[0],
+      activityType: undefined,
+      source: undefined,
+      limit: 1,
+      sinceSeconds: undefined,
+      after: 'start',
+      waitMs: 60_000,
+      caller: { kind: 'operator', via: 'admin_token' },
+      signal,
+    },
+  )
+}
+
 describe('a platform that stops', () => {
   it('does not wait for those who wait', async () => {
-    const workspace = await externalWorkspace()
     let isShuttingDown = false
     const startedMs = performance.now()
-    const reading = readActivity(
-      { ...platform.deps, isShuttingDown: () => isShuttingDown },
-      {
-        workspaceId: workspace.id as Parameters<ActivityBell['hold']>[0],
-        activityType: undefined,
-        source: undefined,
-        limit: 1,
-        sinceSeconds: undefined,
-        after: 'start',
-        waitMs: 60_000,
-        caller: { kind: 'operator', via: 'admin_token' },
-        signal: new AbortController().signal,
-      },
-    )
+    const { signal } = new AbortController()
+    const reading = startWait({ isShuttingDown: () => isShuttingDown }, signal)
     isShuttingDown = true
     expect(await reading).toEqual([])
     expect(performance.now() - startedMs).toBeLessThan(30_000)
+  })
+})
+
+describe('a reader that leaves', () => {
+  it('is not waited for, and nothing of it stays', async () => {
+    let held = 0
+    class CountedBell extends ActivityBell {
+      override hold(...given: Parameters<ActivityBell['hold']>): BellRope {
+        const rope = super.hold(...given)
+        held += 1
+        const close = (): void => {
+          held -= 1
+          rope.close()
+        }
+        return { signal: rope.signal, take: () => rope.take(), close }
+      }
+    }
+    const activityBell = new CountedBell({ log: platform.deps.log, listen: async () => undefined })
+    const client = new AbortController()
+    const startedMs = performance.now()
+    const reading = startWait({ activityBell }, client.signal)
+    await eventually(() => held === 1)
+    client.abort()
+    expect(await reading).toEqual([])
+    expect(performance.now() - startedMs).toBeLessThan(30_000)
+    expect(held).toBe(0)
   })
 })
 
