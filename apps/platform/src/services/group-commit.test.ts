@@ -75,6 +75,17 @@ describe('GroupCommit', () => {
     expect(groups.map(({ items }) => items)).toEqual([[1], [3]])
   })
 
+  it('has room again for as much as it gave up', async () => {
+    const { commit, groups } = held({ maxWaitMs: 5, maxWaitingBytes: 2 })
+    const first = commit.submit(1)
+    await expect(commit.submit(2)).rejects.toBeInstanceOf(AppError)
+    const rest = [commit.submit(3), commit.submit(4)]
+    groups[0]?.end()
+    await first
+    groups[1]?.end()
+    await expect(Promise.all(rest)).resolves.toHaveLength(2)
+  })
+
   it('fails the items of a failed group and no others', async () => {
     const { commit, groups } = held()
     const outcomes = [1, 2].map((item) => commit.submit(item))
