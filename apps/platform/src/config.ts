@@ -106,7 +106,7 @@ const environment = z.object({
   ATRIUM_SWEEP_INTERVAL_MS: milliseconds(15_000),
   ATRIUM_LIVENESS_STALE_AFTER: count(180),
   REMOTE_LIVENESS_STALE_AFTER: count(90),
-  PROVISION_TIMEOUT_SECONDS: count(600),
+  PROVISION_TIMEOUT_SECONDS: z.coerce.number().int().positive().optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 })
 
@@ -195,7 +195,8 @@ export type Config = {
     readonly sweepIntervalMs: number
     readonly livenessStaleMs: number
     readonly externalStaleMs: number
-    readonly provisionTimeoutMs: number
+    /** For all runtime kinds; undefined leaves each its own (`domain/provision-timeout.ts`). */
+    readonly provisionTimeoutMs: number | undefined
   }
   readonly eventRetentionDays: number
   readonly logLevel: string
@@ -270,7 +271,8 @@ function limitsOf(values: Values) {
       sweepIntervalMs: values.ATRIUM_SWEEP_INTERVAL_MS,
       livenessStaleMs: values.ATRIUM_LIVENESS_STALE_AFTER * 1000,
       externalStaleMs: values.REMOTE_LIVENESS_STALE_AFTER * 1000,
-      provisionTimeoutMs: values.PROVISION_TIMEOUT_SECONDS * 1000,
+      provisionTimeoutMs:
+        values.PROVISION_TIMEOUT_SECONDS && values.PROVISION_TIMEOUT_SECONDS * 1000,
     },
     eventRetentionDays: values.ATRIUM_EVENT_RETENTION_DAYS,
   }

@@ -7,6 +7,7 @@ import { type After, listIdle, listStuckStarts, listUnattended } from '../../db/
 import { transitionWorkspace } from '../../db/workspace-store.ts'
 import { workspaceIdSchema } from '../../domain/ids.ts'
 import { lifecycleGoal } from '../../domain/lifecycle-goal.ts'
+import { provisionTimeoutMs, shortestProvisionTimeoutMs } from '../../domain/provision-timeout.ts'
 import { provisionFailed } from '../../domain/workspace-events.ts'
 import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
 import { eachRow } from './each-row.ts'
@@ -17,7 +18,8 @@ export type LifecycleSweepDeps = {
   readonly clock: Clock
   readonly lifecycle: WorkspaceLifecycle
   readonly sweepIntervalMs: number
-  readonly provisionTimeoutMs: number
+  /** The operator's, for all runtime kinds; without it each has its own. */
+  readonly provisionTimeoutMs: number | undefined
 }
 
 /** Contract/platform 7.3: a start that has not come up in time has failed. */
@@ -26,11 +28,11 @@ export function provisionTimeoutSweep(deps: LifecycleSweepDeps): Sweep {
     name: 'provision-timeout',
     everyMs: deps.sweepIntervalMs,
     run: async (signal) => {
-      const before = new Date(deps.clock.now().getTime() - deps.provisionTimeoutMs)
+      const before = ago(deps, shortestProvisionTimeoutMs(deps.provisionTimeoutMs))
       let failed = 0
       const stuck = (after: After) => listStuckStarts(deps.db, { before, after })
       for await (const row of eachRow(stuck, signal)) {
-        if (await failStart(deps, row, before)) failed += 1
+        if (await failStart(deps, row)) failed += 1
       }
       if (failed > 0) deps.lifecycle.kick()
       return { failed }
@@ -38,21 +40,23 @@ export function provisionTimeoutSweep(deps: LifecycleSweepDeps): Sweep {
   }
 }
 
-async function failStart(
-  deps: LifecycleSweepDeps,
-  row: WorkspaceRow,
-  before: Date,
-): Promise<boolean> {
+function ago({ clock }: LifecycleSweepDeps, ms: number): Date {
+  return new Date(clock.now().getTime() - ms)
+}
+
+/** False for one that has more time than others, or has come up meanwhile. */
+async function failStart(deps: LifecycleSweepDeps, row: WorkspaceRow): Promise<boolean> {
   const id = workspaceIdSchema.parse(row.id)
   const now = deps.clock.now()
-  const timeoutSeconds = Math.round(deps.provisionTimeoutMs / 1000)
+  const timeoutMs = provisionTimeoutMs(row.runtimeKind, deps.provisionTimeoutMs)
+  const timeoutSeconds = Math.round(timeoutMs / 1000)
   const reason = `not online within ${timeoutSeconds} s of its start; see its console output`
   return deps.db.transaction(async (tx) => {
     const moved = await transitionWorkspace(tx, {
       id,
       to: 'failed',
       from: ['provisioning'],
-      sameStatusBefore: before,
+      sameStatusBefore: ago(deps, timeoutMs),
       now,
       set: { statusReason: reason, lastSampleError: reason, endpointUrl: null },
       event: provisionFailed({
