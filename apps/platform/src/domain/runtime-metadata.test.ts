@@ -56,6 +56,12 @@ describe('parseRuntimeMetadata', () => {
     expect(parseRuntimeMetadata({ upload_sweep: sweep })?.uploadSweep).toBeUndefined()
   })
 
+  it('takes a minus zero, which JSON can say, for the zero it is', () => {
+    const said: unknown = JSON.parse('{"upload_sweep":{"seconds_ago":-0,"removed":-0,"failed":-0}}')
+    const zeros = { seconds_ago: 0, removed: 0, failed: 0 }
+    expect(parseRuntimeMetadata(said)?.uploadSweep).toStrictEqual(zeros)
+  })
+
   it('is small, plain text whatever it is given, and reads itself back', () => {
     fc.assert(
       fc.property(metadata, (received) => {

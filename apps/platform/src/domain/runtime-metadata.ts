@@ -46,7 +46,8 @@ function uploadSweepOf(received: unknown): UploadSweepReport | undefined {
 
 function figureOf(received: unknown): number | undefined {
   if (typeof received !== 'number' || !Number.isInteger(received) || received < 0) return undefined
-  return Math.min(received, MAX_FIGURE)
+  // The sum makes a zero of what JSON may say as minus zero.
+  return Math.min(received + 0, MAX_FIGURE)
 }
 
 function namesOf(capabilities: unknown): readonly string[] {
