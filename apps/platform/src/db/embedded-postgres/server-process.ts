@@ -44,9 +44,8 @@ export async function spawnServer(options: ServerOptions): Promise<ServerProcess
   ]
   if (command === undefined) throw new Error('an empty command')
   const logFile = await open(options.logFile, 'a', 0o600)
-  let child: ChildProcess
   try {
-    child = spawn(command, args, {
+    const child = spawn(command, args, {
       ...options.launcher.user,
       cwd: options.pgdata,
       env: SERVER_ENVIRONMENT,
@@ -54,11 +53,13 @@ export async function spawnServer(options: ServerOptions): Promise<ServerProcess
       // A session of its own: the terminal's Ctrl-C is for us, and the database goes last (H37).
       detached: true,
     })
+    // Before anything is waited for: one that ends at once has ended by then, and says it only once.
+    const server = supervise(child, port, options)
     await once(child, 'spawn')
+    return server
   } finally {
     await logFile.close()
   }
-  return supervise(child, port, options)
 }
 
 function supervise(child: ChildProcess, port: number, options: ServerOptions): ServerProcess {
