@@ -7,6 +7,8 @@ export type DatabaseGate = {
   readonly url: string
   /** Cuts every connection and refuses new ones, as a server that was killed does. */
   shut(): Promise<void>
+  /** Lets nothing through any more and refuses nothing: a machine that hangs, a cable that is cut. */
+  freeze(): void
   /** Lets connections through again, at the same address. Both may be repeated. */
   open(): Promise<void>
   /** The next commit reaches the database, and its connection is cut before the answer. */
@@ -21,6 +23,7 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
   const sockets = new Set<Socket>()
   let server: Server | undefined
   let port = 0
+  let isFrozen = false
   let isNextCommitLost = false
   let commits = 0
   /** Listens before the pipe does, which then writes to a connection that is gone. */
@@ -37,7 +40,12 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
   }
   const open = async (): Promise<void> => {
     if (server !== undefined) return
+    isFrozen = false
     server = createServer((client) => {
+      if (isFrozen) {
+        track(client)
+        return
+      }
       const upstream = createConnection({
         host: target.hostname,
         port: Number(target.port || 5432),
@@ -62,6 +70,10 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
   return {
     url: url.href,
     open,
+    freeze() {
+      isFrozen = true
+      for (const socket of sockets) socket.pause()
+    },
     commits: () => commits,
     loseNextCommit() {
       isNextCommitLost = true

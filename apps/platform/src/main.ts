@@ -10,6 +10,7 @@ import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
 import { createBackground } from './background.ts'
 import type { Config } from './config.ts'
+import { abandonIfSilent } from './db/abandon-if-silent.ts'
 import { type DatabaseClient, openDatabase } from './db/client.ts'
 import { serializeError } from './db/db-error.ts'
 import { startEmbeddedPostgres } from './db/embedded-postgres.ts'
@@ -47,11 +48,7 @@ type Start = {
 async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const databaseUrl = await databaseUrlOf(config, { log, undo, shutdown, onDatabaseLost })
-  const database = openDatabase({
-    url: databaseUrl,
-    maxConnections: config.database.maxConnections,
-  })
-  undo.push({ phase: 'close the pool', run: () => database.close() })
+  const database = openPool(databaseUrl, { config, log, undo, shutdown })
   await withDatabase(databaseUrl, () => prepareSchema(config, database))
   const encryptionKey = config.encryptionKey ?? (await loadOrCreateEncryptionKey(config.dataDir))
   let listening: ListeningServer | undefined
@@ -130,6 +127,26 @@ async function databaseUrlOf(
   })
   undo.push({ phase: 'stop the embedded database', run: () => embedded.stop() })
   return embedded.url
+}
+
+/** Closed at the end, which comes in bounded time even when the database hangs. */
+function openPool(
+  url: string,
+  { config, log, undo, shutdown }: Omit<Start, 'onDatabaseLost'>,
+): DatabaseClient {
+  const database = openDatabase({ url, maxConnections: config.database.maxConnections })
+  const closed = new AbortController()
+  shutdown.addEventListener('abort', () => {
+    void abandonIfSilent({ database, clock: systemClock, log }, closed.signal)
+  })
+  undo.push({
+    phase: 'close the pool',
+    run: async () => {
+      await database.close()
+      closed.abort()
+    },
+  })
+  return database
 }
 
 async function prepareSchema(config: Config, database: DatabaseClient): Promise<void> {

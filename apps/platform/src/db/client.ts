@@ -36,6 +36,8 @@ export type DatabaseClient = {
     on: { readonly payload: (payload: string) => void; readonly listening: () => void },
   ): Promise<void>
   close(): Promise<void>
+  /** `close` without any patience: whatever waits for an answer is rejected now. */
+  abandon(): Promise<void>
 }
 
 /** The driver's own back-off grows to 20 s: so long after its return a database would still be "away". */
@@ -67,6 +69,9 @@ export function openDatabase(options: {
     },
     async close() {
       await sql.end({ timeout: 5 })
+    },
+    async abandon() {
+      await sql.end({ timeout: 0 })
     },
   }
 }
