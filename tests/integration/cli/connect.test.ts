@@ -1,6 +1,5 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type ConnectProcess, startConnect } from '../../support/connect-process.ts'
@@ -10,6 +9,7 @@ import {
   externalWorkspace,
   feed,
 } from '../../support/external-workspace.ts'
+import { localAgent } from '../../support/local-agent.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
 import { temporaryFolder } from './cli-harness.ts'
 
@@ -299,28 +299,9 @@ describe('atrium connect --exec', () => {
   })
 })
 
-describe('atrium connect --forward', () => {
-  async function localAgent(
-    answer: (body: { method: string; id: unknown }, call: number) => unknown,
-  ) {
-    let calls = 0
-    const bodies: { headers: NodeJS.Dict<string | string[]>; body: unknown }[] = []
-    const server = createServer(async (incoming, response) => {
-      const pieces: Buffer[] = []
-      for await (const piece of incoming) pieces.push(piece)
-      const body = JSON.parse(Buffer.concat(pieces).toString('utf8'))
-      bodies.push({ headers: incoming.headers, body })
-      calls += 1
-      response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify(answer(body, calls)))
-    })
-    await new Promise<void>((listening) => {
-      server.listen(0, '127.0.0.1', listening)
-    })
-    const { port } = server.address() as AddressInfo
-    return { url: `http://127.0.0.1:${port}/a2a`, bodies, close: () => server.close() }
-  }
+const PARTS = [{ kind: 'text', text: 'hello' }]
 
+describe('atrium connect --forward', () => {
   it('passes messages on as they came, and brings text and files back', async () => {
     const file = { uri: 'https://example.org/r.pdf', name: 'r.pdf', mimeType: 'application/pdf' }
     const agent = await localAgent((body) => ({
@@ -365,6 +346,25 @@ describe('atrium connect --forward', () => {
     expect(await connect(['--forward', agent.url, '--once', '--from-start']).ended).toBe(0)
     agent.close()
     expect(await said()).toEqual(['done'])
+  })
+
+  it('gives a message up that its agent breaks off at each time, and goes on', async () => {
+    let breaks = 0
+    const agent = await localAgent((body) => {
+      if (JSON.stringify(body).includes('poison')) {
+        breaks += 1
+        return undefined
+      }
+      return { jsonrpc: '2.0', id: body.id, result: { kind: 'message', parts: PARTS } }
+    })
+    for (const text of ['poison', 'hi']) await say(text)
+    expect(await connect(['--forward', agent.url, '--once', '--from-start']).ended).toBe(0)
+    agent.close()
+    expect(breaks).toBe(5)
+    expect((await said()).toSorted()).toEqual([
+      'Agent error: this message could not be answered in 5 attempts',
+      'hello',
+    ])
   })
 
   it('waits for an agent that is not there yet, and says so', async () => {

@@ -11,12 +11,12 @@ import { Backoff } from './backoff.ts'
 import type { ConnectState, PendingReply } from './connect-state.ts'
 import { CursorGone, type Feed, type FeedPlace } from './feed.ts'
 import { type ActivityRow, type InboundMessage, messageOf } from './inbound-message.ts'
-import { failureAnswer, type LocalAgent, type LocalAnswer } from './local-agent.ts'
+import { AgentBrokeOff, failureAnswer, type LocalAgent, type LocalAnswer } from './local-agent.ts'
 import { type SendDeps, sendAnswer } from './send-answer.ts'
 
 /** Rows that are held in memory beyond those at work. */
 const READ_AHEAD = 8
-/** A message that took this process down so often is answered with a failure instead. */
+/** A message that took this process, or the agent, down so often is answered with a failure. */
 const MAX_ATTEMPTS = 5
 const PREVIEW_CHARACTERS = 60
 
@@ -149,10 +149,7 @@ export class MessageLoop {
     const { state, clock, terminal } = this.#deps
     const startedMs = clock.now().getTime()
     const attempts = await state.received(message.rowId)
-    const answer =
-      attempts > MAX_ATTEMPTS
-        ? failureAnswer(`this message could not be answered in ${MAX_ATTEMPTS} attempts`)
-        : await this.#ask(message, stop)
+    const answer = attempts > MAX_ATTEMPTS ? gaveUp() : await this.#ask(message, stop)
     // Drained while the agent was away: nothing of it was begun, and it comes again.
     if (answer === undefined) return await state.released(message.rowId)
     const reply: PendingReply = {
@@ -178,19 +175,21 @@ export class MessageLoop {
     })
   }
 
-  /** Asks the agent until it is there; undefined when drained before. */
+  /**
+   * Asks the agent until it is there, but not for ever when it is there and breaks off each time;
+   * undefined when drained before.
+   */
   async #ask(message: InboundMessage, stop: AbortSignal): Promise<LocalAnswer | undefined> {
     const { agent, terminal, clock } = this.#deps
     const backoff = new Backoff(this.#deps)
-    let isSaid = false
+    let [isSaid, breaks] = [false, 0]
     while (true) {
-      try {
-        return await agent.answer(message)
-      } catch (thrown) {
-        if (!(thrown instanceof CliFailure) || thrown.exitCode !== EXIT.unreachable) throw thrown
-        if (!isSaid) terminal.notice(`${thrown.message}; trying again until it does`)
-        isSaid = true
-      }
+      const answer = await answerOrAbsence(agent, message)
+      if (!(answer instanceof CliFailure)) return answer
+      breaks += Number(answer instanceof AgentBrokeOff)
+      if (breaks === MAX_ATTEMPTS) return gaveUp()
+      if (!isSaid) terminal.notice(`${answer.message}; trying again until it does`)
+      isSaid = true
       await clock.sleep(backoff.nextMs(), stop).catch(() => undefined)
       if (stop.aborted) return undefined
     }
@@ -217,6 +216,22 @@ export class MessageLoop {
     this.#failure = thrown
     this.#failed.abort()
   }
+}
+
+async function answerOrAbsence(
+  agent: LocalAgent,
+  message: InboundMessage,
+): Promise<LocalAnswer | CliFailure> {
+  try {
+    return await agent.answer(message)
+  } catch (thrown) {
+    if (thrown instanceof CliFailure && thrown.exitCode === EXIT.unreachable) return thrown
+    throw thrown
+  }
+}
+
+function gaveUp(): LocalAnswer {
+  return failureAnswer(`this message could not be answered in ${MAX_ATTEMPTS} attempts`)
 }
 
 function senderOf({ sourceId }: InboundMessage): string {

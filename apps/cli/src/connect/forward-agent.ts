@@ -4,8 +4,15 @@ import { z } from 'zod'
 import { Reply } from '../a2a/reply.ts'
 import { CliFailure, EXIT } from '../failure.ts'
 import { PlatformClient } from '../http/platform-client.ts'
+import { isNobodyThere } from '../http/transport-failure.ts'
 import type { InboundMessage } from './inbound-message.ts'
-import { failureAnswer, fittingText, type LocalAgent, type LocalAnswer } from './local-agent.ts'
+import {
+  AgentBrokeOff,
+  failureAnswer,
+  fittingText,
+  type LocalAgent,
+  type LocalAnswer,
+} from './local-agent.ts'
 
 /** An agent thinks for as long as it likes; only silence of this length is one too many. */
 const IDLE_TIMEOUT_MS = 3_600_000
@@ -82,7 +89,9 @@ export class ForwardAgent implements LocalAgent {
           ? `the local agent at ${this.#url.origin} does not answer`
           : `the local agent answered with status ${status}: ${thrown.message}`
       if (thrown.exitCode === EXIT.unreachable) {
-        throw new CliFailure(EXIT.unreachable, what, { ...thrown.facts, cause: thrown })
+        const isBroken = status === undefined && !isNobodyThere(thrown)
+        const Failure = isBroken ? AgentBrokeOff : CliFailure
+        throw new Failure(EXIT.unreachable, what, { ...thrown.facts, cause: thrown })
       }
       return { error: { message: what } }
     }

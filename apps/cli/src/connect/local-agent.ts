@@ -1,9 +1,13 @@
 /** @module The agent on this machine: given a message, it answers. */
 import { AGENT_ERROR_PREFIX } from '@atrium/runtime-contract/agent-reply'
 import type { FileReference } from '../a2a/file-part.ts'
+import { CliFailure } from '../failure.ts'
 import type { InboundMessage } from './inbound-message.ts'
 
 export type LocalAnswer = { readonly text: string; readonly files: readonly FileReference[] }
+
+/** The agent had the message, and was gone before it answered. */
+export class AgentBrokeOff extends CliFailure {}
 
 export type LocalAgent = {
   /**

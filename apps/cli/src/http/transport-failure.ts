@@ -26,6 +26,12 @@ function errorCode(thrown: unknown): string | undefined {
   return undefined
 }
 
+/** Whether a failure says that no connection came about, so that nothing was handed over. */
+export function isNobodyThere({ facts }: CliFailure): boolean {
+  const code = errorCode(facts.cause)
+  return code !== undefined && NOBODY_THERE.has(code)
+}
+
 /** What a user's interrupt ends a command with (exit 130). */
 export function interruptedFailure(): CliFailure {
   return new CliFailure(EXIT.interrupted, 'interrupted')
