@@ -3,36 +3,17 @@ import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import type { ClientRequest } from 'node:http'
 import type { StoredFile } from '@atrium/runtime-contract/file-transfer'
-import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+import { afterEach } from 'vitest'
 import { type Form, type FormPart, multipartForm } from './multipart-form.ts'
-import { type Answer, begin, errorCode, readAnswer, send } from './raw-client.ts'
-import {
-  expectOpenFiles,
-  openFiles,
-  type RuntimeHarness,
-  type RuntimeOptions,
-  startRuntimeHarness,
-} from './runtime-harness.ts'
+import { type Answer, begin, readAnswer, send } from './raw-client.ts'
+import { type RuntimeHarness, type RuntimeOptions, startRuntimeHarness } from './runtime-harness.ts'
+import { runtime, shareRuntime } from './shared-runtime.ts'
 
-/** Running while the tests of the file run. */
-export let runtime: RuntimeHarness
-
-/**
- * Starts it for the calling file, whose tests each find it without uploads; fails when descriptors
- * stay open.
- */
+/** `shareRuntime`, whose tests each find it without uploads. */
 export function shareUploadRuntime(): void {
-  let openBefore: number
-  beforeAll(async () => {
-    openBefore = openFiles()
-    runtime = await startRuntimeHarness()
-  })
+  shareRuntime()
   afterEach(() => {
     rmSync(runtime.local('/workspace/.molecule'), { recursive: true, force: true })
-  })
-  afterAll(async () => {
-    await runtime.stop()
-    await expectOpenFiles(openBefore)
   })
 }
 
@@ -91,16 +72,6 @@ export function filesOf(answer: Answer): StoredFile[] {
   const body = JSON.parse(answer.body.toString('utf8'))
   if (answer.status !== 200) throw new Error(`${answer.status} ${answer.body}`)
   return body.files
-}
-
-/** Expects exactly this refusal. */
-export function expectRefusal(answer: Answer, status: number, error: string, code: string): void {
-  const body = JSON.parse(answer.body.toString('utf8'))
-  expect({ status: answer.status, error: body.error, code: errorCode(answer) }).toEqual({
-    status,
-    error,
-    code,
-  })
 }
 
 /** Runs a runtime of these options for as long as it is used. */

@@ -19,6 +19,7 @@ import { type WorkspaceId, workspaceIdSchema } from '../../../apps/platform/src/
 import type { WorkspaceStatus } from '../../../apps/platform/src/domain/workspace-status.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
+import { newWorkspaceRow } from '../../support/workspace-row.ts'
 
 let database: TestDatabase
 let client: DatabaseClient
@@ -38,10 +39,7 @@ function newId(): WorkspaceId {
   return workspaceIdSchema.parse(crypto.randomUUID())
 }
 
-function rowOf(id: WorkspaceId, status: WorkspaceStatus) {
-  const common = { name: 'w', tier: 3, runtimeKind: 'echo', workspaceAccess: 'none' }
-  return { ...common, id, status, createdAt: now, updatedAt: now, statusSince: now }
-}
+const rowOf = (id: WorkspaceId, status: WorkspaceStatus) => newWorkspaceRow(id, status, now)
 
 async function tell(workspaceId: WorkspaceId, at = now, db = client.db): Promise<void> {
   const event = { type: 'AGENT_CARD_UPDATED', payload: {} } as const

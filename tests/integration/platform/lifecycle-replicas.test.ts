@@ -16,6 +16,7 @@ import { WorkspaceTemplates } from '../../../apps/platform/src/services/workspac
 import { eventually } from '../../support/eventually.ts'
 import { FakeProvisioner } from '../../support/fake-provisioner.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
+import { newWorkspaceRow } from '../../support/workspace-row.ts'
 
 const BOX = 'http://127.0.0.1:9'
 /** Long enough that a busy machine does not lose a lease by being slow. */
@@ -82,19 +83,8 @@ async function startReplica(
 /** As `createWorkspace` does it: the row and the run in one transaction. */
 async function create(lifecycle: WorkspaceLifecycle): Promise<WorkspaceId> {
   const id = workspaceIdSchema.parse(systemIds.uuid())
-  const now = new Date()
   await client.db.transaction(async (tx) => {
-    await insertWorkspace(tx, {
-      id,
-      name: 'w',
-      tier: 2,
-      status: 'provisioning',
-      runtimeKind: 'echo',
-      workspaceAccess: 'none',
-      createdAt: now,
-      updatedAt: now,
-      statusSince: now,
-    })
+    await insertWorkspace(tx, newWorkspaceRow(id, 'provisioning'))
     await lifecycle.request(tx, { id, reason: 'created' })
   })
   lifecycle.kick(id)

@@ -15,6 +15,7 @@ import {
 import { insertWorkspace } from '../../../apps/platform/src/db/workspace-store.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
+import { newWorkspaceRow } from '../../support/workspace-row.ts'
 
 const LEASE_MS = 60_000
 const [FIRST, SECOND] = [crypto.randomUUID(), crypto.randomUUID()] as const
@@ -34,18 +35,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await client.sql`TRUNCATE workspaces CASCADE`
   id = workspaceIdSchema.parse(crypto.randomUUID())
-  const now = new Date()
-  await insertWorkspace(client.db, {
-    id,
-    name: 'w',
-    tier: 2,
-    status: 'provisioning',
-    runtimeKind: 'echo',
-    workspaceAccess: 'none',
-    createdAt: now,
-    updatedAt: now,
-    statusSince: now,
-  })
+  await insertWorkspace(client.db, newWorkspaceRow(id, 'provisioning'))
 })
 
 const request = (fields: Partial<RunRequest> = {}) =>

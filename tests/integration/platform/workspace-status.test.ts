@@ -11,6 +11,7 @@ import {
   type WorkspaceStatus,
 } from '../../../apps/platform/src/domain/workspace-status.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
+import { newWorkspaceRow } from '../../support/workspace-row.ts'
 
 let database: TestDatabase
 let client: DatabaseClient
@@ -27,17 +28,7 @@ afterAll(async () => {
 
 async function workspaceIn(status: WorkspaceStatus) {
   const id = workspaceIdSchema.parse(crypto.randomUUID())
-  await insertWorkspace(client.db, {
-    id,
-    name: 'w',
-    tier: 3,
-    status,
-    runtimeKind: 'echo',
-    workspaceAccess: 'none',
-    createdAt: now,
-    updatedAt: now,
-    statusSince: now,
-  })
+  await insertWorkspace(client.db, newWorkspaceRow(id, status, now))
   return id
 }
 

@@ -2,11 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { formHeaders, multipartForm, partHead } from '../../support/multipart-form.ts'
+import { runtime } from '../../support/shared-runtime.ts'
 import {
   filesOf,
   post,
   postChunked,
-  runtime,
   shareUploadRuntime,
   upload,
 } from '../../support/upload-runtime.ts'

@@ -20,31 +20,16 @@ import { promisify } from 'node:util'
 import type { AppError } from '@atrium/http-kit/app-error'
 import { parseWorkspacePath, type WorkspacePath } from '@atrium/path-safety/workspace-path'
 import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ContainedRoots } from '../../../apps/workspace-runtime/src/files/contained-roots.ts'
 import { publishByRename } from '../../../apps/workspace-runtime/src/files/publish-name.ts'
 import { storeOpenedFile } from '../../../apps/workspace-runtime/src/files/store-opened-file.ts'
 import { TemporaryFile } from '../../../apps/workspace-runtime/src/files/temporary-file.ts'
 import { eventually } from '../../support/eventually.ts'
-import {
-  expectOpenFiles,
-  openFiles,
-  type RuntimeHarness,
-  startRuntimeHarness,
-} from '../../support/runtime-harness.ts'
+import { expectOpenFiles, openFiles, startRuntimeHarness } from '../../support/runtime-harness.ts'
+import { runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
-let runtime: RuntimeHarness
-let openBefore: number
-
-beforeAll(async () => {
-  openBefore = openFiles()
-  runtime = await startRuntimeHarness()
-})
-
-afterAll(async () => {
-  await runtime.stop()
-  await expectOpenFiles(openBefore)
-})
+shareRuntime()
 
 function wire(path: string): WorkspacePath {
   const verdict = parseWorkspacePath([path])

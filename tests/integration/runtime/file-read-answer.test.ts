@@ -5,15 +5,10 @@ import { FILE_READ_PATH } from '@atrium/runtime-contract/file-transfer'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { send } from '../../support/raw-client.ts'
-import {
-  expectRefusal,
-  expectSecurityHeaders,
-  runtime,
-  sha256,
-  shareReadRuntime,
-} from '../../support/read-runtime.ts'
+import { expectSecurityHeaders, sha256 } from '../../support/read-runtime.ts'
+import { expectRefusal, runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
-shareReadRuntime()
+shareRuntime()
 
 describe('GET /internal/file/read: the answer', () => {
   it('carries length, type, disposition, validators and the security headers', async () => {

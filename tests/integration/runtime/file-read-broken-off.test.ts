@@ -13,10 +13,11 @@ import {
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { open, readAnswer } from '../../support/raw-client.ts'
-import { runtime, sha256, shareReadRuntime } from '../../support/read-runtime.ts'
+import { sha256 } from '../../support/read-runtime.ts'
 import { expectOpenFiles, openFiles, startRuntimeHarness } from '../../support/runtime-harness.ts'
+import { runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
-shareReadRuntime()
+shareRuntime()
 
 describe('GET /internal/file/read: a file or a client that goes away', () => {
   const SIZE = 48 * 1024 * 1024

@@ -5,10 +5,11 @@ import { createServer } from 'node:net'
 import { FORMER_INBOUND_SECRET_FILE, INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { tryMount } from '../../support/mounts.ts'
-import { expectRefusal, runtime, shareReadRuntime, TEXTS } from '../../support/read-runtime.ts'
+import { TEXTS } from '../../support/read-runtime.ts'
 import { startRuntimeHarness } from '../../support/runtime-harness.ts'
+import { expectRefusal, runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
-shareReadRuntime()
+shareRuntime()
 
 describe('GET /internal/file/read: what lies there', () => {
   const SECRET_TEXT = 'outside and not to be read'

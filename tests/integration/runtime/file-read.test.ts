@@ -2,10 +2,11 @@ import { ALLOWED_ROOTS } from '@atrium/path-safety/workspace-path'
 import { FILE_READ_PATH } from '@atrium/runtime-contract/file-transfer'
 import { describe, expect, it } from 'vitest'
 import { send } from '../../support/raw-client.ts'
-import { expectRefusal, runtime, shareReadRuntime, TEXTS } from '../../support/read-runtime.ts'
+import { TEXTS } from '../../support/read-runtime.ts'
 import { startRuntimeHarness } from '../../support/runtime-harness.ts'
+import { expectRefusal, runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
-shareReadRuntime()
+shareRuntime()
 
 describe('GET /internal/file/read: the credential', () => {
   const target = `${FILE_READ_PATH}?path=/workspace/x.txt`

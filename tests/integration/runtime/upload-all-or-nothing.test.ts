@@ -17,11 +17,10 @@ import { tryMount } from '../../support/mounts.ts'
 import { formHeaders, multipartForm } from '../../support/multipart-form.ts'
 import { begin, errorCode, readAnswer } from '../../support/raw-client.ts'
 import { expectOpenFiles, openFiles, startRuntimeHarness } from '../../support/runtime-harness.ts'
+import { expectRefusal, runtime } from '../../support/shared-runtime.ts'
 import {
-  expectRefusal,
   filesOf,
   post,
-  runtime,
   shareUploadRuntime,
   upload,
   withRuntime,

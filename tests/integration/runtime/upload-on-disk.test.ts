@@ -19,14 +19,8 @@ import { describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { multipartForm } from '../../support/multipart-form.ts'
 import { begin, readAnswer } from '../../support/raw-client.ts'
-import {
-  expectRefusal,
-  filesOf,
-  runtime,
-  shareUploadRuntime,
-  upload,
-  withRuntime,
-} from '../../support/upload-runtime.ts'
+import { expectRefusal, runtime } from '../../support/shared-runtime.ts'
+import { filesOf, shareUploadRuntime, upload, withRuntime } from '../../support/upload-runtime.ts'
 
 const MIB = 1024 ** 2
 

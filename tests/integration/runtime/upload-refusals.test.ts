@@ -6,11 +6,10 @@ import { describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { formHeaders, multipartForm, partHead } from '../../support/multipart-form.ts'
 import { begin, errorCode, readAnswer, send } from '../../support/raw-client.ts'
+import { expectRefusal, runtime } from '../../support/shared-runtime.ts'
 import {
-  expectRefusal,
   post,
   postChunked,
-  runtime,
   shareUploadRuntime,
   upload,
   withRuntime,
