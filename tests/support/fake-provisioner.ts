@@ -32,6 +32,8 @@ export class FakeProvisioner implements Provisioner {
   /** Not every back-end knows which of two starts is the newer one. */
   refusesOlder = true
   failStop = false
+  /** Every stop takes as long as this. */
+  beforeStop: () => Promise<void> = async () => undefined
   isRunningFails = false
   listFails = false
   /** As a back-end that cannot list what it holds. */
@@ -61,6 +63,7 @@ export class FakeProvisioner implements Provisioner {
 
   async stop({ workspaceId, generation = Number.POSITIVE_INFINITY }: BoxRef): Promise<void> {
     if (this.failStop) throw new Error('the back-end does not answer')
+    await this.beforeStop()
     if ((this.#generations.get(workspaceId) ?? 0) > generation) return
     this.running.delete(workspaceId)
     this.stopped.push(workspaceId)

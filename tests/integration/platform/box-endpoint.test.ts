@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { type PlatformHarness, startPlatformHarness } from '../../support/platform-harness.ts'
 
@@ -123,6 +123,71 @@ describe('an agent that registers before its start is written down', () => {
       platform.logLines().some((line) => line.includes('lifecycle.agent_url_not_in_box')),
     )
     expect(await rowOf(id)).toMatchObject({ status: 'provisioning', endpoint_url: null })
+  })
+})
+
+describe('an agent whose box makes room for the next one', () => {
+  let goOn = (): void => undefined
+
+  /** A workspace whose box takes until `goOn` to end; its agent has spoken. */
+  async function endingBox(fields: Record<string, unknown>) {
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    goOn = resolve
+    platform.provisioner.endpoint = () => null
+    platform.provisioner.address = ADDRESS
+    const created = await platform.json('/workspaces', { name: 'w', runtime: 'echo' })
+    const { id } = (await created.json()) as { id: string }
+    const startsOf = () => platform.provisioner.starts.filter((each) => each.workspaceId === id)
+    await eventually(async () => (await boxOf(id))?.startedAt != null)
+    const authToken = startsOf()[0]?.credentials.authToken.reveal() ?? ''
+    const speak = () => register({ id, authToken }, fields)
+    expect((await speak()).status).toBe(200)
+    expect((await rowOf(id)).status).toBe('online')
+    platform.provisioner.beforeStop = () => ended
+    return { id, authToken, speak, startsOf }
+  }
+
+  const boxOf = async (id: string) => {
+    const rows = await platform.client.sql<{ startedAt: Date | null; generation: number | null }[]>`
+      SELECT box_started_at AS "startedAt", box_generation AS generation
+        FROM workspaces WHERE id = ${id}`
+    return rows[0]
+  }
+
+  afterEach(() => {
+    goOn()
+    platform.provisioner.beforeStop = async () => undefined
+  })
+
+  it.each([
+    ['is pushed to', { url: `http://${ADDRESS}:8123` }],
+    ['polls', { delivery_mode: 'poll' }],
+  ])('and that %s does not end the restart by speaking', async (_how, fields) => {
+    const { id, authToken, speak, startsOf } = await endingBox(fields)
+    expect((await platform.json(`/workspaces/${id}/restart`, {})).status).toBe(200)
+    expect((await speak()).status).toBe(200)
+    await platform.json('/registry/heartbeat', { workspace_id: id }, authToken)
+    expect((await rowOf(id)).status).toBe('provisioning')
+    goOn()
+    await eventually(async () => (await boxOf(id))?.generation === 2)
+    expect(startsOf()).toHaveLength(2)
+  })
+
+  it('and was taken for dead gets its next box all the same', async () => {
+    const { id, speak, startsOf } = await endingBox({ url: `http://${ADDRESS}:8123` })
+    const stopping = Promise.withResolvers<void>()
+    const wait = platform.provisioner.beforeStop
+    platform.provisioner.beforeStop = () => {
+      stopping.resolve()
+      return wait()
+    }
+    platform.provisioner.die({ workspaceId: id, generation: 1, reason: 'said so' })
+    await stopping.promise
+    expect((await speak()).status).toBe(200)
+    expect((await rowOf(id)).status).toBe('online')
+    goOn()
+    await eventually(async () => (await boxOf(id))?.generation === 2)
+    expect(startsOf()).toHaveLength(2)
   })
 })
 

@@ -149,6 +149,13 @@ describe('a box without a row', () => {
     platform.provisioner.running.add(id)
     await eventually(() => !platform.provisioner.running.has(id))
   })
+
+  it('is started when it counts as awake and no box of it is left', async () => {
+    const { id } = await platform.onlineWorkspace(box.url)
+    await platform.client.sql`
+      UPDATE workspaces SET box_generation = NULL, box_started_at = NULL WHERE id = ${id}`
+    await eventually(() => startsOf(id).length === 2)
+  })
 })
 
 describe('a start', () => {

@@ -200,7 +200,7 @@ export async function findRowsOf(
 
 /**
  * Rows whose status asks for something that nobody has been asked to do: left by an older release,
- * or by a repair by hand. `lifecycleGoal` has the last word.
+ * by a repair by hand, or by a box that ended while its agent spoke. `lifecycleGoal` has the last word.
  */
 export async function listUnattended(db: Db, after: After): Promise<readonly WorkspaceRow[]> {
   const rows = await db
@@ -220,6 +220,7 @@ export async function listUnattended(db: Db, after: After): Promise<readonly Wor
             inArray(workspaces.status, ['paused', 'failed', 'hibernated', 'removed']),
             isNotNull(workspaces.boxGeneration),
           ),
+          and(isAwake, gt(workspaces.generation, 0), isNull(workspaces.boxGeneration)),
         ),
         follows(after),
       ),

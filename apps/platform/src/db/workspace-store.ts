@@ -119,6 +119,7 @@ export type StatusChange = Partial<
     | 'activeTasks'
     | 'currentTask'
     | 'boxStartedAt'
+    | 'boxAddress'
     | 'template'
     | 'isTemplateDue'
   >

@@ -19,6 +19,13 @@ describe('lifecycleGoal', () => {
     ['its agent was never started here and went', { status: 'offline', generation: 0 }, 'keep'],
     ['it is online', { status: 'online' }, 'keep'],
     ['it is degraded', { status: 'degraded' }, 'keep'],
+    ['it is online and its box is gone', { status: 'online', boxGeneration: null }, 'start'],
+    ['it is degraded and its box is gone', { status: 'degraded', boxGeneration: null }, 'start'],
+    [
+      'it is online and was never started here',
+      { status: 'online', generation: 0, boxGeneration: null },
+      'keep',
+    ],
     ['it was paused', { status: 'paused' }, 'stop'],
     ['it was paused and its box is gone', { status: 'paused', boxGeneration: null }, 'keep'],
     ['it goes to sleep', { status: 'hibernating' }, 'stop'],

@@ -40,9 +40,16 @@ export function lifecycleGoal(row: GoalFacts): LifecycleGoal {
   // An agent that registered by itself and went: nobody here ever started it.
   if (row.status === 'offline' && row.generation === 0) return 'keep'
   if (row.status === 'provisioning' && isBoxUp(row)) return 'keep'
+  if (isAwakeWithoutBox(row)) return 'start'
   const isAsleep = row.boxGeneration === null && row.status !== 'hibernating'
   if (goal === 'stop' && isAsleep) return 'keep'
   return goal
+}
+
+/** Its agent spoke while its box was being ended: whoever ended it owes it the next one. */
+function isAwakeWithoutBox({ status, generation, boxGeneration }: GoalFacts): boolean {
+  const isAwake = status === 'online' || status === 'degraded'
+  return isAwake && generation > 0 && boxGeneration === null
 }
 
 /** Whether the box of the current generation has come up; its agent may still have to register. */

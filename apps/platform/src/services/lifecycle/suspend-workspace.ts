@@ -26,6 +26,9 @@ export type SuspendDeps = {
 /** What a box that ends leaves in the row: it is nowhere and does nothing. */
 const GONE = { endpointUrl: null, activeTasks: 0, currentTask: '' } as const
 
+/** An older box than the one that is wanted now: what its agent still says brings nobody online. */
+const MAKES_ROOM = { boxStartedAt: null, boxAddress: null } as const
+
 /**
  * Asks for a new generation, with the files of `template` where there is one. Throws
  * `workspace_not_found`, `external_workspace`, `parent_paused`, `provisioner_unavailable`.
@@ -84,9 +87,7 @@ export async function resumeTree(
     const resumed: WorkspaceId[] = []
     for (const member of members) {
       const to = isExternal(member.runtimeKind) ? 'awaiting_agent' : 'provisioning'
-      // A box that has not ended yet is an older one all the same: where it was is written nowhere.
-      const set = { boxStartedAt: null }
-      const move = { id: member.id, to, from: ['paused'], now, set } as const
+      const move = { id: member.id, to, from: ['paused'], now, set: MAKES_ROOM } as const
       if ((await transitionWorkspace(tx, move)) === undefined) continue
       resumed.push(member.id)
       await requestBoxRun(tx, member, { reason: 'resumed', now })
@@ -155,7 +156,7 @@ async function startAnew(
   },
 ): Promise<void> {
   const { id, reason, now } = input
-  const set = { ...GONE, ...input.set, boxStartedAt: null }
+  const set = { ...GONE, ...input.set, ...MAKES_ROOM }
   await transitionWorkspace(tx, { id, to: 'provisioning', now, set })
   await requestRun(tx, { workspaceId: id, hostId: row.hostId, reason, now })
 }
