@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -77,6 +79,8 @@ describe('CredentialFile', () => {
       // A file whose times never change, as those of two writes within one tick do not.
       const name = '/proc/self/comm'
       const before = readFileSync(name, 'utf8')
+      // While it is open the kernel does not forget it, and with it its times.
+      const held = openSync(name, 'r')
       const readAfter = (ms: number) => {
         const now = () => new Date(statSync(name).ctimeMs + ms)
         const comm = new CredentialFile(name, { clock: { now }, ids: systemIds })
@@ -91,6 +95,7 @@ describe('CredentialFile', () => {
         expect(readAfter(60_000)).toEqual(['aaaa', 'aaaa'])
       } finally {
         writeFileSync(name, before.trim())
+        closeSync(held)
       }
     })
 
