@@ -120,7 +120,7 @@ describe('a reader that leaves', () => {
         return { signal: rope.signal, take: () => rope.take(), close }
       }
     }
-    const activityBell = new CountedBell({ log: platform.deps.log, listen: async () => undefined })
+    const activityBell = new CountedBell({ log: platform.deps.log, listen: () => undefined })
     const client = new AbortController()
     const startedMs = performance.now()
     const reading = startWait({ activityBell }, client.signal)
@@ -137,7 +137,7 @@ describe('the bell', () => {
     let again = (): void => undefined
     const bell = new ActivityBell({
       log: platform.deps.log,
-      listen: async (_, on) => {
+      listen: (_, on) => {
         again = on.listening
       },
     })

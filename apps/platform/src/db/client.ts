@@ -4,6 +4,7 @@ import { type PgDatabase, PgTransaction } from 'drizzle-orm/pg-core'
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { ARRAY_TYPES } from './array-types.ts'
+import { type NotificationHandlers, NotificationListener } from './notification-listener.ts'
 import * as schema from './schema.ts'
 import { withSurvivableTransactions } from './survivable-transactions.ts'
 
@@ -28,13 +29,10 @@ export type DatabaseClient = {
   /** Resolves when the database answers a query; rejects otherwise. */
   ping(): Promise<void>
   /**
-   * Calls `onPayload` for every notification of a channel, on a connection of its own that comes
-   * back when it is lost; `onListening` each time it listens (again): something may have been missed.
+   * Calls `handlers` for every notification of a channel, on a connection of its own that comes back
+   * when it is lost. Returns at once: a database that is away is waited for.
    */
-  listen(
-    channel: string,
-    on: { readonly payload: (payload: string) => void; readonly listening: () => void },
-  ): Promise<void>
+  listen(channel: string, handlers: NotificationHandlers): void
   close(): Promise<void>
   /** `close` without any patience: whatever waits for an answer is rejected now. */
   abandon(): Promise<void>
@@ -58,20 +56,22 @@ export function openDatabase(options: {
     onnotice: () => undefined,
   })
   const sql = withSurvivableTransactions(pool)
+  // Connects when somebody listens.
+  const listener = new NotificationListener(options.url)
   return {
     db: drizzle(sql, { schema }),
     sql,
     async ping() {
       await sql`SELECT 1`
     },
-    async listen(channel, on) {
-      await sql.listen(channel, on.payload, on.listening)
+    listen(channel, handlers) {
+      listener.listen(channel, handlers)
     },
     async close() {
-      await sql.end({ timeout: 5 })
+      await Promise.all([listener.stop(), sql.end({ timeout: 5 })])
     },
     async abandon() {
-      await sql.end({ timeout: 0 })
+      await Promise.all([listener.stop(), sql.end({ timeout: 0 })])
     },
   }
 }

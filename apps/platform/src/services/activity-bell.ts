@@ -20,7 +20,7 @@ export class ActivityBell {
   readonly #listen: DatabaseClient['listen']
   readonly #log: Logger
   readonly #ropes = new Map<string, Set<() => void>>()
-  #listening: Promise<void> | undefined
+  #isListening = false
 
   constructor(deps: { readonly listen: DatabaseClient['listen']; readonly log: Logger }) {
     this.#listen = deps.listen
@@ -29,7 +29,7 @@ export class ActivityBell {
 
   /** Every change after this call is heard, or seen by who looks after it. */
   hold(workspaceId: WorkspaceId): BellRope {
-    this.#listening ??= this.#start()
+    if (!this.#isListening) this.#start()
     let ring = new AbortController()
     const onRing = (): void => ring.abort()
     const ropes = this.#ropes.get(workspaceId) ?? new Set()
@@ -52,20 +52,19 @@ export class ActivityBell {
     }
   }
 
-  async #start(): Promise<void> {
-    try {
-      await this.#listen(ACTIVITY_CHANNEL, {
-        payload: (workspaceId) => this.#ring(workspaceId),
-        // What was said while nobody listened is not told again.
-        listening: () => {
-          for (const workspaceId of this.#ropes.keys()) this.#ring(workspaceId)
-        },
-      })
-    } catch (error) {
-      // Waiting goes on by looking; the next one who waits tries again (H20).
-      this.#listening = undefined
-      this.#log.warn({ err: loggableDatabaseError(error) }, 'activity.bell_silent')
-    }
+  #start(): void {
+    this.#isListening = true
+    this.#listen(ACTIVITY_CHANNEL, {
+      payload: (workspaceId) => this.#ring(workspaceId),
+      // What was said while nobody listened is not told again.
+      listening: () => {
+        for (const workspaceId of this.#ropes.keys()) this.#ring(workspaceId)
+      },
+      // Waiting goes on by looking.
+      failed: (error) => {
+        this.#log.warn({ err: loggableDatabaseError(error) }, 'activity.bell_silent')
+      },
+    })
   }
 
   #ring(workspaceId: string): void {

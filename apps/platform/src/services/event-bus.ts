@@ -44,7 +44,6 @@ export class EventBus {
   #running: Promise<void> | undefined
   #wake: (() => void) | undefined
   #isHinted = false
-  #isListening = false
   #isFailing = false
   /** The last event that was fanned out here. */
   #head: number | undefined
@@ -59,7 +58,9 @@ export class EventBus {
 
   /** Begins to listen and to look, in the background: a database that is away is waited for. */
   start(): void {
-    this.#running ??= this.#run()
+    if (this.#running !== undefined) return
+    this.#listen()
+    this.#running = this.#run()
   }
 
   /** Tells followers on every replica, without a trace: never a credential, never a body. */
@@ -109,7 +110,6 @@ export class EventBus {
   async #look(): Promise<void> {
     try {
       this.#isHinted = false
-      if (!this.#isListening) await this.#listen()
       await this.#fanOut()
       if (this.#isFailing) this.#deps.log.info('events.recovered')
       this.#isFailing = false
@@ -122,15 +122,18 @@ export class EventBus {
     }
   }
 
-  async #listen(): Promise<void> {
+  #listen(): void {
     const hint = (): void => this.#hint()
+    const failed = (error: unknown): void => {
+      this.#deps.log.warn({ err: loggableDatabaseError(error) }, 'events.listen_failed')
+    }
     // Each time it listens again, something may have been missed.
-    await this.#deps.listen(EVENT_HINT_CHANNEL, { payload: hint, listening: hint })
-    await this.#deps.listen(BROADCAST_CHANNEL, {
+    this.#deps.listen(EVENT_HINT_CHANNEL, { payload: hint, listening: hint, failed })
+    this.#deps.listen(BROADCAST_CHANNEL, {
       payload: (payload) => this.#relay.receive(payload),
       listening: () => undefined,
+      failed: () => undefined,
     })
-    this.#isListening = true
   }
 
   async #fanOut(): Promise<void> {
