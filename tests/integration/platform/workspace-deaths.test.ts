@@ -45,6 +45,32 @@ describe('a box that dies', () => {
   })
 })
 
+describe('a workspace where a request meets nobody', () => {
+  it.each([
+    ['a message', '/a2a', { jsonrpc: '2.0', id: 1, method: 'tasks/get' }],
+    ['a download', '/chat/download?path=/workspace/a.txt', undefined],
+  ])('is dead when its back-end says so too: %s', async (_what, path, message) => {
+    // No sweep looks before the test is over.
+    const patient = await startPlatformHarness({ ATRIUM_SWEEP_INTERVAL_MS: '600000' })
+    const { provisioner } = patient
+    const ask = async (id: string) => {
+      const url = `/workspaces/${id}${path}`
+      return message === undefined ? await patient.request(url) : await patient.json(url, message)
+    }
+    try {
+      const running = await patient.onlineWorkspace('http://127.0.0.1:9')
+      const dead = await patient.onlineWorkspace('http://127.0.0.1:9')
+      provisioner.running.delete(dead.id)
+      expect((await ask(running.id)).status).toBe(502)
+      expect((await ask(dead.id)).status).toBe(502)
+      await eventually(() => provisioner.starts.length === 3)
+      expect(provisioner.starts[2]).toMatchObject({ workspaceId: dead.id, generation: 2 })
+    } finally {
+      await patient.stop()
+    }
+  })
+})
+
 describe('a box that keeps dying', () => {
   it('fails after five restarts, with a reason for a person', async () => {
     // The delays between restarts add up to 15 s; here only their order matters.

@@ -1,7 +1,13 @@
 /** @module The request path's share of the evidence that a workspace is dead (contract/platform 4.5). */
-import { findAppError } from '@atrium/http-kit/app-error'
+import { type ErrorCode, findAppError } from '@atrium/http-kit/app-error'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { WorkspaceLifecycle } from './workspace-lifecycle.ts'
+
+/** A connection that was refused or broke, in the words of the file routes and of messages. */
+const UNREACHABLE: ReadonlySet<string> = new Set<ErrorCode>([
+  'workspace_unreachable',
+  'agent_unreachable',
+])
 
 /** Passes on what `exchange` resolves or rejects with; nobody at the address raises a suspicion. */
 export async function suspectIfUnreachable<T>(
@@ -12,7 +18,7 @@ export async function suspectIfUnreachable<T>(
   try {
     return await exchange
   } catch (error) {
-    if (findAppError(error)?.code === 'workspace_unreachable') lifecycle.suspect(id)
+    if (UNREACHABLE.has(findAppError(error)?.code ?? '')) lifecycle.suspect(id)
     throw error
   }
 }

@@ -163,7 +163,7 @@ export class WorkspaceLifecycle {
 
   /**
    * A request met nobody at the workspace's address: asks for the second opinion in the background,
-   * while the caller is told. Only a connection that was refused or lost before anything was sent.
+   * while the caller is told. Busy is no such thing: only a connection that was refused or broke.
    */
   suspect(id: WorkspaceId): void {
     this.#runner.track(async () => {
