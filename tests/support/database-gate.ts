@@ -15,12 +15,15 @@ export type DatabaseGate = {
   loseNextCommit(): void
   /** How often the database has committed something, lost or not. */
   commits(): number
+  /** How many connections of clients are open. */
+  connections(): number
 }
 
 /** Opens a door in front of the database at `databaseUrl`; whoever uses it shuts it at the end. */
 export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGate> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
+  const clients = new Set<Socket>()
   let server: Server | undefined
   let port = 0
   let isFrozen = false
@@ -42,6 +45,7 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
     if (server !== undefined) return
     isFrozen = false
     server = createServer((client) => {
+      clients.add(client.on('close', () => clients.delete(client)))
       if (isFrozen) {
         track(client)
         return
@@ -75,6 +79,7 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
       for (const socket of sockets) socket.pause()
     },
     commits: () => commits,
+    connections: () => clients.size,
     loseNextCommit() {
       isNextCommitLost = true
     },

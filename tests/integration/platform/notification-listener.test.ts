@@ -54,14 +54,16 @@ describe('a database that is away when it is first listened to', () => {
     expect(heard.toSorted()).toEqual(['one:a', 'one:c', 'two:b'])
   })
 
-  it('does not keep the pool from closing', async () => {
+  it('is not asked any more once the client is closed', async () => {
     await gate.shut()
     follow('one')
-    follow('two')
-    await delay(4_500)
-    const startedMs = performance.now()
+    await eventually(() => heard.includes('one failed'))
     await client.close()
-    expect(performance.now() - startedMs).toBeLessThan(1_000)
+    await gate.open()
+    // Longer than between two attempts.
+    await delay(2_500)
+    expect(heard).toEqual(['one failed'])
+    expect(gate.connections()).toBe(0)
   })
 })
 
@@ -78,5 +80,14 @@ describe('a connection that is lost', () => {
     await eventually(() => heard.includes('one listening') && heard.includes('two listening'))
     await notify('two', 'again')
     await eventually(() => heard.includes('two:again'))
+  })
+
+  it('is given up by a client that closes, and nobody is called any more', async () => {
+    follow('one')
+    await eventually(() => heard.includes('one listening'))
+    await client.close()
+    await eventually(() => gate.connections() === 0)
+    await notify('one', 'late')
+    expect(heard).toEqual(['one listening'])
   })
 })

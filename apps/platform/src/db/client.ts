@@ -4,6 +4,7 @@ import { type PgDatabase, PgTransaction } from 'drizzle-orm/pg-core'
 import { drizzle, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { ARRAY_TYPES } from './array-types.ts'
+import { driverOptions } from './driver-options.ts'
 import { type NotificationHandlers, NotificationListener } from './notification-listener.ts'
 import * as schema from './schema.ts'
 import { withSurvivableTransactions } from './survivable-transactions.ts'
@@ -41,23 +42,26 @@ export type DatabaseClient = {
 /** The driver's own back-off grows to 20 s: so long after its return a database would still be "away". */
 const MAX_RECONNECT_DELAY_SECONDS = 1
 
+/** What is asked when the client closes gets so long for its answer. */
+const CLOSE_TIMEOUT_SECONDS = 5
+
 /** Opens a pool of at most `maxConnections`; connects on first use. */
 export function openDatabase(options: {
   readonly url: string
   readonly maxConnections: number
 }): DatabaseClient {
   const pool = postgres(options.url, {
+    ...driverOptions(options.url),
     max: options.maxConnections,
-    connect_timeout: 10,
     backoff: (failures) => Math.min(3 ** failures / 100, MAX_RECONNECT_DELAY_SECONDS),
-    fetch_types: false,
     types: ARRAY_TYPES,
-    // Notices carry no decision; errors arrive as exceptions.
-    onnotice: () => undefined,
   })
   const sql = withSurvivableTransactions(pool)
   // Connects when somebody listens.
   const listener = new NotificationListener(options.url)
+  const end = async (timeout: number): Promise<void> => {
+    await Promise.all([listener.stop(), sql.end({ timeout })])
+  }
   return {
     db: drizzle(sql, { schema }),
     sql,
@@ -67,11 +71,7 @@ export function openDatabase(options: {
     listen(channel, handlers) {
       listener.listen(channel, handlers)
     },
-    async close() {
-      await Promise.all([listener.stop(), sql.end({ timeout: 5 })])
-    },
-    async abandon() {
-      await Promise.all([listener.stop(), sql.end({ timeout: 0 })])
-    },
+    close: () => end(CLOSE_TIMEOUT_SECONDS),
+    abandon: () => end(0),
   }
 }

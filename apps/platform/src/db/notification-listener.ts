@@ -6,6 +6,7 @@
  */
 import { type Clock, systemClock } from '@atrium/http-kit/clock'
 import postgres from 'postgres'
+import { driverOptions } from './driver-options.ts'
 
 export type NotificationHandlers = {
   readonly payload: (payload: string) => void
@@ -16,7 +17,6 @@ export type NotificationHandlers = {
 }
 
 const RETRY_MS = 1_000
-const CONNECT_TIMEOUT_SECONDS = 10
 
 /** Why the listener looks at its connection again. */
 type Change = 'lost' | 'channels'
@@ -32,10 +32,9 @@ export class NotificationListener {
   constructor(url: string, clock: Clock = systemClock) {
     this.#clock = clock
     const options = {
-      ...{ max: 1, connect_timeout: CONNECT_TIMEOUT_SECONDS, fetch_types: false },
+      ...driverOptions(url),
       // How long to wait is said here, and only a loss ends the connection.
-      ...{ backoff: () => 0, idle_timeout: 0, max_lifetime: null },
-      onnotice: () => undefined,
+      ...{ max: 1, backoff: () => 0, idle_timeout: 0, max_lifetime: null },
       onclose: () => this.#change.resolve('lost'),
       // What the driver's own `listen` is made of; its types do not tell of it.
       onnotify: (channel: string, payload: string) => this.#deliver(channel, payload),
@@ -50,7 +49,7 @@ export class NotificationListener {
     this.#running ??= this.#run()
   }
 
-  /** Ends the connection at once; nobody is called any more. */
+  /** Ends the connection at once. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#change.resolve('lost')
@@ -60,28 +59,29 @@ export class NotificationListener {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping
-    let isFailing = false
+    let wasListening = true
     while (!signal.aborted) {
       this.#change = Promise.withResolvers()
-      try {
-        await this.#askForAll()
-        isFailing = false
-        this.#tell((handlers) => handlers.listening())
-      } catch (error) {
-        if (!isFailing) this.#tell((handlers) => handlers.failed(error))
-        isFailing = true
-        this.#change.resolve('lost')
-      }
-      if ((await this.#change.promise) === 'channels') continue
+      const failure = await this.#askForAll()
+      if (failure === undefined) this.#tell((handlers) => handlers.listening())
+      else if (wasListening) this.#tell((handlers) => handlers.failed(failure.error))
+      wasListening = failure === undefined
+      if (wasListening && (await this.#change.promise) === 'channels') continue
       // Aborted at the end, which the loop looks at.
       await this.#clock.sleep(RETRY_MS, signal).catch(() => undefined)
     }
   }
 
-  async #askForAll(): Promise<void> {
+  /** Asks for every channel at once; resolves with why that failed. */
+  async #askForAll(): Promise<{ readonly error: unknown } | undefined> {
     const names = [...this.#handlers.keys()]
     const commands = names.map((name) => `LISTEN "${name.replaceAll('"', '""')}"`)
-    await this.#sql.unsafe(commands.join(';'))
+    try {
+      await this.#sql.unsafe(commands.join(';'))
+      return undefined
+    } catch (error) {
+      return { error }
+    }
   }
 
   #tell(say: (handlers: NotificationHandlers) => void): void {
@@ -90,7 +90,6 @@ export class NotificationListener {
   }
 
   #deliver(channel: string, payload: string): void {
-    if (this.#stopping.signal.aborted) return
     for (const handlers of this.#handlers.get(channel) ?? []) handlers.payload(payload)
   }
 }
