@@ -20,11 +20,14 @@ describeWithDocker('the network of boxes', () => {
 
   const networks = async () => docker.listNetworks({ filters: { name: [name] } })
 
-  /** With addresses of its own. */
-  const addTwin = async (): Promise<string> => {
-    const Subnet = `198.18.${randomInt(256)}.${randomInt(32) * 8}/29`
-    const { id } = await docker.createNetwork({ Name: name, IPAM: { Config: [{ Subnet }] } })
-    return id
+  /** One of that name, with addresses of its own and an id that fits. */
+  const addTwin = async (subnet: string, fits: (id: string) => boolean): Promise<string> => {
+    const network = { Name: name, IPAM: { Config: [{ Subnet: subnet }] } }
+    for (;;) {
+      const { id } = await docker.createNetwork(network)
+      if (fits(id)) return id
+      await docker.getNetwork(id).remove()
+    }
   }
 
   it('is one, whoever asks for it at the same moment', async () => {
@@ -39,13 +42,15 @@ describeWithDocker('the network of boxes', () => {
   })
 
   it('is the one that a box runs on, where an engine has made two', async () => {
-    const NetworkMode = await addTwin()
+    // Another run's engine may be on this machine.
+    const block = `198.18.${randomInt(256)}`
+    const NetworkMode = await addTwin(`${block}.0/29`, (id) => id < '8')
     const Image = await fakeRuntimeImage()
     const box = await docker.createContainer({ Image, HostConfig: { NetworkMode } })
     try {
       await box.start()
-      // Until one is after it in order: then it would go if nobody ran on it.
-      while ((await addTwin()) < NetworkMode);
+      // After it in order: so it would go if nobody ran on it. With two, no box would start.
+      await addTwin(`${block}.8/29`, (id) => id > NetworkMode)
       await ensureNetwork(connectEngine(dockerHost), name)
       expect((await networks()).map(({ Id }) => Id)).toEqual([NetworkMode])
     } finally {
