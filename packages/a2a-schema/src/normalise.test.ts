@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseRpcRequest, type RpcRequest, rpcRequestText } from './json-rpc.ts'
-import { methodTraits } from './method.ts'
 import { normaliseRequest } from './normalise.ts'
 
 const FRESH = '00000000-0000-4000-8000-000000000001'
@@ -176,24 +175,5 @@ describe('normaliseRequest', () => {
       expect(normaliseRequest(result.request, ids)).toMatchObject({ changed: false })
     })
     fc.assert(property, { numRuns: 1_000 })
-  })
-})
-
-describe('methodTraits', () => {
-  it.each([
-    ['message/send', '0.3', false],
-    ['message/stream', '0.3', true],
-    ['tasks/resubscribe', '0.3', true],
-    ['agent/getAuthenticatedExtendedCard', '0.3', false],
-    ['SendMessage', '1.0', false],
-    ['SendStreamingMessage', '1.0', true],
-    ['SubscribeToTask', '1.0', true],
-    ['ListTaskPushNotificationConfigs', '1.0', false],
-    ['tasks/send', 'unknown', false],
-    ['sendmessage', 'unknown', false],
-    ['', 'unknown', false],
-    ['__proto__', 'unknown', false],
-  ])('%j speaks %s and streams: %s', (method, dialect, isStreaming) => {
-    expect(methodTraits(method)).toMatchObject({ dialect, isStreaming })
   })
 })

@@ -195,7 +195,8 @@ function refuseEnvelope(
     }
     return protocolError(facts, error, { supported: '1.0, 0.3' })
   }
-  if (facts.dialect === 'unknown') {
+  // 0.1 is the gateway's to translate: the SDK never spoke it.
+  if (facts.dialect === 'unknown' || facts.dialect === '0.1') {
     return rpcError({ id: request.id, code: METHOD_NOT_FOUND, message: 'method not found' })
   }
   return undefined
