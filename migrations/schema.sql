@@ -1,6 +1,141 @@
 -- What the migrations make together. Written by `npm run db:dump`; do not edit.
 
+CREATE TYPE delegation_status AS ENUM ('pending', 'dispatched', 'queued', 'in_progress', 'completed', 'failed');
+CREATE TYPE delivery_state AS ENUM ('queued', 'leased', 'dispatched', 'completed', 'failed', 'expired', 'dropped', 'dead');
 CREATE TYPE workspace_status AS ENUM ('provisioning', 'online', 'offline', 'degraded', 'failed', 'removed', 'paused', 'hibernated', 'awaiting_agent', 'hibernating');
+
+CREATE TABLE a2a_deliveries (
+  id uuid NOT NULL,
+  seq bigint NOT NULL,
+  workspace_id uuid NOT NULL,
+  sender text NOT NULL,
+  sender_workspace_id uuid,
+  priority smallint NOT NULL DEFAULT 50,
+  state delivery_state NOT NULL,
+  delivery_mode text NOT NULL,
+  dialect text NOT NULL,
+  method text NOT NULL,
+  is_streaming boolean NOT NULL,
+  context_id text,
+  message_id text,
+  request bytea NOT NULL,
+  request_headers jsonb NOT NULL DEFAULT '{}'::jsonb,
+  idempotency_key text,
+  key_expires_at timestamp with time zone,
+  fingerprint bytea NOT NULL,
+  is_idempotent boolean NOT NULL DEFAULT false,
+  is_awaited boolean NOT NULL DEFAULT false,
+  attempts integer NOT NULL DEFAULT 0,
+  next_attempt_at timestamp with time zone NOT NULL,
+  lease_owner uuid,
+  lease_until timestamp with time zone,
+  fence bigint NOT NULL DEFAULT 0,
+  enqueued_at timestamp with time zone NOT NULL,
+  queued_at timestamp with time zone,
+  dispatched_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  last_error text,
+  reason text,
+  response_status smallint,
+  response bytea,
+  upstream_task_id text,
+  delegation_id uuid,
+  activity_id uuid,
+  CONSTRAINT a2a_deliveries_pkey PRIMARY KEY (id),
+  CONSTRAINT a2a_deliveries_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+  CONSTRAINT a2a_deliveries_dialect_known CHECK ((dialect = ANY (ARRAY['0.1'::text, '0.3'::text, '1.0'::text]))),
+  CONSTRAINT a2a_deliveries_mode_known CHECK ((delivery_mode = ANY (ARRAY['push'::text, 'poll'::text])))
+);
+CREATE INDEX a2a_deliveries_expiring_idx ON public.a2a_deliveries USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (state = 'queued'::delivery_state));
+CREATE INDEX a2a_deliveries_finished_idx ON public.a2a_deliveries USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX a2a_deliveries_in_flight_idx ON public.a2a_deliveries USING btree (workspace_id) WHERE (state = ANY (ARRAY['leased'::delivery_state, 'dispatched'::delivery_state]));
+CREATE UNIQUE INDEX a2a_deliveries_key_idx ON public.a2a_deliveries USING btree (workspace_id, sender, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX a2a_deliveries_leased_idx ON public.a2a_deliveries USING btree (lease_until) WHERE (state = ANY (ARRAY['leased'::delivery_state, 'dispatched'::delivery_state]));
+CREATE INDEX a2a_deliveries_upstream_task_idx ON public.a2a_deliveries USING btree (workspace_id, upstream_task_id) WHERE (upstream_task_id IS NOT NULL);
+CREATE INDEX a2a_deliveries_waiting_idx ON public.a2a_deliveries USING btree (workspace_id, priority DESC, seq) WHERE (state = ANY (ARRAY['queued'::delivery_state, 'leased'::delivery_state]));
+
+CREATE TABLE a2a_push_configs (
+  workspace_id uuid NOT NULL,
+  task_id text NOT NULL,
+  config_id text NOT NULL,
+  sender text NOT NULL,
+  dialect text NOT NULL,
+  url text NOT NULL,
+  secret_sealed bytea,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT a2a_push_configs_pkey PRIMARY KEY (workspace_id, task_id, config_id),
+  CONSTRAINT a2a_push_configs_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
+
+CREATE TABLE a2a_push_outbox (
+  id bigint NOT NULL,
+  workspace_id uuid NOT NULL,
+  task_id text NOT NULL,
+  config_id text NOT NULL,
+  event bytea NOT NULL,
+  dialect text NOT NULL,
+  attempts integer NOT NULL DEFAULT 0,
+  next_attempt_at timestamp with time zone NOT NULL,
+  lease_owner uuid,
+  lease_until timestamp with time zone,
+  fence bigint NOT NULL DEFAULT 0,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT a2a_push_outbox_pkey PRIMARY KEY (id),
+  CONSTRAINT a2a_push_outbox_config_fk FOREIGN KEY (workspace_id, task_id, config_id) REFERENCES a2a_push_configs(workspace_id, task_id, config_id) ON DELETE CASCADE
+);
+CREATE INDEX a2a_push_outbox_due_idx ON public.a2a_push_outbox USING btree (next_attempt_at);
+
+CREATE TABLE a2a_streams (
+  workspace_id uuid NOT NULL,
+  task_id text NOT NULL,
+  owner uuid NOT NULL,
+  lease_until timestamp with time zone NOT NULL,
+  fence bigint NOT NULL,
+  last_seq bigint NOT NULL DEFAULT 0,
+  ended_at timestamp with time zone,
+  CONSTRAINT a2a_streams_pkey PRIMARY KEY (workspace_id, task_id),
+  CONSTRAINT a2a_streams_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
+
+CREATE TABLE a2a_task_events (
+  workspace_id uuid NOT NULL,
+  task_id text NOT NULL,
+  seq bigint NOT NULL,
+  event bytea NOT NULL,
+  dialect text NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT a2a_task_events_pkey PRIMARY KEY (workspace_id, task_id, seq),
+  CONSTRAINT a2a_task_events_stream_fk FOREIGN KEY (workspace_id, task_id) REFERENCES a2a_streams(workspace_id, task_id) ON DELETE CASCADE
+);
+
+CREATE TABLE a2a_tasks (
+  workspace_id uuid NOT NULL,
+  task_id text NOT NULL,
+  upstream_task_id text,
+  delivery_id uuid,
+  sender text NOT NULL,
+  context_id text,
+  state text NOT NULL,
+  status_at timestamp with time zone NOT NULL,
+  snapshot bytea,
+  dialect text NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  CONSTRAINT a2a_tasks_pkey PRIMARY KEY (workspace_id, task_id),
+  CONSTRAINT a2a_tasks_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
+CREATE INDEX a2a_tasks_age_idx ON public.a2a_tasks USING btree (updated_at);
+CREATE INDEX a2a_tasks_listing_idx ON public.a2a_tasks USING btree (workspace_id, status_at DESC, task_id DESC);
+CREATE INDEX a2a_tasks_upstream_idx ON public.a2a_tasks USING btree (workspace_id, upstream_task_id);
+
+CREATE TABLE activity_cursors (
+  workspace_id uuid NOT NULL,
+  name text NOT NULL,
+  seq bigint NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  CONSTRAINT activity_cursors_pkey PRIMARY KEY (workspace_id, name),
+  CONSTRAINT activity_cursors_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
 
 CREATE TABLE activity_logs (
   id uuid NOT NULL,
@@ -47,6 +182,26 @@ CREATE TABLE audit_events (
 );
 CREATE INDEX audit_events_occurred_idx ON public.audit_events USING btree (occurred_at DESC, id DESC);
 CREATE INDEX audit_events_workspace_idx ON public.audit_events USING btree (workspace_id, occurred_at DESC);
+
+CREATE TABLE delegations (
+  id uuid NOT NULL,
+  workspace_id uuid NOT NULL,
+  target_id uuid NOT NULL,
+  task text NOT NULL,
+  idempotency_key text,
+  status delegation_status NOT NULL,
+  is_recorded boolean NOT NULL DEFAULT false,
+  delivery_id uuid,
+  response_preview text,
+  error text,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  CONSTRAINT delegations_pkey PRIMARY KEY (id),
+  CONSTRAINT delegations_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
+CREATE INDEX delegations_delivery_idx ON public.delegations USING btree (delivery_id) WHERE (delivery_id IS NOT NULL);
+CREATE UNIQUE INDEX delegations_key_idx ON public.delegations USING btree (workspace_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX delegations_workspace_idx ON public.delegations USING btree (workspace_id, created_at DESC, id DESC);
 
 CREATE TABLE lifecycle_runs (
   workspace_id uuid NOT NULL,

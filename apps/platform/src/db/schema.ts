@@ -11,10 +11,13 @@ import {
   pgEnum,
   pgTable,
   primaryKey,
+  smallint,
   text,
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core'
+import { DELEGATION_STATUSES } from '../domain/delegation.ts'
+import { DELIVERY_STATES, type WireDialect } from '../domain/delivery.ts'
 import { WORKSPACE_STATUSES } from '../domain/workspace-status.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -194,3 +197,160 @@ export const sweepPasses = pgTable('sweep_passes', {
   tookMs: integer('took_ms').notNull(),
   result: jsonb('result').$type<unknown>().notNull(),
 })
+
+export const deliveryState = pgEnum('delivery_state', DELIVERY_STATES)
+
+export const a2aDeliveries = pgTable('a2a_deliveries', {
+  id: uuid('id').primaryKey(),
+  seq: bigint('seq', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+  workspaceId: uuid('workspace_id').notNull(),
+  sender: text('sender').notNull(),
+  senderWorkspaceId: uuid('sender_workspace_id'),
+  priority: smallint('priority').notNull().default(50),
+  state: deliveryState('state').notNull(),
+  deliveryMode: text('delivery_mode').$type<DeliveryMode>().notNull(),
+  dialect: text('dialect').$type<WireDialect>().notNull(),
+  method: text('method').notNull(),
+  isStreaming: boolean('is_streaming').notNull(),
+  contextId: text('context_id'),
+  messageId: text('message_id'),
+  request: bytea('request').notNull(),
+  requestHeaders: jsonb('request_headers').$type<Record<string, string>>().notNull().default({}),
+  idempotencyKey: text('idempotency_key'),
+  keyExpiresAt: moment('key_expires_at'),
+  fingerprint: bytea('fingerprint').notNull(),
+  isIdempotent: boolean('is_idempotent').notNull().default(false),
+  isAwaited: boolean('is_awaited').notNull().default(false),
+  attempts: integer('attempts').notNull().default(0),
+  nextAttemptAt: moment('next_attempt_at').notNull(),
+  leaseOwner: uuid('lease_owner'),
+  leaseUntil: moment('lease_until'),
+  fence: bigint('fence', { mode: 'number' }).notNull().default(0),
+  enqueuedAt: moment('enqueued_at').notNull(),
+  queuedAt: moment('queued_at'),
+  dispatchedAt: moment('dispatched_at'),
+  finishedAt: moment('finished_at'),
+  expiresAt: moment('expires_at'),
+  lastError: text('last_error'),
+  reason: text('reason'),
+  responseStatus: smallint('response_status'),
+  response: bytea('response'),
+  upstreamTaskId: text('upstream_task_id'),
+  delegationId: uuid('delegation_id'),
+  activityId: uuid('activity_id'),
+})
+
+export const a2aTasks = pgTable(
+  'a2a_tasks',
+  {
+    workspaceId: uuid('workspace_id').notNull(),
+    taskId: text('task_id').notNull(),
+    upstreamTaskId: text('upstream_task_id'),
+    deliveryId: uuid('delivery_id'),
+    sender: text('sender').notNull(),
+    contextId: text('context_id'),
+    state: text('state').notNull(),
+    statusAt: moment('status_at').notNull(),
+    snapshot: bytea('snapshot'),
+    dialect: text('dialect').$type<WireDialect>().notNull(),
+    updatedAt: moment('updated_at').notNull(),
+  },
+  (table) => [primaryKey({ name: 'a2a_tasks_pkey', columns: [table.workspaceId, table.taskId] })],
+)
+
+export const a2aStreams = pgTable(
+  'a2a_streams',
+  {
+    workspaceId: uuid('workspace_id').notNull(),
+    taskId: text('task_id').notNull(),
+    owner: uuid('owner').notNull(),
+    leaseUntil: moment('lease_until').notNull(),
+    fence: bigint('fence', { mode: 'number' }).notNull(),
+    lastSeq: bigint('last_seq', { mode: 'number' }).notNull().default(0),
+    endedAt: moment('ended_at'),
+  },
+  (table) => [primaryKey({ name: 'a2a_streams_pkey', columns: [table.workspaceId, table.taskId] })],
+)
+
+export const a2aTaskEvents = pgTable(
+  'a2a_task_events',
+  {
+    workspaceId: uuid('workspace_id').notNull(),
+    taskId: text('task_id').notNull(),
+    seq: bigint('seq', { mode: 'number' }).notNull(),
+    event: bytea('event').notNull(),
+    dialect: text('dialect').$type<WireDialect>().notNull(),
+    createdAt: moment('created_at').notNull(),
+  },
+  (table) => [
+    primaryKey({
+      name: 'a2a_task_events_pkey',
+      columns: [table.workspaceId, table.taskId, table.seq],
+    }),
+  ],
+)
+
+export const a2aPushConfigs = pgTable(
+  'a2a_push_configs',
+  {
+    workspaceId: uuid('workspace_id').notNull(),
+    taskId: text('task_id').notNull(),
+    configId: text('config_id').notNull(),
+    sender: text('sender').notNull(),
+    dialect: text('dialect').$type<WireDialect>().notNull(),
+    url: text('url').notNull(),
+    secretSealed: bytea('secret_sealed'),
+    createdAt: moment('created_at').notNull(),
+  },
+  (table) => [
+    primaryKey({
+      name: 'a2a_push_configs_pkey',
+      columns: [table.workspaceId, table.taskId, table.configId],
+    }),
+  ],
+)
+
+export const a2aPushOutbox = pgTable('a2a_push_outbox', {
+  id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  workspaceId: uuid('workspace_id').notNull(),
+  taskId: text('task_id').notNull(),
+  configId: text('config_id').notNull(),
+  event: bytea('event').notNull(),
+  dialect: text('dialect').$type<WireDialect>().notNull(),
+  attempts: integer('attempts').notNull().default(0),
+  nextAttemptAt: moment('next_attempt_at').notNull(),
+  leaseOwner: uuid('lease_owner'),
+  leaseUntil: moment('lease_until'),
+  fence: bigint('fence', { mode: 'number' }).notNull().default(0),
+  createdAt: moment('created_at').notNull(),
+})
+
+export const delegationStatus = pgEnum('delegation_status', DELEGATION_STATUSES)
+
+export const delegations = pgTable('delegations', {
+  id: uuid('id').primaryKey(),
+  workspaceId: uuid('workspace_id').notNull(),
+  targetId: uuid('target_id').notNull(),
+  task: text('task').notNull(),
+  idempotencyKey: text('idempotency_key'),
+  status: delegationStatus('status').notNull(),
+  isRecorded: boolean('is_recorded').notNull().default(false),
+  deliveryId: uuid('delivery_id'),
+  responsePreview: text('response_preview'),
+  error: text('error'),
+  createdAt: moment('created_at').notNull(),
+  updatedAt: moment('updated_at').notNull(),
+})
+
+export const activityCursors = pgTable(
+  'activity_cursors',
+  {
+    workspaceId: uuid('workspace_id').notNull(),
+    name: text('name').notNull(),
+    seq: bigint('seq', { mode: 'number' }).notNull(),
+    updatedAt: moment('updated_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'activity_cursors_pkey', columns: [table.workspaceId, table.name] }),
+  ],
+)
