@@ -2,6 +2,8 @@
 import type { AppDeps } from './deps.ts'
 import { ReplicaBeat } from './jobs/replica-beat.job.ts'
 import { Sweeper } from './jobs/sweeper.job.ts'
+import { DeliveryPump } from './services/delivery/delivery-pump.ts'
+import { sendQueued } from './services/gateway/send-queued.ts'
 import { pruneEvents } from './services/prune-events.ts'
 import { replicaPresence } from './services/replica-presence.ts'
 import {
@@ -32,15 +34,19 @@ export function createBackground(deps: AppDeps): Background {
     sweeps: () => sweepsOf(deps),
     tickMs: deps.sweepIntervalMs,
   })
+  const pump = new DeliveryPump({ ...deps, send: sendQueued(deps) })
   return {
     start() {
       deps.refusedUses.start()
       deps.events.start()
+      deps.ledger.start()
+      pump.start()
       beat.start()
       sweeper.start()
     },
     async stop() {
       await sweeper.stop()
+      await pump.stop()
       await beat.stop()
     },
   }

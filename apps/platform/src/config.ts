@@ -100,6 +100,8 @@ const environment = z.object({
   ATRIUM_AGENT_TIMEOUT_MS: milliseconds(600_000),
   ATRIUM_AUDIT_RETENTION_DAYS: count(90),
   ATRIUM_EVENT_RETENTION_DAYS: count(30),
+  ATRIUM_A2A_QUEUE_CAP: count(1_000),
+  ATRIUM_A2A_RETENTION_HOURS: count(24),
   ACTIVITY_RETENTION_DAYS: count(7),
   ACTIVITY_CLEANUP_INTERVAL_HOURS: count(6),
   ATRIUM_RESTART_DELAY_MS: milliseconds(500),
@@ -183,6 +185,8 @@ export type Config = {
     readonly fsync: boolean
   }
   readonly activity: { readonly retentionDays: number; readonly cleanupIntervalHours: number }
+  /** How many messages may wait for a workspace, and how long those are kept that are over. */
+  readonly a2a: { readonly queueCap: number; readonly retentionHours: number }
   readonly idleTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly startTimeoutMs: number
@@ -260,6 +264,10 @@ function limitsOf(values: Values) {
     activity: {
       retentionDays: values.ACTIVITY_RETENTION_DAYS,
       cleanupIntervalHours: values.ACTIVITY_CLEANUP_INTERVAL_HOURS,
+    },
+    a2a: {
+      queueCap: values.ATRIUM_A2A_QUEUE_CAP,
+      retentionHours: values.ATRIUM_A2A_RETENTION_HOURS,
     },
     idleTimeoutMs: values.ATRIUM_IDLE_TIMEOUT_MS,
     headersTimeoutMs: values.ATRIUM_HEADERS_TIMEOUT_MS,

@@ -10,6 +10,7 @@ import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
 import { ActivityBell } from './services/activity-bell.ts'
 import { BeatBatcher } from './services/beat-batcher.ts'
+import { DeliveryLedger } from './services/delivery/delivery-ledger.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { EventBus } from './services/event-bus.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
@@ -67,7 +68,9 @@ export function createDeps(resources: Resources) {
     ...settingsOf(config),
     ...clientsOf(config),
     ...sessionsOf(config, clock),
-    ...workersOf(resources),
+    ...workersOf(resources, replicaId),
+    sql: database.sql,
+    listen: (...on: Parameters<DatabaseClient['listen']>) => database.listen(...on),
     pingDatabase: () => database.ping(),
     isShuttingDown: resources.isShuttingDown,
     externalPlatformUrl: config.externalPlatformUrl,
@@ -95,13 +98,17 @@ function settingsOf(config: Config) {
 }
 
 /** What goes on beside the requests; `background.ts` starts and stops it. */
-function workersOf(resources: Resources) {
+function workersOf(resources: Resources, replicaId: string) {
   const { config, log, clock, ids, database } = resources
   const { db, sql } = database
   return {
     beats: new BeatBatcher({ sql, clock, log, isBootstrapOpen: config.isDevelopment }),
     refusedUses: new RefusedUses({ db, clock, ids, log }),
     detached: new DetachedExchanges(),
+    ledger: new DeliveryLedger({
+      ...{ db, sql, clock, log, replicaId, queueCap: config.a2a.queueCap },
+      listen: (...on) => database.listen(...on),
+    }),
     activityBell: new ActivityBell({ listen: (...on) => database.listen(...on), log }),
     events: new EventBus({ db, listen: (...on) => database.listen(...on), clock, ids, log }),
   }

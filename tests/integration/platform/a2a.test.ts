@@ -155,7 +155,8 @@ describe('POST /workspaces/:id/a2a', () => {
     const silent = await send(request())
     expect(silent.status).toBe(504)
     await box.close()
-    const dead = await send(request())
+    const another = { message: { ...message, messageId: 'm2' } }
+    const dead = await send(request({ params: another }))
     expect(dead.status).toBe(502)
     expect(await dead.json()).toMatchObject({
       id: 7,
@@ -250,7 +251,10 @@ describe('POST /workspaces/:id/a2a', () => {
 
   it('logs the exchange with a sequence per workspace', async () => {
     answerWith(200, 'application/json', RESULT)
-    await Promise.all(Array.from({ length: 5 }, () => send(request())))
+    const each = ['m1', 'm2', 'm3', 'm4', 'm5']
+    await Promise.all(
+      each.map((messageId) => send(request({ params: { message: { ...message, messageId } } }))),
+    )
     await platform.deps.tracker.drain()
     const rows = await activity()
     expect(rows.map((row) => Number(row['seq']))).toEqual([1, 2, 3, 4, 5])

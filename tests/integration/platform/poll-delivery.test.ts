@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { proxyA2a } from '../../../apps/platform/src/services/proxy-a2a.ts'
+import { callWorkspace } from '../../../apps/platform/src/services/gateway/call-workspace.ts'
 import { openDatabaseGate } from '../../support/database-gate.ts'
 import {
   type ExternalWorkspace,
@@ -205,8 +205,8 @@ describe('the source of a message', () => {
   })
 
   it('keeps the name of a part of the platform itself (wart W7)', async () => {
-    const target = workspace.id as Parameters<typeof proxyA2a>[1]['workspaceId']
-    await proxyA2a(platform.deps, {
+    const target = workspace.id as Parameters<typeof callWorkspace>[1]['workspaceId']
+    await callWorkspace(platform.deps, {
       workspaceId: target,
       caller: { kind: 'internal', name: 'webhook:github' },
       body: Buffer.from(JSON.stringify(envelope({}))),

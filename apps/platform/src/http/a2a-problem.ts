@@ -9,7 +9,7 @@ import {
 } from '@atrium/http-kit/app-error'
 import type { Context } from 'hono'
 import { databaseProblem } from '../services/database-problem.ts'
-import { ProxyFailure } from '../services/proxy-a2a.ts'
+import { GatewayFailure } from '../services/gateway/gateway-call.ts'
 import type { AppEnv } from './env.ts'
 
 const INVALID_REQUEST = -32600
@@ -18,7 +18,7 @@ const INVALID_AGENT_RESPONSE = -32006
 
 /** Any failure of an A2A request as a JSON-RPC error with the caller's own id. */
 export function toJsonRpcError<E extends AppEnv>(c: Context<E>, thrown: unknown): Response {
-  const failure = thrown instanceof ProxyFailure ? thrown : undefined
+  const failure = thrown instanceof GatewayFailure ? thrown : undefined
   const requestId = c.get('requestId')
   const rpc = failure?.rpc
   if (rpc !== undefined) {

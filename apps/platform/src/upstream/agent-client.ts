@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream'
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
 import { Agent, errors, request } from 'undici'
 import type { WorkspaceEndpoint } from '../domain/workspace-endpoint.ts'
 import type { LookupAll } from './address-guard.ts'
@@ -103,6 +104,12 @@ export function discardAnswer(body: Readable): void {
   body.destroy()
 }
 
+/** What a connection that never came about says: the system's words, and undici's. */
+const NEVER_CONNECTED = [
+  ...['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'],
+  'UND_ERR_CONNECT_TIMEOUT',
+] as const
+
 /** A transport failure in our terms; used for the head and for a body that breaks off. */
 export function agentFailure(error: unknown): AppError {
   const known = findAppError(error)
@@ -117,5 +124,7 @@ export function agentFailure(error: unknown): AppError {
   ) {
     return new AppError('workspace_invalid_response', { cause: error })
   }
-  return new AppError('agent_unreachable', { cause: error })
+  // Without a connection nothing was sent: the caller may send it again, and the ledger does.
+  const extensions = hasErrorCode(error, ...NEVER_CONNECTED) ? { undelivered: true } : {}
+  return new AppError('agent_unreachable', { cause: error, extensions })
 }

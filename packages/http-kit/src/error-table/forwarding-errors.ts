@@ -80,5 +80,40 @@ export const FORWARDING_ERRORS = {
     retryable: false,
     hop: 'workspace',
   },
+  agent_busy: {
+    status: 503,
+    text: 'workspace agent busy — retry after a short backoff',
+    retryable: true,
+    retryAfterSeconds: 30,
+    hop: 'workspace',
+  },
+  idempotency_conflict: {
+    status: 409,
+    text: 'this key was used for another message',
+    retryable: false,
+  },
+  queue_full: {
+    status: 429,
+    text: 'too many messages wait for this workspace',
+    retryable: true,
+    retryAfterSeconds: 30,
+  },
+  delivery_not_found: { status: 404, text: 'not found', retryable: false },
+  delivery_outcome_unknown: {
+    status: 502,
+    text: 'the agent was sent the message and broke off; whether it acted on it is unknown',
+    retryable: false,
+    hop: 'workspace',
+  },
+  delivery_failed: {
+    status: 502,
+    text: 'the message could not be delivered',
+    retryable: false,
+  },
+  delivery_answer_gone: {
+    status: 409,
+    text: 'this message was answered, and the answer was not kept',
+    retryable: false,
+  },
   workspace_has_no_url: { status: 503, text: 'workspace has no URL', retryable: true },
 } as const satisfies ErrorEntries

@@ -2,7 +2,8 @@
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError } from '@atrium/http-kit/app-error'
 import { Hono } from 'hono'
-import { type ProxyDeps, ProxyFailure, proxyA2a } from '../../services/proxy-a2a.ts'
+import { callWorkspace, type GatewayDeps } from '../../services/gateway/call-workspace.ts'
+import { GatewayFailure } from '../../services/gateway/gateway-call.ts'
 import { toJsonRpcError } from '../a2a-problem.ts'
 import type { WorkspaceEnv } from '../env.ts'
 import { readBody } from '../read-json.ts'
@@ -11,7 +12,7 @@ import { piecesOf, writeAnswer } from '../write-answer.ts'
 /** Contract/platform 4.12. Files travel by reference, not inside messages. */
 const MAX_REQUEST_BYTES = 1024 * 1024
 
-export type A2aDeps = ProxyDeps & {
+export type A2aDeps = GatewayDeps & {
   /** A client that takes nothing of its answer for so long is given up. */
   readonly clientIdleTimeoutMs: number
 }
@@ -23,7 +24,7 @@ export function a2aRoutes(deps: A2aDeps): Hono<WorkspaceEnv> {
       const body = await readBody(c, MAX_REQUEST_BYTES)
       return await rawExchange(c, async (exchange) => {
         const { outgoing, signal } = exchange
-        const answer = await proxyA2a(deps, {
+        const answer = await callWorkspace(deps, {
           workspaceId: c.get('workspaceId'),
           caller: c.get('caller'),
           body,
@@ -49,7 +50,7 @@ export function a2aRoutes(deps: A2aDeps): Hono<WorkspaceEnv> {
         await writeAnswer(exchange, answer.body, deps.clientIdleTimeoutMs)
       })
     } catch (error) {
-      if (error instanceof ProxyFailure || error instanceof AppError) {
+      if (error instanceof GatewayFailure || error instanceof AppError) {
         return toJsonRpcError(c, error)
       }
       throw error

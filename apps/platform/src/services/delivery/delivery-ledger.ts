@@ -1,0 +1,158 @@
+/**
+ * @module The ledger as everybody else sees it: a message is accepted, somebody sends it, and how
+ * that ended is written down and told to whoever waits for it, on any replica (ADR-0032).
+ */
+import type { Clock } from '@atrium/http-kit/clock'
+import type { Logger } from 'pino'
+import type { DatabaseClient, Db, Sql } from '../../db/client.ts'
+import { loggableDatabaseError } from '../../db/db-error.ts'
+import { awaitDelivery, DELIVERY_DONE_CHANNEL, findDelivery } from '../../db/delivery-store.ts'
+import {
+  acceptDeliveries,
+  type Settled,
+  type Settlement,
+  settleDeliveries,
+} from '../../db/delivery-writes.ts'
+import {
+  type Accepted,
+  type Claim,
+  type Delivery,
+  type DispatchOutcome,
+  isFinalState,
+  type NewDelivery,
+} from '../../domain/delivery.ts'
+import type { WorkspaceId } from '../../domain/ids.ts'
+import { GroupCommit } from '../group-commit.ts'
+
+/** A replica that says nothing for so long has lost what it was sending. */
+export const LEASE_MS = 30_000
+/** Looked for at least so often, whatever is notified. */
+const LOOK_EVERY_MS = 5_000
+
+/** Bounds of what waits for its statement (design/performance 3). */
+const GROUPS = {
+  maxGroupItems: 100,
+  maxGroupBytes: 8 * 1024 * 1024,
+  maxWaitingItems: 5_000,
+  maxWaitingBytes: 64 * 1024 * 1024,
+  maxWaitMs: 10_000,
+}
+/** What a delivery holds besides its bytes. */
+const BASE_BYTES = 1_024
+
+export type LedgerDeps = {
+  readonly db: Db
+  readonly sql: Sql
+  readonly listen: DatabaseClient['listen']
+  readonly clock: Clock
+  readonly log: Logger
+  readonly replicaId: string
+  /** So many may wait for a workspace. */
+  readonly queueCap: number
+}
+
+export class DeliveryLedger {
+  readonly #deps: LedgerDeps
+  readonly #accepts: GroupCommit<NewDelivery, Accepted>
+  readonly #settles: GroupCommit<Settlement, Settled>
+  readonly #waiters = new Map<string, Set<() => void>>()
+  readonly #onRoom = new Set<(workspaceId: WorkspaceId) => void>()
+
+  constructor(deps: LedgerDeps) {
+    this.#deps = deps
+    const { replicaId, queueCap } = deps
+    this.#accepts = new GroupCommit<NewDelivery, Accepted>({
+      ...GROUPS,
+      run: (items) => acceptDeliveries(deps, { items, replicaId, queueCap, leaseMs: LEASE_MS }),
+      sizeOf: (item) => item.request.length + BASE_BYTES,
+    })
+    this.#settles = new GroupCommit<Settlement, Settled>({
+      ...GROUPS,
+      run: (settlements) => settleDeliveries(deps.sql, settlements),
+      sizeOf: ({ outcome }) =>
+        BASE_BYTES + (outcome.kind === 'answered' ? (outcome.response?.length ?? 0) : 0),
+    })
+  }
+
+  /** Begins to hear of deliveries that end elsewhere. */
+  start(): void {
+    const { listen, log } = this.#deps
+    listen(DELIVERY_DONE_CHANNEL, {
+      payload: (id) => this.#tell(id),
+      // What ended while nobody listened is not told again.
+      listening: () => {
+        for (const id of this.#waiters.keys()) this.#tell(id)
+      },
+      failed: (error) =>
+        log.warn({ err: loggableDatabaseError(error) }, 'deliveries.listen_failed'),
+    })
+  }
+
+  /** `onRoom` is called when an attempt has ended and something waits for that workspace. */
+  whenRoom(onRoom: (workspaceId: WorkspaceId) => void): void {
+    this.#onRoom.add(onRoom)
+  }
+
+  /** Writes it down before anything is sent. Throws `platform_unavailable` and database errors. */
+  accept(delivery: NewDelivery): Promise<Accepted> {
+    return this.#accepts.submit(delivery)
+  }
+
+  /** Writes down how an attempt ended, while its claim is held. */
+  async settle(claim: Claim, outcome: DispatchOutcome): Promise<Settled> {
+    const settled = await this.#settles.submit({ claim, outcome })
+    if (settled.kind === 'lost') {
+      this.#deps.log.warn({ delivery_id: claim.id, outcome: outcome.kind }, 'delivery.claim_lost')
+      return settled
+    }
+    if (isFinalState(settled.state)) this.#tell(claim.id)
+    if (settled.hasWaiting) for (const onRoom of this.#onRoom) onRoom(claim.workspaceId)
+    return settled
+  }
+
+  /**
+   * The delivery once it is over, whoever brings that about; as it is when `signal` is aborted
+   * before; undefined when there is none.
+   */
+  async whenOver(id: string, signal: AbortSignal): Promise<Delivery | undefined> {
+    const rope = this.#wait(id)
+    try {
+      let delivery = await awaitDelivery(this.#deps.db, id)
+      while (delivery !== undefined && !isFinalState(delivery.state) && !signal.aborted) {
+        await rope.rung(signal)
+        delivery = await findDelivery(this.#deps.db, id)
+      }
+      return delivery
+    } finally {
+      rope.close()
+    }
+  }
+
+  /** Resolves when nothing waits to be written. */
+  async drain(): Promise<void> {
+    await Promise.all([this.#accepts.drain(), this.#settles.drain()])
+  }
+
+  #wait(id: string) {
+    let ring = new AbortController()
+    const onTold = (): void => ring.abort()
+    const waiters = this.#waiters.get(id) ?? new Set()
+    this.#waiters.set(id, waiters.add(onTold))
+    return {
+      rung: async (signal: AbortSignal): Promise<void> => {
+        const either = AbortSignal.any([ring.signal, signal])
+        // Aborted is what it waits for.
+        await this.#deps.clock.sleep(LOOK_EVERY_MS, either).catch(() => undefined)
+        if (ring.signal.aborted) ring = new AbortController()
+      },
+      close: () => {
+        waiters.delete(onTold)
+        if (waiters.size === 0 && this.#waiters.get(id) === waiters) this.#waiters.delete(id)
+      },
+    }
+  }
+
+  #tell(id: string): void {
+    for (const onTold of this.#waiters.get(id) ?? []) onTold()
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * @module Sends what waits, as soon as its agent has room: on a beat, on an end, on a wake, on a
+ * notification, and now and then by itself. Looks after leases, its own and those that were lost.
+ */
+import type { Clock } from '@atrium/http-kit/clock'
+import type { Logger } from 'pino'
+import type { DatabaseClient, Db } from '../../db/client.ts'
+import { loggableDatabaseError } from '../../db/db-error.ts'
+import {
+  claimWaiting,
+  DELIVERY_CHANNEL,
+  expireWaiting,
+  renewLeases,
+  takeOverLost,
+  workspacesWithWaiting,
+} from '../../db/delivery-store.ts'
+import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
+import { type WorkspaceId, workspaceIdSchema } from '../../domain/ids.ts'
+import { type DeliveryLedger, LEASE_MS } from './delivery-ledger.ts'
+
+/** Three missed renewals lose a lease. */
+const RENEW_EVERY_MS = 10_000
+const SWEEP_EVERY_MS = 5_000
+/** Every queue is looked at so often, whatever was not told. */
+const LOOK_EVERY_MS = 15_000
+/** Rows of a sweep's statement. */
+const BATCH = 200
+/** Workspaces that wait for their turn to be looked at; the slow timer finds the others. */
+const MAX_DELAYED = 10_000
+
+/** `released`: put back by whoever was to send it, of which nothing was sent. */
+export type SendClaimed = (delivery: ClaimedDelivery) => Promise<DispatchOutcome | 'released'>
+
+export type PumpDeps = {
+  readonly db: Db
+  readonly listen: DatabaseClient['listen']
+  readonly clock: Clock
+  readonly log: Logger
+  readonly replicaId: string
+  readonly ledger: DeliveryLedger
+  /** Sends one; never rejects but for a defect. */
+  readonly send: SendClaimed
+}
+
+export class DeliveryPump {
+  readonly #deps: PumpDeps
+  readonly #stopping = new AbortController()
+  /** Per workspace: whether it has to be looked at once more after this look. */
+  readonly #draining = new Map<WorkspaceId, { again: boolean }>()
+  readonly #delayed = new Map<WorkspaceId, NodeJS.Timeout>()
+  readonly #sending = new Set<Promise<void>>()
+  #loops: readonly Promise<void>[] = []
+
+  constructor(deps: PumpDeps) {
+    this.#deps = deps
+  }
+
+  start(): void {
+    const { db, ledger, listen, log, replicaId } = this.#deps
+    if (this.#loops.length > 0) return
+    ledger.whenRoom((workspaceId) => this.poke(workspaceId))
+    listen(DELIVERY_CHANNEL, {
+      payload: (payload) => {
+        const id = workspaceIdSchema.safeParse(payload)
+        if (id.success) this.poke(id.data)
+      },
+      listening: () => undefined,
+      failed: (error) =>
+        log.warn({ err: loggableDatabaseError(error) }, 'deliveries.listen_failed'),
+    })
+    this.#loops = [
+      this.#every(RENEW_EVERY_MS, () => renewLeases(db, replicaId, LEASE_MS)),
+      this.#every(SWEEP_EVERY_MS, () => this.#sweep()),
+      this.#every(LOOK_EVERY_MS, async () => {
+        for (const workspaceId of await workspacesWithWaiting(db, BATCH)) this.poke(workspaceId)
+      }),
+    ]
+  }
+
+  /** Looks whether something waits for the workspace that it has room for. Returns at once. */
+  poke(workspaceId: WorkspaceId): void {
+    if (this.#stopping.signal.aborted) return
+    const running = this.#draining.get(workspaceId)
+    if (running !== undefined) {
+      running.again = true
+      return
+    }
+    void this.#drain(workspaceId)
+  }
+
+  /** The same after a while; of several the earliest counts. */
+  pokeLater(workspaceId: WorkspaceId, delayMs: number): void {
+    if (this.#stopping.signal.aborted || this.#delayed.has(workspaceId)) return
+    if (this.#delayed.size >= MAX_DELAYED) return
+    const timer = setTimeout(() => {
+      this.#delayed.delete(workspaceId)
+      this.poke(workspaceId)
+    }, delayMs)
+    this.#delayed.set(workspaceId, timer)
+  }
+
+  /** Claims nothing any more and waits until what is on its way has ended. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the platform is stopping'))
+    for (const timer of this.#delayed.values()) clearTimeout(timer)
+    this.#delayed.clear()
+    await Promise.all(this.#loops)
+    while (this.#sending.size > 0) await Promise.all(this.#sending)
+  }
+
+  async #drain(workspaceId: WorkspaceId): Promise<void> {
+    const turn = { again: false }
+    this.#draining.set(workspaceId, turn)
+    try {
+      do {
+        turn.again = false
+        const claim = { workspaceId, replicaId: this.#deps.replicaId, leaseMs: LEASE_MS }
+        for (const delivery of await claimWaiting(this.#deps.db, claim)) this.#send(delivery)
+      } while (turn.again && !this.#stopping.signal.aborted)
+    } catch (error) {
+      // It waits where it is; the slow timer looks again.
+      this.#deps.log.warn({ err: loggableDatabaseError(error) }, 'deliveries.claim_failed')
+    } finally {
+      this.#draining.delete(workspaceId)
+    }
+  }
+
+  #send(delivery: ClaimedDelivery): void {
+    const sending = this.#sendAndSettle(delivery)
+      .catch((error: unknown) => {
+        // Its lease runs out, and then it is sent again or said to be of unknown outcome.
+        this.#deps.log.error(
+          { err: loggableDatabaseError(error), delivery_id: delivery.id },
+          'delivery.failed',
+        )
+      })
+      .finally(() => {
+        this.#sending.delete(sending)
+      })
+    this.#sending.add(sending)
+  }
+
+  async #sendAndSettle(delivery: ClaimedDelivery): Promise<void> {
+    const outcome = await this.#deps.send(delivery)
+    if (outcome === 'released') return
+    const settled = await this.#deps.ledger.settle(delivery, outcome)
+    if (settled.kind === 'written' && settled.state === 'queued') {
+      const delayMs = outcome.kind === 'busy' ? outcome.retryAfterMs : null
+      this.pokeLater(delivery.workspaceId, delayMs ?? 1_000 * 2 ** Math.min(delivery.attempts, 5))
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { db, log } = this.#deps
+    for (const lost of await takeOverLost(db, BATCH)) {
+      log.warn({ delivery_id: lost.id, is_queued: lost.isQueued }, 'delivery.taken_over')
+      if (lost.isQueued) this.poke(lost.workspaceId)
+    }
+    await expireWaiting(db, BATCH)
+  }
+
+  async #every(everyMs: number, work: () => Promise<void>): Promise<void> {
+    const { clock, log } = this.#deps
+    const { signal } = this.#stopping
+    let isFailing = false
+    while (!signal.aborted) {
+      try {
+        await work()
+        isFailing = false
+      } catch (error) {
+        // Said once per outage: the next turn tries again.
+        if (!isFailing) log.warn({ err: loggableDatabaseError(error) }, 'deliveries.sweep_failed')
+        isFailing = true
+      }
+      // Aborted at the end, which the loop looks at.
+      await clock.sleep(everyMs, signal).catch(() => undefined)
+    }
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * @module One request to an agent and its answer, and what a failure says about whether the agent
+ * has seen the request (contract/platform 4.5).
+ */
+import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import type { DispatchOutcome } from '../../domain/delivery.ts'
+import {
+  type AgentClient,
+  type AgentResponse,
+  agentFailure,
+  discardAnswer,
+} from '../../upstream/agent-client.ts'
+import type { PresentedSecret } from '../inbound-secret-rotation.ts'
+import type { ForwardTarget } from '../resolve-forward-target.ts'
+import { suspectIfUnreachable } from '../suspect-if-unreachable.ts'
+import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
+
+export type ExchangeDeps = {
+  readonly agentClient: AgentClient
+  readonly lifecycle: WorkspaceLifecycle
+}
+
+/** What of the caller's headers goes on to the agent; names in lower case. */
+export const PASSED_REQUEST_HEADERS = ['a2a-version', 'a2a-extensions', 'x-a2a-extensions'] as const
+
+/** Contract/platform 4.12: an answer that is not a stream is at most 10 MiB. */
+const MAX_ANSWER_BYTES = 10 * 1024 * 1024
+
+export type ExchangeInput = {
+  readonly target: ForwardTarget
+  readonly body: Uint8Array
+  /** Of the caller's, those that go on. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly requestId: string
+  /** By which an agent knows a repetition (ADR-0032). */
+  readonly deliveryId: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** Sends the request. Throws `agent_*` and `workspace_*` errors; what it answers is JSON-RPC. */
+export async function exchangeWithAgent(
+  deps: ExchangeDeps,
+  input: ExchangeInput,
+): Promise<GatewayAnswer> {
+  const { workspaceId } = input.target
+  const response = await suspectIfUnreachable(deps.lifecycle, workspaceId, post(deps, input))
+  if (response.status === 401) {
+    discardAnswer(response.body)
+    deps.lifecycle.deliverInboundSecret(workspaceId)
+    throw new AppError('workspace_auth_mismatch')
+  }
+  const contentType = String(response.headers['content-type'] ?? '')
+  if (response.status < 300 && contentType.startsWith('text/event-stream')) {
+    return { kind: 'stream', status: response.status, body: response.body }
+  }
+  const body = await readAnswer(response)
+  if (response.status === 503) throwIfBusy(response, body)
+  // What is not JSON-RPC never reaches the caller: an HTML page is somebody's error, not an answer.
+  if (!isRpcObject(body)) {
+    throw response.status < 300
+      ? new AppError('workspace_invalid_response')
+      : new AppError('agent_error', {
+          message: `agent answered with HTTP status ${response.status}`,
+          extensions: { upstream_status: response.status },
+        })
+  }
+  return { kind: 'json', status: response.status, body }
+}
+
+/** During a rotation an agent that refuses the first secret is offered the second (ADR-0024). */
+async function post(deps: ExchangeDeps, input: ExchangeInput): Promise<AgentResponse> {
+  const { target } = input
+  const attempt = ({ secret }: PresentedSecret): Promise<AgentResponse> =>
+    deps.agentClient.post({
+      endpoint: target.endpoint,
+      body: input.body,
+      signal: input.signal,
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'accept-encoding': 'identity',
+        authorization: `Bearer ${secret.reveal()}`,
+        'x-request-id': input.requestId,
+        ...(input.deliveryId === undefined ? {} : { 'x-atrium-delivery-id': input.deliveryId }),
+        ...input.headers,
+      },
+    })
+  const [first, second] = target.secrets
+  const response = await attempt(first)
+  if (response.status !== 401 || second === undefined) return response
+  discardAnswer(response.body)
+  return attempt(second)
+}
+
+/** What goes on of a request's headers. */
+export function passedHeaders(
+  headers: (name: string) => string | undefined,
+): Record<string, string> {
+  return Object.fromEntries(
+    PASSED_REQUEST_HEADERS.flatMap((name) => {
+      const value = headers(name)
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
+}
+
+async function readAnswer(response: AgentResponse): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let total = 0
+  try {
+    for await (const piece of response.body) {
+      const bytes: Buffer = piece
+      total += bytes.length
+      // Leaving the loop destroys the body, and with it the connection to a talkative agent.
+      if (total > MAX_ANSWER_BYTES) throw new AppError('workspace_invalid_response')
+      pieces.push(bytes)
+    }
+  } catch (error) {
+    throw agentFailure(error)
+  }
+  return Buffer.concat(pieces)
+}
+
+function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    // Not JSON is the answer to the question, not a failure of its own.
+    return undefined
+  }
+}
+
+function isRpcObject(body: Buffer): boolean {
+  const value = jsonOf(body)
+  return typeof value === 'object' && value !== null && 'jsonrpc' in value
+}
+
+/** The agent's server says that it has not begun (contract: our runtime's failure body). */
+function throwIfBusy(response: AgentResponse, body: Buffer): void {
+  const value = jsonOf(body)
+  if (typeof value !== 'object' || value === null || !('code' in value)) return
+  if (value.code !== 'agent_busy') return
+  const seconds = Number(response.headers['retry-after'])
+  throw new AppError('agent_busy', {
+    extensions: { busy: true, ...(seconds > 0 && seconds <= 300 ? { retry_after: seconds } : {}) },
+  })
+}
+
+/** Refused before the agent could see it. */
+const UNDELIVERED_CODES: ReadonlySet<string> = new Set([
+  ...['agent_url_not_routable', 'workspace_auth_mismatch', 'workspace_redirected'],
+])
+/** Broken off after the request had left. */
+const UNKNOWN_CODES: ReadonlySet<string> = new Set(['agent_unreachable', 'workspace_timeout'])
+
+/** What the ledger is told of an exchange that failed. */
+export function outcomeOfFailure(thrown: unknown): DispatchOutcome {
+  const error = findAppError(thrown)
+  const reason = error?.code ?? 'internal_error'
+  const text = error?.publicText ?? 'the platform failed'
+  if (reason === 'agent_busy') {
+    const seconds = Number(error?.extensions['retry_after'])
+    return { kind: 'busy', error: text, retryAfterMs: seconds > 0 ? seconds * 1_000 : null }
+  }
+  const isUndelivered = error?.extensions['undelivered'] === true || UNDELIVERED_CODES.has(reason)
+  if (!isUndelivered && UNKNOWN_CODES.has(reason)) return { kind: 'unknown', error: text }
+  return { kind: 'failed', reason, error: text, isUndelivered }
+}

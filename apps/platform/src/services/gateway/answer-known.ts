@@ -1,0 +1,74 @@
+/** @module The answer to a message that its sender has sent before (ADR-0032). */
+
+import type { RpcId } from '@atrium/a2a-schema/json-rpc'
+import { isJsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { AppError } from '@atrium/http-kit/app-error'
+import type { Clock } from '@atrium/http-kit/clock'
+import type { Db } from '../../db/client.ts'
+import { queuePlace } from '../../db/delivery-store.ts'
+import type { Delivery } from '../../domain/delivery.ts'
+import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
+import { queuedAnswer } from './queued-answer.ts'
+import type { ReadableMessage } from './readable-message.ts'
+
+export type KnownDeps = {
+  readonly db: Db
+  readonly clock: Clock
+  readonly ledger: DeliveryLedger
+}
+
+/** So long a repetition waits for the answer to the first one. */
+const JOIN_MS = 600_000
+
+/** The same answer under the caller's new id; one that is still on its way is waited for. */
+export async function answerKnown(
+  deps: KnownDeps,
+  message: ReadableMessage,
+  known: Delivery,
+): Promise<GatewayAnswer> {
+  const { id } = message.given
+  switch (known.state) {
+    case 'queued':
+    case 'leased': {
+      const queue = known.mode === 'poll' ? undefined : await queuePlace(deps.db, known)
+      const body = queuedAnswer({
+        ...{ id, dialect: known.dialect, method: message.given.method, queueId: known.id },
+        ...{ contextId: known.contextId ?? known.id, at: known.enqueuedAt, queue },
+      })
+      return { kind: 'json', status: known.mode === 'poll' ? 200 : 202, body }
+    }
+    case 'dispatched': {
+      const deadline = AbortSignal.timeout(JOIN_MS)
+      const signal = AbortSignal.any([deadline, message.call.signal])
+      const over = await deps.ledger.whenOver(known.id, signal)
+      if (over === undefined || over.state === 'dispatched') throw new AppError('workspace_timeout')
+      return await answerKnown(deps, message, over)
+    }
+    case 'completed':
+      return answered(known, id)
+    default:
+      throw endOf(known)
+  }
+}
+
+function answered(known: Delivery, id: RpcId): GatewayAnswer {
+  const value = known.response === null ? undefined : parseLossless(known.response.toString('utf8'))
+  if (!isJsonObject(value)) {
+    throw new AppError('delivery_answer_gone', { extensions: { queue_id: known.id } })
+  }
+  const body = Buffer.from(JSON.stringify({ ...value, id }))
+  return { kind: 'json', status: known.responseStatus ?? 200, body }
+}
+
+function endOf(known: Delivery): AppError {
+  const extensions = {
+    queue_id: known.id,
+    state: known.state,
+    ...(known.reason === null ? {} : { reason: known.reason }),
+  }
+  return new AppError(
+    known.reason === 'outcome_unknown' ? 'delivery_outcome_unknown' : 'delivery_failed',
+    { extensions },
+  )
+}

@@ -1,0 +1,89 @@
+/**
+ * @module A request on its way to a workspace's agent (contract/platform 4.2). Same dialect on both
+ * sides: the original bytes go through untouched unless the envelope had to be completed.
+ */
+import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
+import { AppError } from '@atrium/http-kit/app-error'
+import { findLiveWorkspace } from '../../db/workspace-store.ts'
+import { resolveDeliveryMode } from '../../domain/delivery-mode.ts'
+import { admitMessage, requireRelation } from '../admit-message.ts'
+import { deliverByPoll } from '../deliver-by-poll.ts'
+import type { Workspace } from '../find-workspace.ts'
+import { noteOutbound } from '../note-use.ts'
+import { exchangeWithAgent, passedHeaders } from './agent-exchange.ts'
+import { type GatewayAnswer, type GatewayCall, GatewayFailure } from './gateway-call.ts'
+import { type ReadableMessage, readableMessage } from './readable-message.ts'
+import { recordExchange } from './record-exchange.ts'
+import { isMessage, messageTarget, type SendDeps, sendMessage } from './send-message.ts'
+
+export type GatewayDeps = SendDeps
+
+/**
+ * Sends a request to the workspace's agent, or keeps it for one that fetches its messages. Throws
+ * `GatewayFailure` for everything that goes wrong.
+ */
+export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promise<GatewayAnswer> {
+  const parsed = parseRpcRequest(call.body, deps.ids)
+  try {
+    // One read for mode and address: when it fails, nothing was kept and nothing is acknowledged.
+    const target = await findTarget(deps, call)
+    await admitMessage(deps.db, { sender: call.caller, target })
+    const message = readableMessage(deps, parsed, { call, target })
+    const answer = await answerOf(deps, message)
+    if (call.caller.kind === 'workspace') noteOutbound(deps, call.caller.workspaceId)
+    return answer
+  } catch (cause) {
+    if (cause instanceof GatewayFailure) throw cause
+    throw new GatewayFailure(parsed.ok ? parsed.request.id : parsed.error.id, { cause })
+  }
+}
+
+async function answerOf(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
+  if (deliveryModeOf(message.target) === 'poll') return await keepForPoll(deps, message)
+  return isMessage(message.request.method)
+    ? await sendMessage(deps, message)
+    : await askAgent(deps, message)
+}
+
+/** To who has no business there, a workspace that is not there looks like any other (wart W16). */
+async function findTarget(deps: GatewayDeps, call: GatewayCall): Promise<Workspace> {
+  const target = await findLiveWorkspace(deps.db, call.workspaceId)
+  if (target !== undefined) return target
+  await requireRelation(deps.db, call.caller, call.workspaceId)
+  throw new AppError('workspace_not_found')
+}
+
+/** An external workspace that nobody has registered yet will fetch its messages, or say otherwise. */
+function deliveryModeOf(target: Workspace) {
+  return resolveDeliveryMode({
+    requested: undefined,
+    stored: target.deliveryMode,
+    runtimeKind: target.runtimeKind,
+  })
+}
+
+async function keepForPoll(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
+  await deliverByPoll(deps, { ...message, sender: message.call.caller })
+  const { method } = message.request
+  const acknowledgement = { status: 'queued', delivery_mode: 'poll', method }
+  return { kind: 'json', status: 200, body: Buffer.from(JSON.stringify(acknowledgement), 'utf8') }
+}
+
+/** Everything but messages: may be repeated at will, so that nobody keeps it. */
+async function askAgent(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
+  const { call } = message
+  const startedAt = deps.clock.now()
+  const target = await messageTarget(deps, message.target)
+  const answer = await deps.detached.run(call.signal, message.bytes.length, (signal) =>
+    exchangeWithAgent(deps, {
+      target,
+      body: message.bytes,
+      headers: passedHeaders(call.headers),
+      requestId: call.requestId,
+      deliveryId: undefined,
+      signal,
+    }),
+  )
+  recordExchange(deps, { message, startedAt, answer })
+  return answer
+}

@@ -1,0 +1,45 @@
+/** @module The row of the activity log that an exchange leaves (contract/platform 4.11). */
+import { rpcRequestText } from '@atrium/a2a-schema/json-rpc'
+import type { Clock, Ids } from '@atrium/http-kit/clock'
+import { isStorableJson } from '@atrium/runtime-contract/registration'
+import { type LogActivityDeps, logActivity } from '../log-activity.ts'
+import { messageActivity } from '../log-message.ts'
+import type { TaskTracker } from '../task-tracker.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
+import type { ReadableMessage } from './readable-message.ts'
+
+export type RecordDeps = LogActivityDeps & {
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly tracker: TaskTracker
+}
+
+/** In the background: an answer does not wait for the log. */
+export function recordExchange(
+  deps: RecordDeps,
+  exchange: {
+    readonly message: ReadableMessage
+    readonly startedAt: Date
+    readonly answer: GatewayAnswer
+  },
+): void {
+  const { message, startedAt, answer } = exchange
+  const now = deps.clock.now()
+  deps.tracker.run(async () => {
+    await logActivity(deps, {
+      ...messageActivity({ ...message, sender: message.call.caller }),
+      id: deps.ids.uuid(),
+      requestBody: storableBody(rpcRequestText(message.request)),
+      responseBody: answer.kind === 'json' ? storableBody(answer.body.toString('utf8')) : null,
+      durationMs: now.getTime() - startedAt.getTime(),
+      status: answer.status < 400 ? 'ok' : 'error',
+      createdAt: now,
+    })
+  })
+}
+
+/** A body for the activity log, or a note in its place: what cannot be stored happened all the same. */
+function storableBody(text: string): unknown {
+  const value: unknown = JSON.parse(text)
+  return isStorableJson(value) ? value : { omitted: 'cannot be stored' }
+}

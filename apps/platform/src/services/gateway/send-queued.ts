@@ -1,0 +1,72 @@
+/** @module Sends what has waited, when its agent has room: nobody is on the line (ADR-0032). */
+import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import type { Ids } from '@atrium/http-kit/clock'
+import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
+import { findLiveWorkspace } from '../../db/workspace-store.ts'
+import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
+import type { SendClaimed } from '../delivery/delivery-pump.ts'
+import type { ForwardTarget, ForwardTargetDeps } from '../resolve-forward-target.ts'
+import { type ExchangeDeps, exchangeWithAgent, outcomeOfFailure } from './agent-exchange.ts'
+import { lastEventOf } from './last-event.ts'
+import { messageTarget } from './send-message.ts'
+
+export type SendQueuedDeps = ForwardTargetDeps & ExchangeDeps & { readonly ids: Ids }
+
+/** Asked again so much later when the workspace cannot be called at the moment. */
+const NOT_NOW_MS = 5_000
+
+export function sendQueued(deps: SendQueuedDeps): SendClaimed {
+  return async (delivery) => {
+    const target = await targetOf(deps, delivery)
+    if ('kind' in target) return target
+    if ('delayMs' in target) {
+      await releaseClaim(deps.db, delivery, target)
+      return 'released'
+    }
+    if (!(await markDispatched(deps.db, delivery))) return 'released'
+    return await dispatch(deps, delivery, target)
+  }
+}
+
+type NotNow = { readonly delayMs: number; readonly error: string }
+
+async function targetOf(
+  deps: SendQueuedDeps,
+  delivery: ClaimedDelivery,
+): Promise<ForwardTarget | NotNow | DispatchOutcome> {
+  const row = await findLiveWorkspace(deps.db, delivery.workspaceId)
+  if (row === undefined) {
+    const error = 'the workspace was removed'
+    return { kind: 'failed', reason: 'workspace_not_found', error, isUndelivered: true }
+  }
+  try {
+    return await messageTarget(deps, row)
+  } catch (error) {
+    const known = findAppError(error)
+    if (known === undefined) throw error
+    return { delayMs: NOT_NOW_MS, error: known.publicText }
+  }
+}
+
+async function dispatch(
+  deps: SendQueuedDeps,
+  delivery: ClaimedDelivery,
+  target: ForwardTarget,
+): Promise<DispatchOutcome> {
+  try {
+    const answer = await exchangeWithAgent(deps, {
+      target,
+      body: delivery.request,
+      headers: delivery.requestHeaders,
+      requestId: deps.ids.uuid(),
+      deliveryId: delivery.id,
+      signal: new AbortController().signal,
+    })
+    const response = answer.kind === 'json' ? answer.body : await lastEventOf(answer.body)
+    return { kind: 'answered', status: answer.status, response, upstreamTaskId: null }
+  } catch (error) {
+    const outcome = outcomeOfFailure(error)
+    const isAnswer = error instanceof AppError && error.code === 'agent_error'
+    return isAnswer ? { kind: 'erred', error: error.publicText } : outcome
+  }
+}
