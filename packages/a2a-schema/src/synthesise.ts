@@ -1,0 +1,91 @@
+/** @module Tasks that the gateway itself answers with (contract/a2a 2.8). */
+import type { RpcId } from './json-rpc.ts'
+import type { JsonObject, JsonValue } from './lossless-json.ts'
+import type { SpokenDialect } from './method.ts'
+import type { TaskState } from './task-state.ts'
+import { bareTaskTo, translateEvent } from './translate/event.ts'
+import { messageToV10 } from './translate/message.ts'
+
+export type SyntheticTask = {
+  readonly taskId: string
+  readonly contextId: string
+  readonly state: TaskState
+  /** When the task got into this state. */
+  readonly at: Date
+  /** Tells a person why the task is in its state: written as a message of the agent. */
+  readonly explanation?: string
+  readonly metadata?: JsonObject
+}
+
+function explanationOf(task: SyntheticTask): JsonObject {
+  const { explanation, taskId, contextId } = task
+  if (explanation === undefined) return {}
+  const message = {
+    // Asked twice, the task answers with the same message.
+    messageId: `${taskId}-${task.state.toLowerCase()}`,
+    role: 'ROLE_AGENT',
+    parts: [{ text: explanation }],
+    taskId,
+    contextId,
+  }
+  return { message }
+}
+
+function taskInV10(task: SyntheticTask): JsonObject {
+  const { taskId, contextId, state, at, metadata } = task
+  return {
+    id: taskId,
+    contextId,
+    status: { state, ...explanationOf(task), timestamp: at.toISOString() },
+    ...(metadata === undefined ? {} : { metadata }),
+  }
+}
+
+/** The task as the dialect writes it, not wrapped: what get and cancel answer. */
+export function syntheticTask(task: SyntheticTask, dialect: SpokenDialect): JsonObject {
+  return bareTaskTo(taskInV10(task), dialect)
+}
+
+/** The task as send answers it and as a stream begins: 1.0 wraps it. */
+export function syntheticResult(task: SyntheticTask, dialect: SpokenDialect): JsonValue {
+  return translateEvent({ task: taskInV10(task) }, '1.0', dialect) ?? null
+}
+
+/** The end of a stream whose task is known to have come to its state. */
+export function syntheticStatusEvent(task: SyntheticTask, dialect: SpokenDialect): JsonValue {
+  const { id: taskId, ...rest } = taskInV10(task)
+  return translateEvent({ statusUpdate: { taskId: taskId ?? '', ...rest } }, '1.0', dialect) ?? null
+}
+
+/**
+ * The reply to a message that waits for its agent: a task for every A2A client, and at its top level
+ * the fields that the platform's own callers read. A bare object instead breaks every client there is
+ * (contract/a2a 0.5).
+ */
+export function queuedReply(reply: {
+  readonly id: RpcId
+  readonly dialect: SpokenDialect
+  readonly task: SyntheticTask
+  readonly topLevel: JsonObject
+}): JsonObject {
+  const result = syntheticResult(reply.task, reply.dialect)
+  return { jsonrpc: '2.0', id: reply.id, result, ...reply.topLevel }
+}
+
+/**
+ * The completed task that a bare message is the answer of: for a caller that asks for the task of a
+ * send which an agent answered without one. The message may be of any dialect.
+ */
+export function taskFromMessage(
+  message: JsonObject,
+  task: Omit<SyntheticTask, 'state' | 'explanation'>,
+  dialect: SpokenDialect,
+): JsonObject {
+  const bare = taskInV10({ ...task, state: 'TASK_STATE_COMPLETED' })
+  const status = {
+    state: 'TASK_STATE_COMPLETED',
+    message: messageToV10(message),
+    timestamp: task.at.toISOString(),
+  }
+  return bareTaskTo({ ...bare, status }, dialect)
+}
