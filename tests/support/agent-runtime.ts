@@ -73,11 +73,13 @@ export type AgentRuntimeOptions = {
   readonly hasNotStarted?: boolean
   readonly startPatienceMs?: number
   readonly authToken?: string
+  /** Folders that are there already; they are removed at the end like fresh ones. */
+  readonly folders?: WorkspaceFolders
 }
 
 /** Starts one; `config` is the text of its config.yaml. */
 export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Promise<AgentRuntime> {
-  const folders = makeWorkspaceFolders()
+  const folders = options.folders ?? makeWorkspaceFolders()
   const inboundSecret = mintSecret()
   const authToken = options.authToken ?? mintSecret()
   writeFileSync(join(folders.configs, '.platform_inbound_secret'), inboundSecret, { mode: 0o600 })
@@ -99,6 +101,8 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
   const plane = createAgentPlane({
     settings: parsed.settings,
     roots: folders,
+    configsDir: folders.configs,
+    isFsyncOn: true,
     log,
     clock: systemClock,
     ids: systemIds,
@@ -111,6 +115,7 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
     startPatienceMs: options.startPatienceMs ?? 200,
     onWorkChange: () => undefined,
   })
+  await plane.open()
   const server = await listen(
     createApp({
       log,
@@ -179,7 +184,7 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
       }
     },
     async close() {
-      await plane.executor.stop()
+      await plane.stop()
       await plane.host.stop()
       await dispatcher.destroy()
       await server.close(1_000)

@@ -1,4 +1,5 @@
 /** @module The agent with everything around it, built once from the configuration (H10, H27). */
+import { join } from 'node:path'
 import type { AgentCard } from '@a2a-js/sdk'
 import { DefaultRequestHandler } from '@a2a-js/sdk/server'
 import type { BaseEnv } from '@atrium/hono-kit/request-context'
@@ -13,7 +14,8 @@ import { mountAgentRoutes } from './agent/agent-routes.ts'
 import type { OpenWorkspaceFile } from './agent/attachments.ts'
 import { EchoAdapter } from './agent/echo-adapter.ts'
 import { ExecAdapter, type PublishFile } from './agent/exec/exec-adapter.ts'
-import { RecentTaskStore } from './agent/recent-task-store.ts'
+import { KeptTaskStore } from './agent/records/kept-task-store.ts'
+import { RecordFolder } from './agent/records/record-folder.ts'
 import { TurnExecutor } from './agent/turn-executor.ts'
 import { WorkMeter } from './agent/work-meter.ts'
 import { WorkQueue } from './agent/work-queue.ts'
@@ -21,11 +23,23 @@ import type { AgentSettings } from './agent-settings.ts'
 import type { Config } from './config.ts'
 
 const MAX_WAITING_TURNS = 100
-const TASK_LIMITS = { maxTasks: 1_000, maxBytes: 64 * 1024 * 1024 } as const
+const DAY_MS = 86_400_000
+const TASK_LIMITS = {
+  maxTasks: 1_000,
+  maxBytes: 64 * 1024 * 1024,
+  maxAgeMs: 7 * DAY_MS,
+} as const
+/** As JSON, bytes of a message take a third more than in memory. */
+const MAX_TASK_RECORD_BYTES = 2 * TASK_LIMITS.maxBytes
+/** Below the folder of the credentials: it belongs to this runtime, and survives it. */
+const TASKS_FOLDER = ['.atrium', 'tasks'] as const
 
 export type AgentPlaneInput = {
   readonly settings: AgentSettings
   readonly roots: Config['roots']
+  /** Where tasks are kept: beside the credentials. */
+  readonly configsDir: string
+  readonly isFsyncOn: boolean
   readonly log: Logger
   readonly clock: Clock
   readonly ids: Ids
@@ -46,6 +60,10 @@ export type AgentPlane = {
   readonly executor: TurnExecutor
   readonly card: () => AgentCard
   readonly mount: (app: Hono<BaseEnv>) => void
+  /** Reads what the last run has left. To be called before anybody asks. Never throws. */
+  readonly open: () => Promise<void>
+  /** Ends every turn, and resolves when each has said so and it is written. */
+  readonly stop: () => Promise<void>
 }
 
 export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
@@ -65,10 +83,11 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
     meter,
     openFile: input.openFile,
   })
+  const tasks = createTaskStore(input)
   const handler = new DefaultRequestHandler(
     // Of this one only the capabilities are looked at; the card that is served has the address.
     agentCard(settings, '/'),
-    new RecentTaskStore(TASK_LIMITS),
+    tasks,
     executor,
   )
   const endpoint = new A2aEndpoint({
@@ -81,7 +100,30 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
     startPatienceMs: input.startPatienceMs,
   })
   const card = () => agentCard(settings, input.ownUrl())
-  return { host, meter, executor, card, mount: (app) => mountAgentRoutes(app, { endpoint, card }) }
+  return {
+    host,
+    meter,
+    executor,
+    card,
+    mount: (app) => mountAgentRoutes(app, { endpoint, card }),
+    open: () => tasks.open(),
+    stop: async () => {
+      await executor.stop()
+      await tasks.settle()
+    },
+  }
+}
+
+function createTaskStore({ log, clock, ids, configsDir, isFsyncOn }: AgentPlaneInput) {
+  const folder = new RecordFolder({
+    directory: join(configsDir, ...TASKS_FOLDER),
+    maxRecordBytes: MAX_TASK_RECORD_BYTES,
+    maxRecords: 2 * TASK_LIMITS.maxTasks,
+    isFsyncOn,
+    log,
+    ids,
+  })
+  return new KeptTaskStore({ folder, limits: TASK_LIMITS, log, clock, ids })
 }
 
 /** The runtime kind is a label (contract/runtime 6.2): a command makes an agent of any of them. */

@@ -55,6 +55,8 @@ function createAgent(resources: Resources, onWorkChange: () => void): AgentPlane
   return createAgentPlane({
     settings: config.agent,
     roots: config.roots,
+    configsDir: config.configsDir,
+    isFsyncOn: config.uploads.fsync,
     log,
     clock: systemClock,
     ids: systemIds,
@@ -169,6 +171,7 @@ async function start(config: Config, log: Logger): Promise<(drainMs: number) => 
     files,
     mountAgent: agent.mount,
   })
+  await agent.open()
   const server = await listen(app, config.listen)
   listening = server
   announce(server.port, log)
@@ -190,7 +193,7 @@ async function endAgent(agent: AgentPlane, started: Promise<void>, drainMs: numb
   const patience = systemClock.sleep(drainMs, enough.signal).catch((error: unknown) => {
     if (!enough.signal.aborted) throw error
   })
-  await Promise.race([Promise.all([started, agent.executor.stop()]), patience])
+  await Promise.race([Promise.all([started, agent.stop()]), patience])
   enough.abort()
   await agent.host.stop()
 }

@@ -4,6 +4,7 @@ import { Role, type SendMessageRequest, TaskState } from '@a2a-js/sdk'
 import { type Client, ClientFactory, JsonRpcTransportFactory } from '@a2a-js/sdk/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AgentRuntime, startAgentRuntime, userMessage } from '../../support/agent-runtime.ts'
+import { eventually } from '../../support/eventually.ts'
 
 let runtime: AgentRuntime
 
@@ -114,7 +115,10 @@ describe('the echo agent and a raw 0.3 client', () => {
     const params = { ...userMessage('later'), configuration: { blocking: false } }
     const { result } = await runtime.call('message/send', params)
     expect(result?.['kind']).toBe('task')
-    const { result: task } = await runtime.call('tasks/get', { id: result?.['id'] })
+    const task = await eventually(async () => {
+      const { result: now } = await runtime.call('tasks/get', { id: result?.['id'] })
+      return JSON.stringify(now).includes('"completed"') && now
+    })
     expect(task).toMatchObject({ artifacts: [{ artifactId: 'reply', parts: [{ text: 'later' }] }] })
   })
 

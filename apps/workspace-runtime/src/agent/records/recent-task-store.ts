@@ -7,27 +7,40 @@ import type { ListTasksRequest, ListTasksResponse } from '@a2a-js/sdk'
 import { type Task, TaskState } from '@a2a-js/sdk'
 import { RequestMalformedError } from '@a2a-js/sdk/errors'
 import type { TaskStore } from '@a2a-js/sdk/server'
+import type { Clock } from '@atrium/http-kit/clock'
+import { isActive } from './task-states.ts'
 
 const DEFAULT_PAGE_SIZE = 50
 
-const TERMINAL: ReadonlySet<TaskState> = new Set([
-  TaskState.TASK_STATE_COMPLETED,
-  TaskState.TASK_STATE_FAILED,
-  TaskState.TASK_STATE_CANCELED,
-  TaskState.TASK_STATE_REJECTED,
-])
-
 type Entry = { readonly task: Task; readonly bytes: number }
 
-/** One caller, the platform: tasks are not divided by user. Unfinished tasks are never dropped. */
+export type TaskLimits = {
+  readonly maxTasks: number
+  readonly maxBytes: number
+  /** Since the last change of its status. */
+  readonly maxAgeMs: number
+}
+
+export type RecentTaskStoreDeps = {
+  readonly clock: Pick<Clock, 'now'>
+  /** A task was forgotten. */
+  readonly onForgotten: (taskId: string) => void
+}
+
+/**
+ * One caller, the platform: tasks are not divided by user. One that is worked on is never dropped;
+ * one that waits for its user is, like one that is over: nobody may ever come back to it.
+ */
 export class RecentTaskStore implements TaskStore {
-  readonly #limits: { readonly maxTasks: number; readonly maxBytes: number }
+  readonly #limits: TaskLimits
+  readonly #deps: RecentTaskStoreDeps
   /** Oldest change first. */
   readonly #entries = new Map<string, Entry>()
   #bytes = 0
 
-  constructor(limits: { readonly maxTasks: number; readonly maxBytes: number }) {
+  constructor(limits: TaskLimits, deps: RecentTaskStoreDeps) {
     this.#limits = limits
+    this.#deps = deps
   }
 
   async load(taskId: string): Promise<Task | undefined> {
@@ -61,12 +74,15 @@ export class RecentTaskStore implements TaskStore {
   }
 
   #forgetOldest(justSaved: string): void {
+    const oldestMs = this.#deps.clock.now().getTime() - this.#limits.maxAgeMs
     for (const [id, { task }] of this.#entries) {
       const isOver =
         this.#entries.size > this.#limits.maxTasks || this.#bytes > this.#limits.maxBytes
-      if (!isOver) return
-      const isTerminal = task.status !== undefined && TERMINAL.has(task.status.state)
-      if (id !== justSaved && isTerminal) this.#drop(id)
+      // Oldest change first: the first that is young enough ends the search.
+      if (!isOver && Date.parse(timestampOf(task)) >= oldestMs) return
+      if (id === justSaved || isActive(task)) continue
+      this.#drop(id)
+      this.#deps.onForgotten(id)
     }
   }
 
