@@ -31,7 +31,10 @@ type Target = {
 /** Connects; `response` tells whether there is a stream. */
 export async function openEventStream(target: Target): Promise<EventStreamClient> {
   const leaving = new AbortController()
-  const headers = new Headers({ authorization: `Bearer ${target.bearer}` })
+  const headers = new Headers({
+    authorization: `Bearer ${target.bearer}`,
+    accept: 'text/event-stream',
+  })
   if (target.lastEventId !== undefined) headers.set('last-event-id', target.lastEventId)
   const response = await fetch(target.url, { headers, signal: leaving.signal })
   const frames: StreamFrame[] = []

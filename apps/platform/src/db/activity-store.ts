@@ -82,6 +82,20 @@ export async function findActivitySeq(
   return rows[0]?.seq
 }
 
+/** The last row of a workspace's log and its place; undefined when the log is empty. */
+export async function findNewestActivity(
+  db: Db,
+  workspaceId: WorkspaceId,
+): Promise<{ readonly id: string; readonly seq: number } | undefined> {
+  const rows = await db
+    .select({ id: activityLogs.id, seq: activityLogs.seq })
+    .from(activityLogs)
+    .where(eq(activityLogs.workspaceId, workspaceId))
+    .orderBy(desc(activityLogs.seq))
+    .limit(1)
+  return rows[0]
+}
+
 export type ActivityQuery = {
   readonly workspaceId: WorkspaceId
   readonly activityType: string | undefined

@@ -72,15 +72,19 @@ export class EventSubscription {
     return taken
   }
 
-  /** Resolves true as soon as there is something to take or it has ended, false after `ms`. */
-  async wait(ms: number): Promise<boolean> {
+  /**
+   * Resolves true as soon as there is something to take or it has ended, false after `ms`, and when
+   * something else wakes it.
+   */
+  async wait(ms: number, other?: AbortSignal): Promise<boolean> {
     if (this.#hasSomething()) return true
     const woken = new AbortController()
     this.#wake = () => woken.abort()
+    const signal = other === undefined ? woken.signal : AbortSignal.any([woken.signal, other])
     try {
-      await this.#clock.sleep(ms, woken.signal)
+      await this.#clock.sleep(ms, signal)
     } catch (error) {
-      if (!woken.signal.aborted) throw error
+      if (!signal.aborted) throw error
     } finally {
       this.#wake = undefined
     }

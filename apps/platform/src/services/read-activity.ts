@@ -1,7 +1,7 @@
 /** @module A page of a workspace's activity, at once or as soon as there is one (contract/platform 5.1). */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
-import { findActivitySeq, listActivity } from '../db/activity-store.ts'
+import { listActivity } from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
 import { isDatabaseUnavailable, loggableDatabaseError } from '../db/db-error.ts'
 import type { ActivityRow } from '../db/schema.ts'
@@ -10,6 +10,7 @@ import type { ActivitySource } from '../domain/activity.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { ActivityBell, BellRope } from './activity-bell.ts'
+import { type ActivityPlace, findPlace } from './activity-place.ts'
 
 /** An activity as the service floor hands it out. */
 export type Activity = ActivityRow
@@ -34,8 +35,8 @@ export type ActivityRequest = {
   readonly source: ActivitySource | undefined
   readonly limit: number
   readonly sinceSeconds: number | undefined
-  /** Rows after this one, in order; `start`: after none. Without it the newest come first. */
-  readonly after: { readonly id: string } | 'start' | undefined
+  /** Rows after it, in order. Without it the newest come first. */
+  readonly after: ActivityPlace | undefined
   /** Admitted when the request came; a token that is revoked while it waits gets nothing more. */
   readonly caller: Caller
   /** How long to wait while there is nothing to tell. */
@@ -63,12 +64,17 @@ export async function readActivity(
     if (awaited.length > 0) await requireLive(deps, request.caller)
     return awaited
   } catch (error) {
-    if (error instanceof AppError) throw error
-    const code = isDatabaseUnavailable(error) ? 'platform_unavailable' : 'activity_query_failed'
-    throw new AppError(code, { cause: loggableDatabaseError(error) })
+    throw activityFailure(error)
   } finally {
     rope?.close()
   }
+}
+
+/** What is said when the log could not be read: `activity_query_failed`, `platform_unavailable`. */
+export function activityFailure(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const code = isDatabaseUnavailable(error) ? 'platform_unavailable' : 'activity_query_failed'
+  return new AppError(code, { cause: loggableDatabaseError(error) })
 }
 
 async function requireLive({ db }: ReadActivityDeps, caller: Caller): Promise<void> {
@@ -85,7 +91,7 @@ async function prepareLook(deps: ReadActivityDeps, request: ActivityRequest): Pr
     activityType: request.activityType,
     source: request.source,
     limit: request.limit,
-    afterSeq: await placeOf(deps, request),
+    afterSeq: await findPlace(deps.db, request),
     notBefore:
       sinceSeconds === undefined
         ? undefined
@@ -93,17 +99,6 @@ async function prepareLook(deps: ReadActivityDeps, request: ActivityRequest): Pr
     maxBodyBytes: MAX_PAGE_BODY_BYTES,
   }
   return () => listActivity(deps.db, query)
-}
-
-async function placeOf(
-  deps: ReadActivityDeps,
-  { after, workspaceId }: ActivityRequest,
-): Promise<number | undefined> {
-  if (after === undefined) return undefined
-  if (after === 'start') return 0
-  const seq = await findActivitySeq(deps.db, { id: after.id, workspaceId })
-  if (seq === undefined) throw new AppError('activity_cursor_gone')
-  return seq
 }
 
 async function wait(

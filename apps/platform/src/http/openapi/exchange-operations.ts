@@ -121,8 +121,11 @@ export const EXCHANGE_OPERATIONS: Operations = {
   'GET /workspaces/:id/activity': {
     tag: 'Activity and events',
     summary: 'Read what happened in a workspace',
-    description: 'With a cursor oldest first, otherwise newest first.',
+    description:
+      'With a cursor oldest first, otherwise newest first. As `text/event-stream` every row after the cursor, and those that come, each with its id; without a cursor those that come from now on.',
+    headers: resumption.headers,
     query: z.object({
+      ...resumption.query.shape,
       type: z.string().optional(),
       source: z.enum(['canvas', 'agent']).optional(),
       limit: z.int().min(1).max(500).default(100).optional(),
@@ -131,10 +134,17 @@ export const EXCHANGE_OPERATIONS: Operations = {
       from: z.enum(['start']).optional(),
       wait: z.int().min(0).max(60).optional().describe('Seconds to wait for something new.'),
     }),
-    answers: ok(z.array(activityResponse), 'The rows.'),
+    answers: {
+      200: {
+        description: 'The rows.',
+        schema: z.array(activityResponse),
+        alsoContentType: 'text/event-stream',
+      },
+    },
     errors: [
       'invalid_query',
       'workspace_not_found',
+      'too_many_streams',
       'activity_cursor_gone',
       'activity_query_failed',
     ],

@@ -181,9 +181,18 @@ function answers(
   return Object.fromEntries(
     Object.entries(described).map(([status, answer]) => [
       status,
-      { description: answer.description, ...content(schemas, answer) },
+      { description: answer.description, ...contents(schemas, answer) },
     ]),
   )
+}
+
+function contents(schemas: JsonSchemas, answer: Answer): { readonly content?: JsonSchema } {
+  const { alsoContentType } = answer
+  const first = content(schemas, answer)
+  if (alsoContentType === undefined) return first
+  return {
+    content: { ...first.content, ...content(schemas, { contentType: alsoContentType }).content },
+  }
 }
 
 /** Errors by status, each with its code and the words that people read. */

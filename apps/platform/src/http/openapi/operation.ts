@@ -19,7 +19,11 @@ export type Body = {
   readonly isOptional?: true
 }
 
-export type Answer = Body & { readonly description: string }
+export type Answer = Body & {
+  readonly description: string
+  /** Who accepts it gets the same as a stream of this type. */
+  readonly alsoContentType?: string
+}
 
 export type Operation = {
   readonly tag: Tag

@@ -1,5 +1,7 @@
 /** @module A workspace's activity, and what its agent says by itself (contract/platform 5). */
-import { Hono } from 'hono'
+import { rawExchange } from '@atrium/hono-kit/raw-exchange'
+import { type Context, Hono } from 'hono'
+import { type FollowActivityDeps, followActivity } from '../../services/follow-activity.ts'
 import { type ReadActivityDeps, readActivity } from '../../services/read-activity.ts'
 import {
   notifyPeople,
@@ -7,19 +9,26 @@ import {
   reportActivity,
 } from '../../services/report-activity.ts'
 import type { WorkspaceEnv } from '../env.ts'
+import { lastEventId, wantsEventStream } from '../event-stream-request.ts'
 import { readJson } from '../read-json.ts'
 import {
   parseActivityQuery,
+  parseFollowQuery,
   parseNotification,
   parseReport,
   renderActivity,
+  renderActivityFrame,
 } from '../wire/activity.wire.ts'
+import { type FrameStreamDeps, writeFrames } from '../write-frames.ts'
 
 const MAX_BODY_BYTES = 1024 * 1024
 
-export function activityRoutes(deps: ReadActivityDeps & ReportActivityDeps): Hono<WorkspaceEnv> {
+type ActivityDeps = ReadActivityDeps & ReportActivityDeps & FollowActivityDeps & FrameStreamDeps
+
+export function activityRoutes(deps: ActivityDeps): Hono<WorkspaceEnv> {
   const app = new Hono<WorkspaceEnv>()
   app.get('/activity', async (c) => {
+    if (wantsEventStream(c)) return followOnStream(deps, c)
     const rows = await readActivity(deps, {
       ...parseActivityQuery((name) => c.req.query(name)),
       workspaceId: c.get('workspaceId'),
@@ -39,4 +48,16 @@ export function activityRoutes(deps: ReadActivityDeps & ReportActivityDeps): Hon
     return c.json({ status: 'sent', ...(isDuplicate ? { duplicate: true } : {}) })
   })
   return app
+}
+
+function followOnStream(deps: ActivityDeps, c: Context<WorkspaceEnv>): Promise<Response> {
+  const request = parseFollowQuery((name) => c.req.query(name), lastEventId(c))
+  const workspaceId = c.get('workspaceId')
+  return rawExchange(c, (exchange) =>
+    writeFrames(deps, exchange, {
+      items: followActivity(deps, { ...request, workspaceId, signal: exchange.signal }),
+      render: renderActivityFrame,
+      isStillAdmitted: c.get('isStillAdmitted'),
+    }),
+  )
 }

@@ -1,10 +1,11 @@
 /** @module Events of workspaces: as streams, and the last ones (contract/platform 1.1, 1.4, 9). */
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError } from '@atrium/http-kit/app-error'
-import { type Context, Hono } from 'hono'
+import { Hono } from 'hono'
 import { parseWorkspaceId } from '../../domain/ids.ts'
 import { listEvents } from '../../services/list-events.ts'
 import type { AppEnv, WorkspaceEnv } from '../env.ts'
+import { lastEventId } from '../event-stream-request.ts'
 import { renderEvent } from '../wire/event.wire.ts'
 import { type EventStreamDeps, writeEventStream } from '../write-event-stream.ts'
 
@@ -40,10 +41,4 @@ export function adminEventRoutes(deps: EventStreamDeps): Hono<AppEnv> {
     return c.json((await listEvents(deps.db, id)).map(renderEvent))
   })
   return app
-}
-
-/** As the standard's clients send it, or as those do that cannot set headers. */
-function lastEventId(c: Context): string | undefined {
-  const given = c.req.header('last-event-id') ?? c.req.query('last_event_id')
-  return given === '' ? undefined : given
 }

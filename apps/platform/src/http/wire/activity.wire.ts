@@ -7,8 +7,11 @@ import {
   storableText,
 } from '../../domain/activity.ts'
 import { workspaceIdSchema } from '../../domain/ids.ts'
+import type { ActivityPlace } from '../../services/activity-place.ts'
+import type { FollowedActivity } from '../../services/follow-activity.ts'
 import type { Activity, ActivityRequest } from '../../services/read-activity.ts'
 import type { ActivityReport, AgentMessage, Attachment } from '../../services/report-activity.ts'
+import { KEEP_ALIVE_FRAME } from './event.wire.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 500
@@ -67,10 +70,23 @@ function waitSecondsOf(text: string | undefined): number {
 function afterOf(sinceId: string | undefined, from: string | undefined): ActivityRequest['after'] {
   if (from !== undefined && from !== 'start') throw invalid("from must be 'start'")
   if (from !== undefined && sinceId !== undefined) throw invalid('give since_id or from, not both')
-  if (sinceId === undefined) return from
-  const id = z.guid().safeParse(sinceId)
-  if (!id.success) throw invalid('since_id must be a UUID')
+  return sinceId === undefined ? from : placeOf(sinceId, 'since_id')
+}
+
+function placeOf(text: string, name: string): ActivityPlace {
+  const id = z.guid().safeParse(text)
+  if (!id.success) throw invalid(`${name} must be a UUID`)
   return { id: id.data }
+}
+
+/**
+ * The query of a stream, which waits anyway and has no end. `lastEventId` is where a follower that
+ * comes back was, and counts more than where its first request began. Throws `invalid_query`.
+ */
+export function parseFollowQuery(query: Query, lastEventId: string | undefined) {
+  const { limit: _limit, waitMs: _waitMs, ...request } = parseActivityQuery(query)
+  if (lastEventId === undefined) return request
+  return { ...request, after: placeOf(lastEventId, 'Last-Event-ID') }
 }
 
 function wholeNumber(text: string | undefined): number | undefined {
@@ -217,4 +233,11 @@ export function renderActivity(row: Activity): z.input<typeof activityResponse> 
     ...(row.responseBody === null ? {} : { response_body: row.responseBody }),
     ...(row.toolTrace === null ? {} : { tool_trace: row.toolTrace }),
   }
+}
+
+/** A frame of the feed as a stream; its id is that of the row, and `since_id` elsewhere. */
+export function renderActivityFrame(item: FollowedActivity): string {
+  if (item.kind === 'silence') return KEEP_ALIVE_FRAME
+  if (item.kind === 'start') return item.id === undefined ? '' : `id: ${item.id}\n\n`
+  return `id: ${item.row.id}\ndata: ${JSON.stringify(renderActivity(item.row))}\n\n`
 }

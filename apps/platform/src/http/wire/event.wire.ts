@@ -23,7 +23,7 @@ export function renderEvent(event: ToldEvent): z.input<typeof eventResponse> {
 
 /** The first frame that the contract asks for; also told to proxies that wait for a first byte. */
 export const PING_FRAME = ': ping\n\n'
-const KEEP_ALIVE_FRAME = ': keep-alive\n\n'
+export const KEEP_ALIVE_FRAME = ': keep-alive\n\n'
 
 /**
  * A frame of a stream. `id` is there where a follower can resume: with every kept event, and alone
