@@ -16,13 +16,13 @@ import { EchoAdapter } from './agent/echo-adapter.ts'
 import { ExecAdapter, type PublishFile } from './agent/exec/exec-adapter.ts'
 import { KeptTaskStore } from './agent/records/kept-task-store.ts'
 import { RecordFolder } from './agent/records/record-folder.ts'
+import { SdkDispatch } from './agent/sdk-dispatch.ts'
 import { TurnExecutor } from './agent/turn-executor.ts'
 import { WorkMeter } from './agent/work-meter.ts'
 import { WorkQueue } from './agent/work-queue.ts'
 import type { AgentSettings } from './agent-settings.ts'
 import type { Config } from './config.ts'
 
-const MAX_WAITING_TURNS = 100
 const DAY_MS = 86_400_000
 const TASK_LIMITS = {
   maxTasks: 1_000,
@@ -72,7 +72,7 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
   const host = new AgentHost(createAdapter(input), log)
   const queue = new WorkQueue({
     concurrency: settings.concurrency,
-    maxWaiting: MAX_WAITING_TURNS,
+    maxWaiting: settings.maxWaiting,
   })
   const executor = new TurnExecutor({
     log,
@@ -91,11 +91,11 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
     executor,
   )
   const endpoint = new A2aEndpoint({
-    log,
     host,
     clock,
     ids,
-    handler,
+    queue,
+    sdk: new SdkDispatch(handler, log),
     isBusyWith: (taskId) => executor.isBusyWith(taskId),
     startPatienceMs: input.startPatienceMs,
   })

@@ -19,6 +19,7 @@ describe('parseAgentSettings', () => {
       timeoutMs: undefined,
       requiredEnv: [],
       concurrency: 1,
+      maxWaiting: 100,
       port: undefined,
       isStreaming: true,
     })

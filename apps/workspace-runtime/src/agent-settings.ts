@@ -3,6 +3,8 @@ import { MAX_TIMER_MS } from '@atrium/http-kit/clock'
 import { parse } from 'yaml'
 import { z } from 'zod'
 
+const DEFAULT_MAX_WAITING = 100
+
 // Contract/runtime 6.2: the file is a person's; a number or a null where a text is expected is not
 // a reason to keep a workspace from starting.
 const text = (fallback: string) =>
@@ -25,6 +27,7 @@ const settings = z.object({
       timeout: z.number().min(0).default(0),
       required_env: z.array(z.string().min(1)).default([]),
       concurrency: z.number().int().min(1).max(64).default(1),
+      max_waiting: z.number().int().min(0).max(1_000).default(DEFAULT_MAX_WAITING),
     })
     .nullish(),
   a2a: z
@@ -48,6 +51,8 @@ export type AgentSettings = {
   readonly requiredEnv: readonly string[]
   /** Jobs that may run at the same time; the others wait in order. */
   readonly concurrency: number
+  /** How many wait here beyond those; the platform keeps the others. */
+  readonly maxWaiting: number
   readonly port: number | undefined
   readonly isStreaming: boolean
 }
@@ -71,24 +76,25 @@ export function parseAgentSettings(yaml: string): AgentSettingsResult {
       problems: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
     }
   }
-  const { data } = parsed
+  return { ok: true, settings: settingsFrom(parsed.data) }
+}
+
+function settingsFrom(data: z.infer<typeof settings>): AgentSettings {
   const run = data.runtime_config
   return {
-    ok: true,
-    settings: {
-      name: data.name,
-      // Contract/runtime 8.1: the description falls back to the name, here by way of the role.
-      description: data.description || data.role || data.name,
-      version: data.version,
-      runtimeKind: data.runtime,
-      command: run?.command ?? '',
-      args: run?.args ?? [],
-      timeoutMs: timeoutMsOf(run?.timeout ?? 0),
-      requiredEnv: run?.required_env ?? [],
-      concurrency: run?.concurrency ?? 1,
-      port: data.a2a?.port,
-      isStreaming: data.a2a?.streaming ?? true,
-    },
+    name: data.name,
+    // Contract/runtime 8.1: the description falls back to the name, here by way of the role.
+    description: data.description || data.role || data.name,
+    version: data.version,
+    runtimeKind: data.runtime,
+    command: run?.command ?? '',
+    args: run?.args ?? [],
+    timeoutMs: timeoutMsOf(run?.timeout ?? 0),
+    requiredEnv: run?.required_env ?? [],
+    concurrency: run?.concurrency ?? 1,
+    maxWaiting: run?.max_waiting ?? DEFAULT_MAX_WAITING,
+    port: data.a2a?.port,
+    isStreaming: data.a2a?.streaming ?? true,
   }
 }
 

@@ -159,16 +159,41 @@ describe('a task of a command', () => {
     await Promise.all(both)
   })
 
-  it('is turned away when too many wait already', async () => {
-    await withScript('setInterval(() => {}, 1000)')
-    const ids: string[] = []
-    for (let message = 0; message < 102; message += 1) {
-      const params = { ...userMessage('x'), configuration: { blocking: false } }
-      const { result } = await runtime.call('message/send', params)
-      ids.push(String(result?.['id']))
+  it('is turned away before anything of it exists when too many wait already', async () => {
+    await withScript('setInterval(() => {}, 1000)', { max_waiting: 1 })
+    const params = () => ({ ...userMessage('x'), configuration: { blocking: false } })
+    // All at once: the places are given out before any of them is taken.
+    const answers = await Promise.all(
+      ['message/send', 'message/send', 'message/send', 'message/stream'].map((method) =>
+        runtime.post(JSON.stringify({ jsonrpc: '2.0', id: method, method, params: params() })),
+      ),
+    )
+    const refused = answers.filter(({ status }) => status === 503)
+    expect(refused.length).toBe(2)
+    for (const answer of refused) {
+      expect(answer.headers.get('retry-after')).toBe('2')
+      expect(await answer.json()).toMatchObject({
+        jsonrpc: '2.0',
+        id: expect.stringMatching(/^message/),
+        error: { code: -32603, data: { code: 'agent_busy' } },
+        code: 'agent_busy',
+        retryable: true,
+        retry_after: 2,
+      })
     }
-    await eventually(async () => (await stateOf(ids.at(-1) ?? '')) === 'rejected')
-    expect(await stateOf(ids.at(-2) ?? '')).toBe('submitted')
+    const { result } = await runtime.call('ListTasks', {})
+    expect(result).toMatchObject({ totalSize: 2 })
+    expect(runtime.plane.meter.report().activeTasks).toBe(2)
+  })
+
+  it('leaves its place to others when it is refused after all', async () => {
+    await withScript('setInterval(() => {}, 1000)', { max_waiting: 0 })
+    const { message } = userMessage('x', [], { taskId: 'no-such-task' })
+    for (let time = 0; time < 3; time += 1) {
+      expect((await runtime.call('message/send', { message })).error?.code).toBe(-32001)
+    }
+    const params = { ...userMessage('x'), configuration: { blocking: false } }
+    expect((await runtime.call('message/send', params)).status).toBe(200)
   })
 
   it('is not begun any more when the runtime is stopping', async () => {

@@ -1,20 +1,14 @@
 /** @module JSON-RPC bytes in, answer out: our validation in front of the SDK's handlers (contract/a2a decided 7, 2.2). */
-import { LegacyJsonRpcTransportHandler } from '@a2a-js/sdk/compat/v0_3/server'
-import {
-  type A2ARequestHandler,
-  JsonRpcTransportHandler,
-  ServerCallContext,
-} from '@a2a-js/sdk/server'
 import { parseRpcRequest, type RpcRequest, rpcError } from '@atrium/a2a-schema/json-rpc'
 import { type MethodTraits, methodTraits } from '@atrium/a2a-schema/method'
 import { normaliseRequest } from '@atrium/a2a-schema/normalise'
+import { readVersion } from '@atrium/a2a-schema/version'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
-import type { Logger } from 'pino'
 import { type A2aAnswer, jsonAnswer } from './a2a-answer.ts'
 import {
+  busyAnswer,
   CONTENT_TYPE_NOT_SUPPORTED,
   failureError,
-  INTERNAL_ERROR,
   invalidParams,
   METHOD_NOT_FOUND,
   protocolError,
@@ -23,12 +17,10 @@ import {
   VERSION_NOT_SUPPORTED,
 } from './a2a-errors.ts'
 import type { AgentHost } from './agent-host.ts'
-import { openStream } from './envelope-stream.ts'
+import { CallState } from './call-state.ts'
 import { findMessageFault, findTaskFault, taskOfMessage } from './message-rules.ts'
-import { type Envelope, envelopeForSdk, withId } from './sdk-envelope.ts'
-import { STREAMING_STATE_KEY } from './turn-executor.ts'
-
-const VERSIONS: ReadonlySet<string> = new Set(['', '0.2', '0.3', '1.0'])
+import type { SdkDispatch } from './sdk-dispatch.ts'
+import type { WorkQueue } from './work-queue.ts'
 
 export type A2aRequest = {
   readonly body: Uint8Array
@@ -39,25 +31,27 @@ export type A2aRequest = {
 }
 
 export type A2aEndpointDeps = {
-  readonly log: Logger
   readonly host: AgentHost
   readonly clock: Clock
   readonly ids: Ids
-  readonly handler: A2ARequestHandler
+  readonly sdk: SdkDispatch
+  readonly queue: WorkQueue
   readonly isBusyWith: (taskId: string) => boolean
   /** A message that comes while the agent is being made ready waits for so long. */
   readonly startPatienceMs: number
 }
 
+type JudgedCall = {
+  readonly request: RpcRequest
+  readonly traits: MethodTraits
+  readonly requestId: string
+}
+
 export class A2aEndpoint {
   readonly #deps: A2aEndpointDeps
-  readonly #current: JsonRpcTransportHandler
-  readonly #legacy: LegacyJsonRpcTransportHandler
 
   constructor(deps: A2aEndpointDeps) {
     this.#deps = deps
-    this.#current = new JsonRpcTransportHandler(deps.handler)
-    this.#legacy = new LegacyJsonRpcTransportHandler(deps.handler)
   }
 
   /** Answers one request. Never rejects for anything a caller can send. */
@@ -74,24 +68,25 @@ export class A2aEndpoint {
       const { data } = normalised.error
       return jsonAnswer(isFault(data) ? invalidParams(facts, data) : rpcError(normalised.error))
     }
-    const { params } = normalised.request
-    const refused = traits.carriesMessage
-      ? await this.#refuseMessage(facts, params, input.requestId)
-      : refuseTask(facts, params)
+    const call = { request: normalised.request, traits, requestId: input.requestId }
+    if (traits.carriesMessage) return this.#takeMessage(call, facts)
+    const refused = refuseTask(facts, call.request.params)
     if (refused !== undefined) return jsonAnswer(refused)
-    return this.#dispatch(normalised.request, traits, input.requestId)
+    return this.#deps.sdk.answer({ ...call, state: undefined })
   }
 
-  /** Resolves when the agent may have the message, or with why it does not get it. */
-  async #refuseMessage(
-    facts: RequestFacts,
-    params: RpcRequest['params'],
-    requestId: string,
-  ): Promise<string | undefined> {
+  async #takeMessage(call: JudgedCall, facts: RequestFacts): Promise<A2aAnswer> {
+    const { params } = call.request
     const fault = findMessageFault(params, facts.dialect)
-    if (fault !== undefined) return invalidParams(facts, fault)
+    if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
     await this.#whenStarted()
-    return this.#unavailable(facts, requestId) ?? this.#refuseOccupied(facts, params)
+    const refused = this.#unavailable(facts, call.requestId) ?? this.#refuseOccupied(facts, params)
+    if (refused !== undefined) return jsonAnswer(refused)
+    const ticket = this.#deps.queue.admit()
+    // Before anything of it exists: who sent it may send it again without doing harm.
+    if (ticket === undefined) return busyAnswer(facts, call.requestId)
+    const state = new CallState({ isStreaming: call.traits.isStreaming, ticket })
+    return this.#deps.sdk.answer({ ...call, state })
   }
 
   /**
@@ -137,40 +132,6 @@ export class A2aEndpoint {
         return failureError(facts, { code: 'shutting_down', requestId })
     }
   }
-
-  async #dispatch(
-    request: RpcRequest,
-    traits: MethodTraits,
-    requestId: string,
-  ): Promise<A2aAnswer> {
-    const context = new ServerCallContext({
-      requestedVersion: traits.dialect === '1.0' ? '1.0' : '0.3',
-      state: new Map([[STREAMING_STATE_KEY, traits.isStreaming]]),
-    })
-    const handler = traits.dialect === '1.0' ? this.#current : this.#legacy
-    const render = (outcome: Envelope): string =>
-      this.#render(outcome, { id: request.id, dialect: traits.dialect }, requestId)
-    const outcome = await handler.handle(envelopeForSdk(request, traits), context)
-    if (!isStream(outcome)) return jsonAnswer(render(outcome))
-    const mapError =
-      traits.dialect === '1.0'
-        ? JsonRpcTransportHandler.mapToJSONRPCError
-        : LegacyJsonRpcTransportHandler.mapToLegacyJSONRPCError
-    return openStream(outcome, {
-      render,
-      renderError: (error) => render({ error: mapError(error) }),
-      // Clients of 0.3 expect this one to be a stream even when it fails (contract/a2a 2.7).
-      alwaysStreams: request.method === 'tasks/resubscribe',
-    })
-  }
-
-  /** The SDK tells the text of any exception; a slip of its own, or of ours, is for the log (H18). */
-  #render(outcome: Envelope, facts: RequestFacts, requestId: string): string {
-    const { error } = outcome
-    if (!isInternalError(error)) return withId(facts.id, outcome)
-    this.#deps.log.error({ request_id: requestId, reason: error.message }, 'a2a.sdk_failed')
-    return failureError(facts, { code: 'internal', requestId })
-  }
 }
 
 /** What can be refused before the parameters are looked at, in the kits' order (contract/a2a 2.2). */
@@ -186,8 +147,7 @@ function refuseEnvelope(
       reason: 'CONTENT_TYPE_NOT_SUPPORTED',
     })
   }
-  const version = majorMinor(input.version)
-  if (!VERSIONS.has(version)) {
+  if (!readVersion(input.version).ok) {
     const error = {
       code: VERSION_NOT_SUPPORTED,
       message: 'this A2A version is not supported',
@@ -212,26 +172,6 @@ function isJsonType(header: string | undefined): boolean {
   return type === '' || type === 'application/json' || type === 'application/a2a+json'
 }
 
-/** `1.0.0`, `v1.0` and ` 1.0 ` are 1.0 (contract/a2a 2.4). */
-function majorMinor(header: string | undefined): string {
-  const text = header?.trim() ?? ''
-  return /^v?(\d+\.\d+)(?:\.\d+)*$/.exec(text)?.[1] ?? text
-}
-
 function isFault(data: unknown): data is { readonly field: string; readonly detail: string } {
   return typeof data === 'object' && data !== null && 'field' in data && 'detail' in data
-}
-
-function isInternalError(error: unknown): error is { readonly message: unknown } {
-  return (
-    typeof error === 'object' &&
-    error !== null &&
-    'message' in error &&
-    'code' in error &&
-    error.code === INTERNAL_ERROR
-  )
-}
-
-function isStream(outcome: object): outcome is AsyncGenerator<Envelope, void, undefined> {
-  return Symbol.asyncIterator in outcome
 }

@@ -2,6 +2,7 @@
 import { type RpcId, rpcError } from '@atrium/a2a-schema/json-rpc'
 import type { Dialect } from '@atrium/a2a-schema/method'
 import { AppError, describeFailure, type ErrorCode } from '@atrium/http-kit/app-error'
+import type { A2aAnswer } from './a2a-answer.ts'
 
 export const INVALID_REQUEST = -32600
 export const METHOD_NOT_FOUND = -32601
@@ -70,4 +71,27 @@ export function failureError(
   }
   const data = dialect === '1.0' ? [info] : body
   return rpcError({ id, code: INTERNAL_ERROR, message: body.error, data })
+}
+
+/** Soon: a place gets free with every turn that ends, and the platform is told of it at once. */
+const BUSY_RETRY_SECONDS = 2
+
+/**
+ * No place for this message, and nothing of it is kept. The platform knows it by `code` beside the
+ * JSON-RPC error, and queues the message (ADR-0032).
+ */
+export function busyAnswer(facts: RequestFacts, requestId: string): A2aAnswer {
+  const error = new AppError('agent_busy', {
+    extensions: { retry_after: BUSY_RETRY_SECONDS },
+  })
+  const { status, body } = describeFailure(error, { hop: 'workspace', requestId })
+  const { error: _, ...members } = body
+  // As texts: the caller's id would lose digits on the way through JSON.parse.
+  const envelope = failureError(facts, { code: 'agent_busy', requestId })
+  return {
+    kind: 'json',
+    status,
+    headers: { 'Retry-After': String(BUSY_RETRY_SECONDS) },
+    body: `${JSON.stringify(members).slice(0, -1)},${envelope.slice(1)}`,
+  }
 }

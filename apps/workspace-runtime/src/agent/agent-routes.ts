@@ -6,6 +6,7 @@ import { type RawExchange, rawExchange } from '@atrium/hono-kit/raw-exchange'
 import type { BaseEnv } from '@atrium/hono-kit/request-context'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Context, Hono } from 'hono'
+import type { A2aAnswer } from './a2a-answer.ts'
 import type { A2aEndpoint } from './a2a-endpoint.ts'
 import { INVALID_REQUEST } from './a2a-errors.ts'
 import { type CardShape, renderAgentCard } from './agent-card.ts'
@@ -40,7 +41,7 @@ async function answer(
   const body = await readBody(incoming, MAX_BODY_BYTES)
   if (body === undefined) {
     const error = { id: null, code: INVALID_REQUEST, message: 'payload too large' }
-    sendJson(exchange, 413, rpcError(error))
+    sendJson(exchange, { status: 413, headers: {}, body: rpcError(error) })
     return
   }
   const reply = await endpoint.handle({
@@ -51,11 +52,14 @@ async function answer(
   })
   // A client that went away meanwhile still has a task; only its copy of the answer is lost.
   if (reply.kind === 'stream') await sendEvents(exchange, reply.envelopes, STREAM_OPTIONS)
-  else if (!outgoing.destroyed) sendJson(exchange, 200, reply.body)
+  else if (!outgoing.destroyed) sendJson(exchange, reply)
 }
 
-function sendJson({ outgoing }: RawExchange, status: number, body: string): void {
+type JsonReply = Omit<Extract<A2aAnswer, { readonly kind: 'json' }>, 'kind'>
+
+function sendJson({ outgoing }: RawExchange, { status, headers, body }: JsonReply): void {
   outgoing.writeHead(status, {
+    ...headers,
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(body),
   })

@@ -8,6 +8,7 @@ import { textOf } from './a2a-objects.ts'
 import { type AgentAdapter, AgentFailure } from './agent-adapter.ts'
 import type { AgentHost } from './agent-host.ts'
 import { type OpenWorkspaceFile, openAttachments } from './attachments.ts'
+import { CallState } from './call-state.ts'
 import {
   type EndState,
   MessageReplyWriter,
@@ -16,9 +17,6 @@ import {
 } from './reply-writer.ts'
 import type { WorkMeter } from './work-meter.ts'
 import type { WorkQueue } from './work-queue.ts'
-
-/** Set in the call's state when its answer is a stream. */
-export const STREAMING_STATE_KEY = 'atrium.streaming'
 
 const EMPTY_INPUT = 'Error: message contained no text content.'
 
@@ -55,6 +53,7 @@ export class TurnExecutor implements AgentExecutor {
     const controller = new AbortController()
     const { promise, resolve } = Promise.withResolvers<void>()
     const run: Run = { taskId: context.taskId, controller, done: promise }
+    const ticket = CallState.of(context.context)?.take()
     this.#runs.add(run)
     try {
       // Also for what still arrives on an open connection while the runtime is stopping.
@@ -62,6 +61,7 @@ export class TurnExecutor implements AgentExecutor {
       await this.#runTurn(context, this.#writerFor(context, bus), signal)
     } finally {
       this.#runs.delete(run)
+      ticket?.release()
       resolve()
     }
   }
@@ -93,7 +93,7 @@ export class TurnExecutor implements AgentExecutor {
     // Somebody who comes back for the answer needs a task; who waits for it is served with a message.
     const wantsTask =
       context.task !== undefined ||
-      context.context.state.get(STREAMING_STATE_KEY) === true ||
+      CallState.of(context.context)?.isStreaming === true ||
       context.request.configuration?.returnImmediately === true
     if (wantsTask) return new TaskReplyWriter(input)
     const isLegacy = context.context.requestedVersion !== '1.0'
@@ -108,10 +108,6 @@ export class TurnExecutor implements AgentExecutor {
       writer.open()
       const state = this.#deps.host.state
       if (state.kind !== 'ready') throw new AgentFailure('the agent is not available')
-      if (this.#deps.queue.isFull) {
-        writer.abandon(TaskState.TASK_STATE_REJECTED, `${AGENT_ERROR_PREFIX} the agent is busy`)
-        return
-      }
       const input = { context, parts, writer, signal }
       await this.#deps.queue.run(() => this.#work(state.adapter, input), signal)
       writer.complete()

@@ -76,15 +76,23 @@ describe('WorkQueue', () => {
     const running = queue.run(first.run, never)
     const impatient = new AbortController()
     const waiting = queue.run(second.run, impatient.signal)
-    expect(queue.isFull).toBe(true)
     impatient.abort(new Error('gave up'))
     await expect(waiting).rejects.toThrow('gave up')
-    expect(queue.isFull).toBe(false)
     const last = queue.run(third.run, never)
     first.end()
     third.end()
     await Promise.all([running, last])
     expect(began).toEqual(['a', 'c'])
+  })
+
+  it('gives out no more places than there are, also to many who come at once', () => {
+    const queue = new WorkQueue({ concurrency: 1, maxWaiting: 1 })
+    const tickets = [queue.admit(), queue.admit(), queue.admit()]
+    expect(tickets.map((ticket) => ticket !== undefined)).toEqual([true, true, false])
+    tickets[0]?.release()
+    tickets[0]?.release()
+    expect(queue.admit()).toBeDefined()
+    expect(queue.admit()).toBeUndefined()
   })
 
   it('gives the place on when who got it has given up in the same moment', async () => {

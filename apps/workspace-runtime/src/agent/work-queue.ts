@@ -2,20 +2,38 @@
 
 type Waiting = { readonly admit: () => void }
 
+/** A place in the queue, held from before a message is accepted until its turn has ended. */
+export type Ticket = {
+  /** Idempotent. */
+  release(): void
+}
+
 export class WorkQueue {
   readonly #concurrency: number
   readonly #maxWaiting: number
   readonly #waiting: Waiting[] = []
   #running = 0
+  #tickets = 0
 
   constructor(limits: { readonly concurrency: number; readonly maxWaiting: number }) {
     this.#concurrency = limits.concurrency
     this.#maxWaiting = limits.maxWaiting
   }
 
-  /** Whether one more would have to be turned away. */
-  get isFull(): boolean {
-    return this.#running >= this.#concurrency && this.#waiting.length >= this.#maxWaiting
+  /**
+   * A place for one more turn, or undefined when there is none. Taken at once: of many messages that
+   * come together no more are accepted than there are places.
+   */
+  admit(): Ticket | undefined {
+    if (this.#tickets >= this.#concurrency + this.#maxWaiting) return undefined
+    this.#tickets += 1
+    let isHeld = true
+    return {
+      release: () => {
+        if (isHeld) this.#tickets -= 1
+        isHeld = false
+      },
+    }
   }
 
   /**
