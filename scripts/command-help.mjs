@@ -31,6 +31,13 @@ process of its own; then kills platforms and workspaces at random while it creat
 restarts, hibernates and removes some. At the end everything the platform says is compared with the
 processes themselves. Exits with 1 when anything is not as it says. Takes 16 MiB per workspace.
 
+       npm run soak -- a2a [--minutes 10] [--workspaces 20] [--messages 5000] [--replicas 2] [--pace 1]
+                           [--settle 180] [--seed N] [--kinds push,idempotent,busy,crashing,poll]
+
+Sends messages to agents of every kind while platforms, agents and connections to the database are
+killed at random. At the end every message has ended once, and its sender knows how: answered, or
+failed for a reason; what the agents have carried out is compared with it.
+
 One setting, an environment variable:
   DATABASE_URL     a PostgreSQL on which databases may be created (an embedded one)
 `,

@@ -6,10 +6,12 @@ import { randomInt } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { soakMessages } from './a2a/main.ts'
 import { Chaos } from './chaos.ts'
 import { findProblems, type World } from './checks.ts'
 import { EventFollower } from './event-follower.ts'
 import { Fleet } from './fleet.ts'
+import { randomOf } from './random-of.ts'
 import { renderReport } from './report.ts'
 import { proportionalBytes } from './soak-machine.ts'
 import { type Stage, setStage } from './stage.ts'
@@ -187,15 +189,5 @@ function countBy(values: readonly string[]): Map<string, number> {
   return counts
 }
 
-/** The same deeds for the same seed, as far as time lets them (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-process.exitCode = await main()
+const [first, ...rest] = process.argv.slice(2)
+process.exitCode = first === 'a2a' ? await soakMessages(rest) : await main()

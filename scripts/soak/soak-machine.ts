@@ -10,13 +10,20 @@ import type {
 } from '../../tests/support/control-plane/machine.ts'
 import { processesMentioning } from '../../tests/support/process-figures.ts'
 
-const AGENT = join(import.meta.dirname, 'agent.mjs')
+/** The one that registers, beats and says who it is. */
+export const QUIET_AGENT = join(import.meta.dirname, 'agent.mjs')
 /** Handed down to whatever it starts: by it every process of this soak is found. */
 const MARK = 'ATRIUM_SOAK'
 /** The smallest heap that registers, beats and answers. */
 const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=16']
 
-export type SoakRun = { readonly mark: string; readonly beatMs: number }
+export type SoakRun = {
+  /** Also the folder in which an agent may keep what it has to. */
+  readonly mark: string
+  readonly beatMs: number
+  /** The program that every workspace is. */
+  readonly agent: string
+}
 
 export class SoakMachine implements Machine {
   readonly instanceId: string
@@ -31,13 +38,14 @@ export class SoakMachine implements Machine {
     this.workspaceId = input.workspaceId
     this.address = input.address
     this.env = input.env
-    this.#child = spawn(process.execPath, [...NODE_FLAGS, AGENT], {
+    this.#child = spawn(process.execPath, [...NODE_FLAGS, run.agent], {
       // Its input ends with us.
       stdio: ['pipe', 'ignore', 'ignore'],
       env: {
         ...input.env,
         SOAK_ADDRESS: input.address,
         SOAK_BEAT_MS: String(run.beatMs),
+        SOAK_FOLDER: run.mark,
         [MARK]: run.mark,
       },
     })

@@ -9,7 +9,7 @@ import { startTestCluster } from '../../tests/support/test-cluster.ts'
 import { createTestDatabase } from '../../tests/support/test-database.ts'
 import { PlatformApi } from './platform-api.ts'
 import { freePort, ORG_HEADER, Replica } from './replica.ts'
-import { SoakMachine, type SoakRun } from './soak-machine.ts'
+import { QUIET_AGENT, SoakMachine, type SoakRun } from './soak-machine.ts'
 import { WorkspaceRows } from './workspace-rows.ts'
 
 const BEAT_MS = 5_000
@@ -20,6 +20,7 @@ export type Stage = {
   readonly replicas: readonly Replica[]
   readonly api: PlatformApi
   readonly rows: WorkspaceRows
+  readonly databaseUrl: string
   /** Ends everything. */
   end(): Promise<void>
   /** What the platforms said; it stays until somebody removes it. */
@@ -27,7 +28,7 @@ export type Stage = {
 }
 
 /** Resolves when every replica is ready. */
-export async function setStage(replicaCount: number): Promise<Stage> {
+export async function setStage(replicaCount: number, agent = QUIET_AGENT): Promise<Stage> {
   const undo: (() => Promise<unknown>)[] = []
   const end = async (): Promise<void> => {
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
@@ -37,7 +38,7 @@ export async function setStage(replicaCount: number): Promise<Stage> {
     const database = await createTestDatabase()
     undo.push(() => database.drop())
     const folder = mkdtempSync(join(tmpdir(), 'atrium-soak-'))
-    const run = { mark: folder, beatMs: BEAT_MS }
+    const run = { mark: folder, beatMs: BEAT_MS, agent }
     const controlPlane = new ControlPlane({
       net: 90,
       make: (input) => new SoakMachine(input, run),
@@ -60,7 +61,8 @@ export async function setStage(replicaCount: number): Promise<Stage> {
       authorization: `Bearer ${controlPlane.adminToken}`,
       [ORG_HEADER]: controlPlane.orgId,
     })
-    return { run, controlPlane, replicas, api, rows, folder, end }
+    const databaseUrl = database.url
+    return { run, controlPlane, replicas, api, rows, databaseUrl, folder, end }
   } catch (error) {
     await end()
     throw error
