@@ -107,6 +107,10 @@ CREATE TABLE a2a_streams (
   workspace_id uuid NOT NULL
     CONSTRAINT a2a_streams_workspace_fk REFERENCES workspaces (id) ON DELETE CASCADE,
   task_id text NOT NULL,
+  -- What the agent calls it.
+  upstream_task_id text NOT NULL,
+  sender text NOT NULL,
+  dialect text NOT NULL,
   owner uuid NOT NULL,
   lease_until timestamptz NOT NULL,
   fence bigint NOT NULL,
@@ -116,12 +120,15 @@ CREATE TABLE a2a_streams (
   PRIMARY KEY (workspace_id, task_id)
 );
 
+CREATE INDEX a2a_streams_lost_idx ON a2a_streams (lease_until) WHERE ended_at IS NULL;
+CREATE INDEX a2a_streams_ended_idx ON a2a_streams (ended_at) WHERE ended_at IS NOT NULL;
+
 -- What was told of a task, for readers that come back: the last of them, and not for long.
 CREATE TABLE a2a_task_events (
   workspace_id uuid NOT NULL,
   task_id text NOT NULL,
   seq bigint NOT NULL,
-  -- In the agent's dialect, without the JSON-RPC envelope.
+  -- The JSON-RPC reply in the agent's own bytes.
   event bytea NOT NULL,
   dialect text NOT NULL,
   created_at timestamptz NOT NULL,

@@ -89,6 +89,9 @@ CREATE INDEX a2a_push_outbox_due_idx ON public.a2a_push_outbox USING btree (next
 CREATE TABLE a2a_streams (
   workspace_id uuid NOT NULL,
   task_id text NOT NULL,
+  upstream_task_id text NOT NULL,
+  sender text NOT NULL,
+  dialect text NOT NULL,
   owner uuid NOT NULL,
   lease_until timestamp with time zone NOT NULL,
   fence bigint NOT NULL,
@@ -97,6 +100,8 @@ CREATE TABLE a2a_streams (
   CONSTRAINT a2a_streams_pkey PRIMARY KEY (workspace_id, task_id),
   CONSTRAINT a2a_streams_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
 );
+CREATE INDEX a2a_streams_ended_idx ON public.a2a_streams USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX a2a_streams_lost_idx ON public.a2a_streams USING btree (lease_until) WHERE (ended_at IS NULL);
 
 CREATE TABLE a2a_task_events (
   workspace_id uuid NOT NULL,

@@ -18,6 +18,7 @@ import {
 } from 'drizzle-orm/pg-core'
 import { DELEGATION_STATUSES } from '../domain/delegation.ts'
 import { DELIVERY_STATES, type WireDialect } from '../domain/delivery.ts'
+import type { AgentDialect } from '../domain/task-stream.ts'
 import { WORKSPACE_STATUSES } from '../domain/workspace-status.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -263,6 +264,9 @@ export const a2aStreams = pgTable(
   {
     workspaceId: uuid('workspace_id').notNull(),
     taskId: text('task_id').notNull(),
+    upstreamTaskId: text('upstream_task_id').notNull(),
+    sender: text('sender').notNull(),
+    dialect: text('dialect').$type<AgentDialect>().notNull(),
     owner: uuid('owner').notNull(),
     leaseUntil: moment('lease_until').notNull(),
     fence: bigint('fence', { mode: 'number' }).notNull(),
@@ -279,7 +283,7 @@ export const a2aTaskEvents = pgTable(
     taskId: text('task_id').notNull(),
     seq: bigint('seq', { mode: 'number' }).notNull(),
     event: bytea('event').notNull(),
-    dialect: text('dialect').$type<WireDialect>().notNull(),
+    dialect: text('dialect').$type<AgentDialect>().notNull(),
     createdAt: moment('created_at').notNull(),
   },
   (table) => [
