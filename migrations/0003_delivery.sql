@@ -202,3 +202,16 @@ CREATE TABLE activity_cursors (
   updated_at timestamptz NOT NULL,
   PRIMARY KEY (workspace_id, name)
 );
+
+-- How far the log has lost its beginning to age: who has read less than that has missed something.
+CREATE TABLE activity_pruned (
+  workspace_id uuid PRIMARY KEY
+    CONSTRAINT activity_pruned_workspace_fk REFERENCES workspaces (id) ON DELETE CASCADE,
+  seq bigint NOT NULL
+);
+
+-- Kept as they were written: jsonb sorts keys, drops those that come twice, and writes 1e300 in full.
+ALTER TABLE activity_logs
+  ALTER COLUMN request_body TYPE json,
+  ALTER COLUMN response_body TYPE json,
+  ALTER COLUMN tool_trace TYPE json;

@@ -151,13 +151,13 @@ CREATE TABLE activity_logs (
   target_id uuid,
   method text,
   summary text,
-  request_body jsonb,
-  response_body jsonb,
+  request_body json,
+  response_body json,
   duration_ms integer,
   status text NOT NULL,
   error_detail text,
   created_at timestamp with time zone NOT NULL,
-  tool_trace jsonb,
+  tool_trace json,
   source_name text,
   idempotency_key text,
   body_bytes integer NOT NULL DEFAULT 0,
@@ -169,6 +169,13 @@ CREATE TABLE activity_logs (
 CREATE INDEX activity_logs_age_idx ON public.activity_logs USING btree (created_at);
 CREATE INDEX activity_logs_created_idx ON public.activity_logs USING btree (workspace_id, created_at DESC);
 CREATE UNIQUE INDEX activity_logs_idempotency_idx ON public.activity_logs USING btree (workspace_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE TABLE activity_pruned (
+  workspace_id uuid NOT NULL,
+  seq bigint NOT NULL,
+  CONSTRAINT activity_pruned_pkey PRIMARY KEY (workspace_id),
+  CONSTRAINT activity_pruned_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
 
 CREATE TABLE audit_events (
   id uuid NOT NULL,

@@ -18,7 +18,8 @@ export const request = (fields: object = {}) =>
 
 /** The rows of the activity log that the exchanges have left. */
 export const activity = () => platform.client.sql`
-  SELECT seq, activity_type, method, status, source_id, request_body, response_body
+  SELECT seq, activity_type, method, status, source_id,
+         request_body::jsonb, response_body::jsonb
     FROM activity_logs WHERE workspace_id = ${workspace.id} ORDER BY seq`
 
 export const RESULT = '{"jsonrpc":"2.0","id":7,"result":{"kind":"message"}}'

@@ -180,6 +180,17 @@ describe('GET /workspaces/:id/activity', () => {
     },
   )
 
+  it('tells what was said as it was said: numbers keep their digits, keys their order', async () => {
+    const data = '{"z":12345678901234567890,"b":1.0,"a":1e300,"c":-0.10}'
+    const message = `{"role":"user","messageId":"m","parts":[{"kind":"data","data":${data}}]}`
+    await platform.request(`/workspaces/${workspace.id}/a2a`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: `{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":${message}}}`,
+    })
+    expect(await (await readFeed(workspace)).text()).toContain(data)
+  })
+
   it("says the contract's words when the log cannot be read", async () => {
     await platform.client.sql`ALTER TABLE activity_logs RENAME TO hidden_logs`
     try {

@@ -42,6 +42,14 @@ export type DatabaseClient = {
 /** The driver's own back-off grows to 20 s: so long after its return a database would still be "away". */
 const MAX_RECONNECT_DELAY_SECONDS = 1
 
+/** Columns of `json` (not `jsonb`) hold what somebody else wrote; who reads one parses it losslessly. */
+const JSON_TEXT: postgres.PostgresType<string> = {
+  to: 114,
+  from: [114],
+  serialize: String,
+  parse: String,
+}
+
 /** What is asked when the client closes gets so long for its answer. */
 const CLOSE_TIMEOUT_SECONDS = 5
 
@@ -54,7 +62,7 @@ export function openDatabase(options: {
     ...driverOptions(options.url),
     max: options.maxConnections,
     backoff: (failures) => Math.min(3 ** failures / 100, MAX_RECONNECT_DELAY_SECONDS),
-    types: ARRAY_TYPES,
+    types: { ...ARRAY_TYPES, json_text: JSON_TEXT },
   })
   const sql = withSurvivableTransactions(pool)
   // Connects when somebody listens.

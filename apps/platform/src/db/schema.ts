@@ -1,5 +1,6 @@
 /** @module The tables as drizzle sees them; `migrations/` is the source, a test compares the two (H25). */
 
+import { parseLossless } from '@atrium/a2a-schema/lossless-json'
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import {
   bigint,
@@ -22,6 +23,13 @@ import type { AgentDialect } from '../domain/task-stream.ts'
 import { WORKSPACE_STATUSES } from '../domain/workspace-status.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+
+/** What somebody else wrote, and reads again: numbers keep their digits (contract/a2a 2.1.3). */
+const writtenJson = customType<{ data: unknown; driverData: string }>({
+  dataType: () => 'json',
+  toDriver: (value) => JSON.stringify(value),
+  fromDriver: parseLossless,
+})
 
 const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
@@ -120,13 +128,13 @@ export const activityLogs = pgTable('activity_logs', {
   targetId: uuid('target_id'),
   method: text('method'),
   summary: text('summary'),
-  requestBody: jsonb('request_body').$type<unknown>(),
-  responseBody: jsonb('response_body').$type<unknown>(),
+  requestBody: writtenJson('request_body'),
+  responseBody: writtenJson('response_body'),
   durationMs: integer('duration_ms'),
   status: text('status').notNull(),
   errorDetail: text('error_detail'),
   createdAt: moment('created_at').notNull(),
-  toolTrace: jsonb('tool_trace').$type<unknown>(),
+  toolTrace: writtenJson('tool_trace'),
   sourceName: text('source_name'),
   idempotencyKey: text('idempotency_key'),
   bodyBytes: integer('body_bytes').notNull().default(0),
@@ -358,3 +366,8 @@ export const activityCursors = pgTable(
     primaryKey({ name: 'activity_cursors_pkey', columns: [table.workspaceId, table.name] }),
   ],
 )
+
+export const activityPruned = pgTable('activity_pruned', {
+  workspaceId: uuid('workspace_id').primaryKey(),
+  seq: bigint('seq', { mode: 'number' }).notNull(),
+})

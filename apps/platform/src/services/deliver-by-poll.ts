@@ -3,7 +3,7 @@
  * the activity log, and nobody is called. What is acknowledged is stored.
  */
 import { type RpcRequest, rpcRequestText } from '@atrium/a2a-schema/json-rpc'
-import { isJsonObject } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
 import { AppError } from '@atrium/http-kit/app-error'
 import { sha256 } from '@atrium/http-kit/bearer'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
@@ -36,7 +36,7 @@ export async function deliverByPoll(
   delivery: PollDelivery,
 ): Promise<void> {
   try {
-    const requestBody: unknown = JSON.parse(rpcRequestText(delivery.request))
+    const requestBody = parseLossless(rpcRequestText(delivery.request))
     if (!isStorableJson(requestBody)) throw notStorable()
     const appended = await logActivity(deps, {
       ...messageActivity(delivery),

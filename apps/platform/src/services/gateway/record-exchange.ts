@@ -1,5 +1,6 @@
 /** @module The row of the activity log that an exchange leaves (contract/platform 4.11). */
 import { rpcRequestText } from '@atrium/a2a-schema/json-rpc'
+import { parseLossless } from '@atrium/a2a-schema/lossless-json'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import { type LogActivityDeps, logActivity } from '../log-activity.ts'
@@ -38,8 +39,16 @@ export function recordExchange(
   })
 }
 
+const OMITTED = { omitted: 'cannot be stored' }
+
 /** A body for the activity log, or a note in its place: what cannot be stored happened all the same. */
 function storableBody(text: string): unknown {
-  const value: unknown = JSON.parse(text)
-  return isStorableJson(value) ? value : { omitted: 'cannot be stored' }
+  try {
+    const value = parseLossless(text)
+    return isStorableJson(value) ? value : OMITTED
+  } catch (error) {
+    // Nested deeper than it can be read without rounding its numbers.
+    if (error instanceof RangeError) return OMITTED
+    throw error
+  }
 }
