@@ -115,16 +115,26 @@ async function insert(sql: Sql, input: AcceptInput): Promise<PlacedRow[]> {
         delivery_mode, dialect, method, is_streaming, context_id, message_id, request,
         request_headers, idempotency_key, key_expires_at, fingerprint, is_idempotent, expires_at,
         delegation_id, activity_id, ord)
-    ), placed AS (
+    ), seen AS (
       SELECT i.*, line.waiting, line.ahead,
-             i.delivery_mode = 'push' AND line.ahead = 0 AS is_direct,
-             line.waiting >= ${input.queueCap} AS is_full
+             i.delivery_mode = 'push' AND line.ahead = 0 AS is_direct
         FROM item i
         JOIN workspaces w ON w.id = i.workspace_id AND w.status <> 'removed'
         CROSS JOIN LATERAL (
           SELECT count(*) AS waiting, count(*) FILTER (WHERE d.priority >= i.priority) AS ahead
             FROM a2a_deliveries d
-           WHERE d.workspace_id = i.workspace_id AND d.state IN ('queued', 'leased')) line
+           WHERE d.workspace_id = i.workspace_id AND d.state IN ('queued', 'leased')
+             -- What one is sent and what another fetches are two queues.
+             AND d.delivery_mode = i.delivery_mode) line
+    ), placed AS (
+      SELECT s.*, s.waiting + turn.before AS depth, s.ahead + turn.before AS place,
+             s.waiting + turn.before >= ${input.queueCap} AS is_full
+        FROM seen s
+        -- Those of the same statement do not see each other's rows.
+        CROSS JOIN LATERAL (
+          SELECT count(*) AS before FROM seen o
+           WHERE o.workspace_id = s.workspace_id AND o.delivery_mode = s.delivery_mode
+             AND o.ord < s.ord AND NOT o.is_direct AND NOT s.is_direct) turn
     ), written AS (
       INSERT INTO a2a_deliveries (id, workspace_id, sender, sender_workspace_id, priority, state,
         delivery_mode, dialect, method, is_streaming, context_id, message_id, request,
@@ -154,7 +164,7 @@ async function insert(sql: Sql, input: AcceptInput): Promise<PlacedRow[]> {
     )
     SELECT i.ord, n.id, n.state, n.fence, p.ord IS NOT NULL AS is_present,
            coalesce(p.is_full AND NOT p.is_direct, false) AS is_full,
-           coalesce(p.waiting, 0) AS waiting, coalesce(p.ahead, 0) AS ahead,
+           coalesce(p.depth, 0) AS waiting, coalesce(p.place, 0) AS ahead,
            (SELECT count(*) FROM told) AS told
       FROM item i LEFT JOIN placed p ON p.ord = i.ord LEFT JOIN written n ON n.id = i.id
      ORDER BY i.ord`
@@ -195,6 +205,8 @@ export type Settled =
       /** Whether something waits for the workspace, which may have room now. */
       readonly hasWaiting: boolean
       readonly depth: number
+      /** When it is `queued`: so long until its next attempt. */
+      readonly dueInMs: number
     }
   /** Taken over meanwhile: what we know counts for nothing. */
   | { readonly kind: 'lost' }
@@ -207,6 +219,7 @@ type SettledRow = {
   readonly ord: string
   readonly state: DeliveryState | null
   readonly waiting: string
+  readonly due_in_ms: string | null
 }
 
 /** Writes down how attempts ended, each only while its claim is held. */
@@ -230,60 +243,77 @@ export async function settleDeliveries(
       ) WITH ORDINALITY AS i (id, fence, kind, status, response, upstream_task_id, error, reason,
         retry_after_ms, ord)
     ), held AS (
-      SELECT i.*, d.attempts, d.expires_at <= now() AS is_late,
+      SELECT i.*, coalesce(d.expires_at <= now(), false) AS is_late,
+             -- An earlier attempt may have reached the agent: that is never forgotten.
+             i.kind = 'unknown' OR coalesce(d.reason = 'outcome_unknown', false) AS is_unknown,
+             CASE WHEN i.kind = 'busy' THEN greatest(d.attempts - 1, 0) ELSE d.attempts END
+               AS attempts,
              i.kind = 'busy' OR (i.kind = 'erred' AND d.attempts < ${MAX_ATTEMPTS})
                OR (i.kind = 'unknown' AND d.is_idempotent AND d.attempts < ${MAX_ATTEMPTS})
-               AS goes_back
+               AS is_retried
         FROM item i JOIN a2a_deliveries d ON d.id = i.id AND d.fence = i.fence
        WHERE d.state IN ('leased', 'dispatched')
          FOR UPDATE OF d
+    ), judged AS (
+      SELECT h.*, CASE WHEN kind = 'answered' THEN 'completed'
+                       WHEN is_retried AND NOT is_late THEN 'queued'
+                       WHEN is_unknown THEN 'failed'
+                       WHEN is_retried THEN 'expired'
+                       WHEN kind = 'erred' THEN 'dead'
+                       ELSE 'failed' END AS next_state
+        FROM held h
     ), written AS (
       UPDATE a2a_deliveries d SET
-        state = (CASE WHEN h.kind = 'answered' THEN 'completed'
-                      WHEN h.goes_back AND h.is_late THEN 'expired'
-                      WHEN h.goes_back THEN 'queued'
-                      WHEN h.kind = 'erred' THEN 'dead'
-                      ELSE 'failed' END)::delivery_state,
-        attempts = CASE WHEN h.kind = 'busy' THEN greatest(d.attempts - 1, 0) ELSE d.attempts END,
-        next_attempt_at = now() + coalesce(h.retry_after_ms,
-          least(${BACKOFF_CAP_MS}, ${BACKOFF_BASE_MS} * power(2, least(d.attempts, 10) - 1)))
-            * interval '1 millisecond',
+        state = h.next_state::delivery_state,
+        attempts = h.attempts,
+        next_attempt_at = now() + coalesce(h.retry_after_ms * interval '1 millisecond',
+          ${BACKOFF_BASE_MS} * interval '1 millisecond' * CASE WHEN h.kind = 'busy'
+            -- Twice what it waited the last time: how often it was busy is counted nowhere.
+            THEN greatest(1, least(${BACKOFF_CAP_MS / BACKOFF_BASE_MS},
+              2 * coalesce(extract(epoch FROM d.next_attempt_at - d.queued_at), 0)))
+            ELSE least(${BACKOFF_CAP_MS / BACKOFF_BASE_MS}, power(2, least(h.attempts, 10) - 1))
+            END),
         lease_owner = NULL, lease_until = NULL,
-        queued_at = CASE WHEN h.goes_back THEN now() ELSE d.queued_at END,
-        finished_at = CASE WHEN h.goes_back AND NOT coalesce(h.is_late, false) THEN NULL
-                           ELSE now() END,
+        queued_at = CASE WHEN h.next_state = 'queued' THEN now() ELSE d.queued_at END,
+        finished_at = CASE WHEN h.next_state = 'queued' THEN NULL ELSE now() END,
         last_error = coalesce(h.error, d.last_error),
-        reason = CASE WHEN h.goes_back AND h.is_late THEN 'expired'
-                      WHEN h.goes_back OR h.kind = 'answered' THEN NULL
-                      WHEN h.kind = 'unknown' THEN 'outcome_unknown'
-                      WHEN h.kind = 'erred' THEN 'too_many_attempts'
+        reason = CASE WHEN h.kind = 'answered' THEN NULL
+                      WHEN h.is_unknown AND h.next_state IN ('queued', 'failed')
+                        THEN 'outcome_unknown'
+                      WHEN h.next_state = 'queued' THEN
+                        CASE WHEN h.kind = 'busy' THEN 'agent_busy' END
+                      WHEN h.next_state = 'expired' THEN 'expired'
+                      WHEN h.next_state = 'dead' THEN 'too_many_attempts'
                       ELSE h.reason END,
         response_status = h.status,
         response = decode(h.response, 'base64'),
         upstream_task_id = coalesce(h.upstream_task_id, d.upstream_task_id),
         -- What the agent has never seen may be sent again under the same key.
-        idempotency_key = CASE WHEN h.kind = 'undelivered' OR (h.goes_back AND h.is_late)
-                               THEN NULL ELSE d.idempotency_key END
-        FROM held h WHERE d.id = h.id
-      RETURNING h.ord, d.id, d.workspace_id, d.state, d.is_awaited
+        idempotency_key = CASE
+          WHEN (h.kind = 'undelivered' AND NOT h.is_unknown)
+            OR (h.next_state = 'expired' AND h.attempts = 0)
+          THEN NULL ELSE d.idempotency_key END
+        FROM judged h WHERE d.id = h.id
+      RETURNING h.ord, d.id, d.workspace_id, d.state, d.is_awaited,
+                ceil(extract(epoch FROM d.next_attempt_at - now()) * 1000) AS due_in_ms
     ), told_done AS (
       SELECT pg_notify(${DELIVERY_DONE_CHANNEL}, id::text) FROM written
        WHERE is_awaited AND state <> 'queued'
     ), told_waiting AS (
       SELECT pg_notify(${DELIVERY_CHANNEL}, workspace_id::text) FROM written WHERE state = 'queued'
     )
-    SELECT i.ord, w.state,
+    SELECT i.ord, w.state, w.due_in_ms,
            (SELECT count(*) FROM a2a_deliveries q
              WHERE q.workspace_id = w.workspace_id AND q.state IN ('queued', 'leased')
-               AND q.id <> w.id) + (coalesce(w.state, 'failed') = 'queued')::integer AS waiting,
+               AND q.delivery_mode = 'push' AND q.id <> w.id) + (coalesce(w.state, 'failed') = 'queued')::integer AS waiting,
            (SELECT count(*) FROM told_done) + (SELECT count(*) FROM told_waiting) AS told
       FROM item i LEFT JOIN written w ON w.ord = i.ord
      ORDER BY i.ord`
-  return rows.map(({ state, waiting }) =>
-    state === null
-      ? { kind: 'lost' }
-      : { kind: 'written', state, hasWaiting: Number(waiting) > 0, depth: Number(waiting) },
-  )
+  return rows.map(({ state, waiting, due_in_ms }) => {
+    if (state === null) return { kind: 'lost' }
+    const depth = Number(waiting)
+    return { kind: 'written', state, hasWaiting: depth > 0, depth, dueInMs: Number(due_in_ms) }
+  })
 }
 
 function columnsOf({ outcome }: Settlement) {

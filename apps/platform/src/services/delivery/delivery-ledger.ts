@@ -23,6 +23,7 @@ import {
 } from '../../domain/delivery.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
 import { GroupCommit } from '../group-commit.ts'
+import { outlastOutage } from '../outlast-outage.ts'
 
 /** A replica that says nothing for so long has lost what it was sending. */
 export const LEASE_MS = 30_000
@@ -51,12 +52,19 @@ export type LedgerDeps = {
   readonly queueCap: number
 }
 
+/** Who is to look at a workspace's queue. */
+export type OnWaiting = (
+  workspaceId: WorkspaceId,
+  /** `hasProvenRoom`: something has just ended there. */
+  look: { readonly inMs: number; readonly hasProvenRoom: boolean },
+) => void
+
 export class DeliveryLedger {
   readonly #deps: LedgerDeps
   readonly #accepts: GroupCommit<NewDelivery, Accepted>
   readonly #settles: GroupCommit<Settlement, Settled>
   readonly #waiters = new Map<string, Set<() => void>>()
-  readonly #onRoom = new Set<(workspaceId: WorkspaceId) => void>()
+  readonly #onWaiting = new Set<OnWaiting>()
 
   constructor(deps: LedgerDeps) {
     this.#deps = deps
@@ -88,9 +96,9 @@ export class DeliveryLedger {
     })
   }
 
-  /** `onRoom` is called when an attempt has ended and something waits for that workspace. */
-  whenRoom(onRoom: (workspaceId: WorkspaceId) => void): void {
-    this.#onRoom.add(onRoom)
+  /** `onWaiting` is called when an attempt has ended and something waits for that workspace. */
+  whenWaiting(onWaiting: OnWaiting): void {
+    this.#onWaiting.add(onWaiting)
   }
 
   /** Writes it down before anything is sent. Throws `platform_unavailable` and database errors. */
@@ -98,15 +106,25 @@ export class DeliveryLedger {
     return this.#accepts.submit(delivery)
   }
 
-  /** Writes down how an attempt ended, while its claim is held. */
+  /**
+   * Writes down how an attempt ended, while its claim is held. A database that is away is waited for
+   * as long as a lease lasts: what the agent has answered would be of unknown outcome otherwise.
+   */
   async settle(claim: Claim, outcome: DispatchOutcome): Promise<Settled> {
-    const settled = await this.#settles.submit({ claim, outcome })
+    const settled = await outlastOutage(this.#deps, AbortSignal.timeout(LEASE_MS), () =>
+      this.#settles.submit({ claim, outcome }),
+    )
     if (settled.kind === 'lost') {
       this.#deps.log.warn({ delivery_id: claim.id, outcome: outcome.kind }, 'delivery.claim_lost')
       return settled
     }
     if (isFinalState(settled.state)) this.#tell(claim.id)
-    if (settled.hasWaiting) for (const onRoom of this.#onRoom) onRoom(claim.workspaceId)
+    if (!settled.hasWaiting) return settled
+    const look =
+      settled.state === 'queued'
+        ? { inMs: settled.dueInMs, hasProvenRoom: false }
+        : { inMs: 0, hasProvenRoom: outcome.kind === 'answered' }
+    for (const onWaiting of this.#onWaiting) onWaiting(claim.workspaceId, look)
     return settled
   }
 

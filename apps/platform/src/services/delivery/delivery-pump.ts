@@ -8,12 +8,12 @@ import type { DatabaseClient, Db } from '../../db/client.ts'
 import { loggableDatabaseError } from '../../db/db-error.ts'
 import {
   claimWaiting,
-  DELIVERY_CHANNEL,
   expireWaiting,
   renewLeases,
   takeOverLost,
   workspacesWithWaiting,
-} from '../../db/delivery-store.ts'
+} from '../../db/delivery-queue-writes.ts'
+import { DELIVERY_CHANNEL } from '../../db/delivery-store.ts'
 import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../../domain/ids.ts'
 import { type DeliveryLedger, LEASE_MS } from './delivery-ledger.ts'
@@ -25,6 +25,10 @@ const SWEEP_EVERY_MS = 5_000
 const LOOK_EVERY_MS = 15_000
 /** Rows of a sweep's statement. */
 const BATCH = 200
+/** Whoever is at a queue is done with its claim by then. */
+const CONTENDED_MS = 100
+/** What was put back untouched is looked at again. */
+const RELEASED_MS = 5_000
 /** Workspaces that wait for their turn to be looked at; the slow timer finds the others. */
 const MAX_DELAYED = 10_000
 
@@ -42,12 +46,14 @@ export type PumpDeps = {
   readonly send: SendClaimed
 }
 
+type Turn = { again: boolean; hasProvenRoom: boolean }
+
 export class DeliveryPump {
   readonly #deps: PumpDeps
   readonly #stopping = new AbortController()
-  /** Per workspace: whether it has to be looked at once more after this look. */
-  readonly #draining = new Map<WorkspaceId, { again: boolean }>()
-  readonly #delayed = new Map<WorkspaceId, NodeJS.Timeout>()
+  /** Per workspace: whether it has to be looked at once more after this look, and how. */
+  readonly #draining = new Map<WorkspaceId, Turn>()
+  readonly #delayed = new Map<WorkspaceId, { timer: NodeJS.Timeout; at: number }>()
   readonly #sending = new Set<Promise<void>>()
   #loops: readonly Promise<void>[] = []
 
@@ -58,7 +64,10 @@ export class DeliveryPump {
   start(): void {
     const { db, ledger, listen, log, replicaId } = this.#deps
     if (this.#loops.length > 0) return
-    ledger.whenRoom((workspaceId) => this.poke(workspaceId))
+    ledger.whenWaiting((workspaceId, { inMs, hasProvenRoom }) => {
+      if (inMs > 0) this.pokeLater(workspaceId, inMs)
+      else this.poke(workspaceId, hasProvenRoom)
+    })
     listen(DELIVERY_CHANNEL, {
       payload: (payload) => {
         const id = workspaceIdSchema.safeParse(payload)
@@ -77,45 +86,55 @@ export class DeliveryPump {
     ]
   }
 
-  /** Looks whether something waits for the workspace that it has room for. Returns at once. */
-  poke(workspaceId: WorkspaceId): void {
+  /**
+   * Looks whether something waits for the workspace that it has room for. `hasProvenRoom`: it has
+   * shown so, which ends the back-off of what it refused as too much. Returns at once.
+   */
+  poke(workspaceId: WorkspaceId, hasProvenRoom = false): void {
     if (this.#stopping.signal.aborted) return
     const running = this.#draining.get(workspaceId)
     if (running !== undefined) {
       running.again = true
+      running.hasProvenRoom ||= hasProvenRoom
       return
     }
-    void this.#drain(workspaceId)
+    const drain = this.#drain(workspaceId, hasProvenRoom).finally(() => this.#sending.delete(drain))
+    this.#sending.add(drain)
   }
 
   /** The same after a while; of several the earliest counts. */
   pokeLater(workspaceId: WorkspaceId, delayMs: number): void {
-    if (this.#stopping.signal.aborted || this.#delayed.has(workspaceId)) return
-    if (this.#delayed.size >= MAX_DELAYED) return
+    if (this.#stopping.signal.aborted) return
+    const at = performance.now() + delayMs
+    const earlier = this.#delayed.get(workspaceId)
+    if (earlier !== undefined && earlier.at <= at) return
+    if (earlier === undefined && this.#delayed.size >= MAX_DELAYED) return
+    clearTimeout(earlier?.timer)
     const timer = setTimeout(() => {
       this.#delayed.delete(workspaceId)
       this.poke(workspaceId)
     }, delayMs)
-    this.#delayed.set(workspaceId, timer)
+    this.#delayed.set(workspaceId, { timer, at })
   }
 
   /** Claims nothing any more and waits until what is on its way has ended. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the platform is stopping'))
-    for (const timer of this.#delayed.values()) clearTimeout(timer)
+    for (const { timer } of this.#delayed.values()) clearTimeout(timer)
     this.#delayed.clear()
     await Promise.all(this.#loops)
     while (this.#sending.size > 0) await Promise.all(this.#sending)
   }
 
-  async #drain(workspaceId: WorkspaceId): Promise<void> {
-    const turn = { again: false }
+  async #drain(workspaceId: WorkspaceId, hasProvenRoom: boolean): Promise<void> {
+    const turn: Turn = { again: false, hasProvenRoom }
     this.#draining.set(workspaceId, turn)
     try {
       do {
+        const look = { workspaceId, hasProvenRoom: turn.hasProvenRoom }
         turn.again = false
-        const claim = { workspaceId, replicaId: this.#deps.replicaId, leaseMs: LEASE_MS }
-        for (const delivery of await claimWaiting(this.#deps.db, claim)) this.#send(delivery)
+        turn.hasProvenRoom = false
+        await this.#look(look)
       } while (turn.again && !this.#stopping.signal.aborted)
     } catch (error) {
       // It waits where it is; the slow timer looks again.
@@ -123,6 +142,13 @@ export class DeliveryPump {
     } finally {
       this.#draining.delete(workspaceId)
     }
+  }
+
+  async #look(look: { workspaceId: WorkspaceId; hasProvenRoom: boolean }): Promise<void> {
+    const { db, replicaId } = this.#deps
+    const claimed = await claimWaiting(db, { ...look, replicaId, leaseMs: LEASE_MS })
+    for (const delivery of claimed ?? []) this.#send(delivery)
+    if (claimed === undefined) this.pokeLater(look.workspaceId, CONTENDED_MS)
   }
 
   #send(delivery: ClaimedDelivery): void {
@@ -142,12 +168,8 @@ export class DeliveryPump {
 
   async #sendAndSettle(delivery: ClaimedDelivery): Promise<void> {
     const outcome = await this.#deps.send(delivery)
-    if (outcome === 'released') return
-    const settled = await this.#deps.ledger.settle(delivery, outcome)
-    if (settled.kind === 'written' && settled.state === 'queued') {
-      const delayMs = outcome.kind === 'busy' ? outcome.retryAfterMs : null
-      this.pokeLater(delivery.workspaceId, delayMs ?? 1_000 * 2 ** Math.min(delivery.attempts, 5))
-    }
+    if (outcome === 'released') this.pokeLater(delivery.workspaceId, RELEASED_MS)
+    else await this.#deps.ledger.settle(delivery, outcome)
   }
 
   async #sweep(): Promise<void> {
