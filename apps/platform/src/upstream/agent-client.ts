@@ -31,6 +31,8 @@ export type AgentResponse = {
 export class AgentClient {
   readonly #trusted: Agent
   readonly #guarded: Agent
+  /** So long an answer that is no stream may take from its head to its end. */
+  readonly answerTimeoutMs: number
 
   constructor(options: {
     readonly connectTimeoutMs: number
@@ -48,6 +50,7 @@ export class AgentClient {
       maxHeaderSize: 16 * 1024,
       connections: 128,
     }
+    this.answerTimeoutMs = options.headersTimeoutMs
     const timeoutMs = options.connectTimeoutMs
     this.#trusted = new Agent({
       ...shared,

@@ -2,6 +2,8 @@
  * @module One request to an agent and its answer, and what a failure says about whether the agent
  * has seen the request (contract/platform 4.5).
  */
+import type { RpcId } from '@atrium/a2a-schema/json-rpc'
+import { rpcAnswer } from '@atrium/a2a-schema/rpc-answer'
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { DispatchOutcome } from '../../domain/delivery.ts'
 import {
@@ -30,6 +32,8 @@ const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 export type ExchangeInput = {
   readonly target: ForwardTarget
   readonly body: Uint8Array
+  /** Under which the caller waits for the answer; undefined: nobody is on the line. */
+  readonly id: RpcId | undefined
   /** Of the caller's, those that go on. */
   readonly headers: Readonly<Record<string, string>>
   readonly requestId: string
@@ -54,10 +58,11 @@ export async function exchangeWithAgent(
   if (response.status < 300 && contentType.startsWith('text/event-stream')) {
     return { kind: 'stream', status: response.status, body: response.body }
   }
-  const body = await readAnswer(response)
+  const body = await readAnswer(response, deps.agentClient.answerTimeoutMs)
   if (response.status === 503) throwIfBusy(response, body)
+  const answer = rpcAnswer(body, input.id)
   // What is not JSON-RPC never reaches the caller: an HTML page is somebody's error, not an answer.
-  if (!isRpcObject(body)) {
+  if (answer === undefined) {
     throw response.status < 300
       ? new AppError('workspace_invalid_response')
       : new AppError('agent_error', {
@@ -65,7 +70,12 @@ export async function exchangeWithAgent(
           extensions: { upstream_status: response.status },
         })
   }
-  return { kind: 'json', status: response.status, body }
+  const { buffer, byteOffset, byteLength } = answer
+  return {
+    kind: 'json',
+    status: response.status,
+    body: Buffer.from(buffer, byteOffset, byteLength),
+  }
 }
 
 /** During a rotation an agent that refuses the first secret is offered the second (ADR-0024). */
@@ -105,9 +115,13 @@ export function passedHeaders(
   )
 }
 
-async function readAnswer(response: AgentResponse): Promise<Buffer> {
+/** An answer that has begun has as long as it had to begin: a trickle is no answer either. */
+async function readAnswer(response: AgentResponse, withinMs: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let total = 0
+  const cut = setTimeout(() => {
+    response.body.destroy(new AppError('workspace_timeout'))
+  }, withinMs)
   try {
     for await (const piece of response.body) {
       const bytes: Buffer = piece
@@ -118,6 +132,8 @@ async function readAnswer(response: AgentResponse): Promise<Buffer> {
     }
   } catch (error) {
     throw agentFailure(error)
+  } finally {
+    clearTimeout(cut)
   }
   return Buffer.concat(pieces)
 }
@@ -129,11 +145,6 @@ function jsonOf(body: Buffer): unknown {
     // Not JSON is the answer to the question, not a failure of its own.
     return undefined
   }
-}
-
-function isRpcObject(body: Buffer): boolean {
-  const value = jsonOf(body)
-  return typeof value === 'object' && value !== null && 'jsonrpc' in value
 }
 
 /** The agent's server says that it has not begun (contract: our runtime's failure body). */

@@ -78,6 +78,7 @@ async function askAgent(deps: GatewayDeps, message: ReadableMessage): Promise<Ga
     exchangeWithAgent(deps, {
       target,
       body: message.bytes,
+      id: message.given.id,
       headers: passedHeaders(call.headers),
       requestId: call.requestId,
       deliveryId: undefined,

@@ -119,6 +119,7 @@ async function dispatchNow(deps: SendDeps, dispatch: Dispatch): Promise<GatewayA
       exchangeWithAgent(deps, {
         target,
         body: delivery.request,
+        id: message.given.id,
         headers: delivery.requestHeaders,
         requestId,
         deliveryId: delivery.id,

@@ -57,6 +57,7 @@ async function dispatch(
     const answer = await exchangeWithAgent(deps, {
       target,
       body: delivery.request,
+      id: undefined,
       headers: delivery.requestHeaders,
       requestId: deps.ids.uuid(),
       deliveryId: delivery.id,
