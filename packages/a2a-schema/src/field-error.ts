@@ -1,7 +1,7 @@
 /** @module What is wrong with a request, and where: the one who can repair it is told the path. */
 
 export type FieldError = {
-  /** From the outside in, as the sender wrote it: `params.message.parts[0].file.bytes`. */
+  /** From the outside in, in the words of the request's dialect: `params.message.parts[0].file.bytes`. */
   readonly field: string
   /** Reads on behind the path: `must be a text`. Holds nothing that was sent. */
   readonly detail: string
