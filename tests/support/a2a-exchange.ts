@@ -11,7 +11,12 @@ export const send = (body: string, headers: Record<string, string> = {}) =>
     as: workspace.authToken,
   })
 
-export const message = { messageId: 'm1', role: 'user', parts: [{ kind: 'text', text: 'hi' }] }
+export const message = {
+  kind: 'message',
+  messageId: 'm1',
+  role: 'user',
+  parts: [{ kind: 'text', text: 'hi' }],
+}
 /** A call of `message/send`, unless the fields say otherwise. */
 export const request = (fields: object = {}) =>
   JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'message/send', params: { message }, ...fields })

@@ -72,7 +72,6 @@ describe('POST /', () => {
   it.each([
     ['no parts', { parts: [] }],
     ['an empty part', { parts: [{}] }],
-    ['a part of 0.3', { parts: [{ kind: 'file', file: { uri: 'workspace:/workspace/a' } }] }],
     ['two arms', { parts: [{ text: 'a', url: 'b' }] }],
     ['data that is null', { parts: [{ data: null }] }],
     ['bytes that are not base64', { parts: [{ raw: 'no!' }] }],
@@ -84,13 +83,12 @@ describe('POST /', () => {
   })
 
   it.each([
-    ['a part without kind', { parts: [{ text: 'a' }] }],
     ['a text part without text', { parts: [{ kind: 'text' }] }],
     ['a file without uri', { parts: [{ kind: 'file', file: { name: 'a' } }] }],
     ['a file twice', { parts: [{ kind: 'file', file: { uri: 'a', bytes: 'YQ==' } }] }],
     ['data that is a list', { parts: [{ kind: 'data', data: [] }] }],
-    ['a role of 1.0', { role: 'ROLE_USER', parts: [{ kind: 'text', text: 'a' }] }],
-    ['an empty id', { messageId: '', parts: [{ kind: 'text', text: 'a' }] }],
+    ['a role that is none', { role: 'robot', parts: [{ kind: 'text', text: 'a' }] }],
+    ['an id that is a number', { messageId: 5, parts: [{ kind: 'text', text: 'a' }] }],
   ])('refuses a 0.3 message with %s', async (_, message) => {
     expect(await errorOf(legacy(message))).toEqual([200, -32602, 7])
   })
@@ -110,9 +108,20 @@ describe('POST /', () => {
     ['content in the old field', { content: 'hello' }],
     ['no role', { role: undefined, parts: [{ kind: 'text', text: 'hello' }] }],
     ['no id', { messageId: undefined, parts: [{ kind: 'text', text: 'hello' }] }],
+    ['an empty id', { messageId: '', parts: [{ kind: 'text', text: 'hello' }] }],
+    ['a part without kind', { parts: [{ text: 'hello' }] }],
+    ['a part of 0.1', { parts: [{ type: 'text', text: 'hello' }] }],
+    ['a role of 1.0', { role: 'ROLE_USER', parts: [{ kind: 'text', text: 'hello' }] }],
   ])('accepts a 0.3 message with %s', async (_, message) => {
     const response = await runtime.post(legacy(message))
     expect(await response.json()).toMatchObject({ result: { parts: [{ text: 'hello' }] } })
+  })
+
+  it('gives the agent a 1.0 message with a file of 0.3, which the SDK would lose', async () => {
+    const file = { kind: 'file', file: { uri: 'https://example.com/a', mimeType: 'image/png' } }
+    const response = await runtime.post(modern({ parts: [{ text: 'hello' }, file] }))
+    // The agent has seen it: it is the one that takes only files of its own.
+    expect(await response.text()).toContain('only files under /workspace can be attached')
   })
 
   it('accepts a bare sender without an envelope', async () => {

@@ -1,0 +1,130 @@
+/** @module Where the text of a message is (contract/a2a 2.3 #1 to #7). */
+import {
+  accepted,
+  current,
+  type Decision,
+  FLAT_FILE,
+  FLAT_LINK,
+  HI,
+  LEGACY_FILE,
+  LEGACY_LINK,
+  legacy,
+  noted,
+  OWN,
+  PLAIN,
+  sent,
+  sentPart,
+  textBoth,
+} from './decision.ts'
+
+export const BODY_DECISIONS: readonly Decision[] = [
+  {
+    id: 'M1',
+    says: 'parts of 0.3, each with its kind',
+    params: { message: { kind: 'message', ...OWN, parts: [HI, { kind: 'data', data: { n: 1 } }] } },
+    '0.3': accepted(legacy([HI, { kind: 'data', data: { n: 1 } }])),
+    '1.0': noted(current([PLAIN, { data: { n: 1 } }]), 'part-kind'),
+  },
+  {
+    id: 'M1-file',
+    says: 'a file of 0.3',
+    params: sentPart(LEGACY_FILE),
+    '0.3': accepted(legacy([LEGACY_FILE])),
+    '1.0': noted(current([FLAT_FILE]), 'file-fields', 'part-kind'),
+  },
+  {
+    id: 'M2',
+    says: 'parts of 1.0, told apart by their member',
+    params: sent({ parts: [PLAIN, FLAT_FILE, FLAT_LINK, { data: { n: 1 } }] }),
+    '0.3': noted(
+      legacy([HI, LEGACY_FILE, LEGACY_LINK, { kind: 'data', data: { n: 1 } }]),
+      'file-fields',
+      'part-kind',
+    ),
+    '1.0': accepted(current([PLAIN, FLAT_FILE, FLAT_LINK, { data: { n: 1 } }])),
+  },
+  {
+    id: 'M3',
+    says: 'a text in content',
+    params: sent({ content: 'hi' }),
+    ...textBoth('hi', 'content-string'),
+  },
+  {
+    id: 'M4',
+    says: 'a list of parts in content',
+    params: sent({ content: [HI] }),
+    '0.3': noted(legacy([HI]), 'content-list'),
+    '1.0': noted(current([PLAIN]), 'content-list', 'part-kind'),
+  },
+  {
+    id: 'M4-proto',
+    says: 'a list of proto-JSON parts of 0.3 in content',
+    params: sent({
+      role: 'ROLE_USER',
+      content: [
+        { text: 'hi' },
+        { file: { fileWithUri: 'https://example.com/a' } },
+        { data: { data: { n: 1 } } },
+      ],
+    }),
+    '0.3': noted(
+      legacy([HI, LEGACY_LINK, { kind: 'data', data: { n: 1 } }]),
+      'content-list',
+      'data-nested',
+      'file-fields',
+      'part-kind',
+    ),
+    '1.0': noted(
+      current([PLAIN, FLAT_LINK, { data: { n: 1 } }]),
+      'content-list',
+      'data-nested',
+      'file-fields',
+    ),
+  },
+  {
+    id: 'M5',
+    says: 'texts in the list of content',
+    params: sent({ content: ['a', 'b'] }),
+    '0.3': noted(
+      legacy([
+        { kind: 'text', text: 'a' },
+        { kind: 'text', text: 'b' },
+      ]),
+      'content-list',
+      'part-string',
+    ),
+    '1.0': noted(current([{ text: 'a' }, { text: 'b' }]), 'content-list', 'part-string'),
+  },
+  {
+    id: 'M6',
+    says: 'an object of python-a2a in content',
+    params: sent({ content: { type: 'text', text: 'hi' } }),
+    ...textBoth('hi', 'content-object', 'part-type'),
+  },
+  {
+    id: 'M6-untagged',
+    says: 'an object without a type in content',
+    params: sent({ content: { text: 'hi' } }),
+    '0.3': noted(legacy([HI]), 'content-object', 'part-kind'),
+    '1.0': noted(current([PLAIN]), 'content-object'),
+  },
+  {
+    id: 'M7-string',
+    says: 'a text for parts',
+    params: sent({ parts: 'hi' }),
+    ...textBoth('hi', 'parts-string'),
+  },
+  {
+    id: 'M7-object',
+    says: 'a single part for parts',
+    params: sent({ parts: HI }),
+    '0.3': noted(legacy([HI]), 'parts-object'),
+    '1.0': noted(current([PLAIN]), 'part-kind', 'parts-object'),
+  },
+  {
+    id: 'M7-list',
+    says: 'texts in the list of parts',
+    params: sent({ parts: ['hi'] }),
+    ...textBoth('hi', 'part-string'),
+  },
+]
