@@ -1,7 +1,7 @@
 /** @module The runtime as a process that can be killed and started again on the same folders. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createWriteStream, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import {
   makeWorkspaceFolders,
@@ -19,12 +19,15 @@ export type RestartableRuntime = {
   readonly folders: WorkspaceFolders
   url(): string
   /** `command` is JavaScript that becomes the agent; everything else is its config file. */
-  start(config: { readonly command?: string } & Record<string, unknown>): Promise<void>
+  start(
+    config: { readonly command?: string; readonly concurrency?: number } & Record<string, unknown>,
+  ): Promise<void>
   /** SIGKILL, and what it had started with it. */
   kill(): Promise<void>
   call(method: string, params: unknown, headers?: Record<string, string>): Promise<Rpc>
   post(method: string, params: unknown, headers?: Record<string, string>): Promise<Response>
   log(): string
+  jobFolders(): readonly string[]
   close(): Promise<void>
 }
 
@@ -59,8 +62,8 @@ export function restartableRuntime(): RestartableRuntime {
   return {
     folders,
     url: () => url,
-    async start({ command, ...config }) {
-      const run = { command: process.execPath, args: ['-e', command ?? ''] }
+    async start({ command, concurrency = 1, ...config }) {
+      const run = { command: process.execPath, args: ['-e', command ?? ''], concurrency }
       const text = { ...config, ...(command === undefined ? {} : { runtime_config: run }) }
       writeFileSync(join(folders.configs, 'config.yaml'), JSON.stringify(text))
       const started = spawn(process.execPath, [MAIN], {
@@ -88,6 +91,7 @@ export function restartableRuntime(): RestartableRuntime {
       return { status: response.status, ...((await response.json()) as object) } as Rpc
     },
     log: () => readFileSync(logFile, 'utf8'),
+    jobFolders: () => readdirSync(join(folders.workspace, '.atrium', 'jobs')),
     async close() {
       await kill()
       rmSync(folders.base, { recursive: true, force: true })

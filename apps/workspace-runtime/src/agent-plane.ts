@@ -7,14 +7,18 @@ import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 import { A2aEndpoint } from './agent/a2a-endpoint.ts'
+import { emptyTask } from './agent/a2a-objects.ts'
 import type { AgentAdapter } from './agent/agent-adapter.ts'
 import { agentCard } from './agent/agent-card.ts'
 import { AgentHost } from './agent/agent-host.ts'
 import { mountAgentRoutes } from './agent/agent-routes.ts'
 import type { OpenWorkspaceFile } from './agent/attachments.ts'
+import { DeliveryBook } from './agent/deliveries/delivery-book.ts'
+import { DeliveryDesk } from './agent/deliveries/delivery-desk.ts'
+import { DeliveryReplay } from './agent/deliveries/delivery-replay.ts'
 import { EchoAdapter } from './agent/echo-adapter.ts'
 import { ExecAdapter, type PublishFile } from './agent/exec/exec-adapter.ts'
-import { KeptTaskStore } from './agent/records/kept-task-store.ts'
+import { KeptTaskStore, RESTARTED_TEXT } from './agent/records/kept-task-store.ts'
 import { RecordFolder } from './agent/records/record-folder.ts'
 import { SdkDispatch } from './agent/sdk-dispatch.ts'
 import { TurnExecutor } from './agent/turn-executor.ts'
@@ -31,8 +35,14 @@ const TASK_LIMITS = {
 } as const
 /** As JSON, bytes of a message take a third more than in memory. */
 const MAX_TASK_RECORD_BYTES = 2 * TASK_LIMITS.maxBytes
+const DELIVERY_LIMITS = {
+  maxRecords: 5_000,
+  maxBytes: 64 * 1024 * 1024,
+  maxAgeMs: 2 * DAY_MS,
+  maxOutcomeBytes: 4 * 1024 * 1024,
+} as const
 /** Below the folder of the credentials: it belongs to this runtime, and survives it. */
-const TASKS_FOLDER = ['.atrium', 'tasks'] as const
+const RECORDS_FOLDER = '.atrium'
 
 export type AgentPlaneInput = {
   readonly settings: AgentSettings
@@ -86,27 +96,35 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
   const tasks = createTaskStore(input)
   const handler = new DefaultRequestHandler(
     // Of this one only the capabilities are looked at; the card that is served has the address.
-    agentCard(settings, '/'),
+    agentCard(settings, { url: '/', knowsDeliveries: true }),
     tasks,
     executor,
   )
+  const sdk = new SdkDispatch(handler, log)
+  const deliveries = createDeliveryBook(input)
   const endpoint = new A2aEndpoint({
     host,
     clock,
     ids,
     queue,
-    sdk: new SdkDispatch(handler, log),
+    sdk,
+    desk: new DeliveryDesk({
+      book: deliveries,
+      replay: new DeliveryReplay({ sdk, tasks }),
+      now: () => clock.now(),
+    }),
     isBusyWith: (taskId) => executor.isBusyWith(taskId),
     startPatienceMs: input.startPatienceMs,
   })
-  const card = () => agentCard(settings, input.ownUrl())
+  const card = () =>
+    agentCard(settings, { url: input.ownUrl(), knowsDeliveries: deliveries.isUsable })
   return {
     host,
     meter,
     executor,
     card,
     mount: (app) => mountAgentRoutes(app, { endpoint, card }),
-    open: () => tasks.open(),
+    open: () => openRecords(tasks, deliveries),
     stop: async () => {
       await executor.stop()
       await tasks.settle()
@@ -114,16 +132,46 @@ export function createAgentPlane(input: AgentPlaneInput): AgentPlane {
   }
 }
 
-function createTaskStore({ log, clock, ids, configsDir, isFsyncOn }: AgentPlaneInput) {
-  const folder = new RecordFolder({
-    directory: join(configsDir, ...TASKS_FOLDER),
+function createTaskStore(input: AgentPlaneInput): KeptTaskStore {
+  const { log, clock, ids } = input
+  const folder = recordFolder(input, {
+    name: 'tasks',
     maxRecordBytes: MAX_TASK_RECORD_BYTES,
     maxRecords: 2 * TASK_LIMITS.maxTasks,
-    isFsyncOn,
-    log,
-    ids,
   })
   return new KeptTaskStore({ folder, limits: TASK_LIMITS, log, clock, ids })
+}
+
+function createDeliveryBook(input: AgentPlaneInput): DeliveryBook {
+  const folder = recordFolder(input, {
+    name: 'deliveries',
+    maxRecordBytes: 2 * DELIVERY_LIMITS.maxOutcomeBytes,
+    maxRecords: 2 * DELIVERY_LIMITS.maxRecords,
+  })
+  return new DeliveryBook({ folder, limits: DELIVERY_LIMITS, log: input.log, clock: input.clock })
+}
+
+function recordFolder(
+  { configsDir, isFsyncOn, log, ids }: AgentPlaneInput,
+  kind: {
+    readonly name: string
+    readonly maxRecordBytes: number
+    readonly maxRecords: number
+  },
+): RecordFolder {
+  const directory = join(configsDir, RECORDS_FOLDER, kind.name)
+  return new RecordFolder({ ...kind, directory, isFsyncOn, log, ids })
+}
+
+/** Reads what the last run has left; a delivery that it did not end has failed, with a task to tell it. */
+async function openRecords(tasks: KeptTaskStore, deliveries: DeliveryBook): Promise<void> {
+  await tasks.open()
+  for (const delivery of await deliveries.open()) {
+    const { taskId: id, contextId } = delivery
+    if ((await tasks.load(id)) === undefined)
+      await tasks.fail(emptyTask({ id, contextId }), RESTARTED_TEXT)
+    await deliveries.end({ ...delivery, hasEnded: true })
+  }
 }
 
 /** The runtime kind is a label (contract/runtime 6.2): a command makes an agent of any of them. */

@@ -9,6 +9,7 @@ import {
   busyAnswer,
   CONTENT_TYPE_NOT_SUPPORTED,
   failureError,
+  INVALID_REQUEST,
   invalidParams,
   METHOD_NOT_FOUND,
   protocolError,
@@ -18,9 +19,13 @@ import {
 } from './a2a-errors.ts'
 import type { AgentHost } from './agent-host.ts'
 import { CallState } from './call-state.ts'
+import type { DeliveryClaim } from './deliveries/delivery-claim.ts'
+import type { DeliveryDesk } from './deliveries/delivery-desk.ts'
 import { findMessageFault, findTaskFault, taskOfMessage } from './message-rules.ts'
 import type { SdkDispatch } from './sdk-dispatch.ts'
 import type { WorkQueue } from './work-queue.ts'
+
+const DELIVERY_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 export type A2aRequest = {
   readonly body: Uint8Array
@@ -28,6 +33,8 @@ export type A2aRequest = {
   /** `A2A-Version`, as sent. */
   readonly version: string | undefined
   readonly requestId: string
+  /** By which a repetition is known (ADR-0032). */
+  readonly deliveryId: string | undefined
 }
 
 export type A2aEndpointDeps = {
@@ -36,6 +43,7 @@ export type A2aEndpointDeps = {
   readonly ids: Ids
   readonly sdk: SdkDispatch
   readonly queue: WorkQueue
+  readonly desk: DeliveryDesk
   readonly isBusyWith: (taskId: string) => boolean
   /** A message that comes while the agent is being made ready waits for so long. */
   readonly startPatienceMs: number
@@ -45,6 +53,7 @@ type JudgedCall = {
   readonly request: RpcRequest
   readonly traits: MethodTraits
   readonly requestId: string
+  readonly deliveryId: string | undefined
 }
 
 export class A2aEndpoint {
@@ -68,7 +77,8 @@ export class A2aEndpoint {
       const { data } = normalised.error
       return jsonAnswer(isFault(data) ? invalidParams(facts, data) : rpcError(normalised.error))
     }
-    const call = { request: normalised.request, traits, requestId: input.requestId }
+    const { requestId, deliveryId } = input
+    const call = { request: normalised.request, traits, requestId, deliveryId }
     if (traits.carriesMessage) return this.#takeMessage(call, facts)
     const refused = refuseTask(facts, call.request.params)
     if (refused !== undefined) return jsonAnswer(refused)
@@ -79,14 +89,33 @@ export class A2aEndpoint {
     const { params } = call.request
     const fault = findMessageFault(params, facts.dialect)
     if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
+    const { deliveryId } = call
+    if (deliveryId !== undefined && !DELIVERY_ID.test(deliveryId)) {
+      const message = 'the delivery id is not one'
+      return jsonAnswer(
+        protocolError(facts, { code: INVALID_REQUEST, message, reason: 'INVALID_REQUEST' }),
+      )
+    }
+    return this.#deps.desk.answer(deliveryId, call, (claim) => this.#accept(call, facts, claim))
+  }
+
+  async #accept(
+    call: JudgedCall,
+    facts: RequestFacts,
+    claim: DeliveryClaim | undefined,
+  ): Promise<A2aAnswer> {
     await this.#whenStarted()
-    const refused = this.#unavailable(facts, call.requestId) ?? this.#refuseOccupied(facts, params)
+    const refused =
+      this.#unavailable(facts, call.requestId) ?? this.#refuseOccupied(facts, call.request.params)
     if (refused !== undefined) return jsonAnswer(refused)
     const ticket = this.#deps.queue.admit()
     // Before anything of it exists: who sent it may send it again without doing harm.
     if (ticket === undefined) return busyAnswer(facts, call.requestId)
-    const state = new CallState({ isStreaming: call.traits.isStreaming, ticket })
-    return this.#deps.sdk.answer({ ...call, state })
+    const state = new CallState({ isStreaming: call.traits.isStreaming, ticket, claim })
+    const answer = await this.#deps.sdk.answer({ ...call, state })
+    if (!state.isRefused) return answer
+    if (answer.kind === 'stream') await drain(answer.envelopes)
+    return busyAnswer(facts, call.requestId)
   }
 
   /**
@@ -174,4 +203,10 @@ function isJsonType(header: string | undefined): boolean {
 
 function isFault(data: unknown): data is { readonly field: string; readonly detail: string } {
   return typeof data === 'object' && data !== null && 'field' in data && 'detail' in data
+}
+
+async function drain(envelopes: AsyncIterable<string>): Promise<void> {
+  for await (const _ of envelopes) {
+    // What is in there is not the answer.
+  }
 }

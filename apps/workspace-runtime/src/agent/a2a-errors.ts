@@ -8,6 +8,7 @@ export const INVALID_REQUEST = -32600
 export const METHOD_NOT_FOUND = -32601
 export const INVALID_PARAMS = -32602
 export const INTERNAL_ERROR = -32603
+export const TASK_NOT_FOUND = -32001
 export const UNSUPPORTED_OPERATION = -32004
 export const CONTENT_TYPE_NOT_SUPPORTED = -32005
 export const VERSION_NOT_SUPPORTED = -32009

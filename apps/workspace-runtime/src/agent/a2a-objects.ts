@@ -1,5 +1,12 @@
 /** @module Protocol objects as the SDK wants them: every field present (contract/a2a 3). */
-import { type Message, type Part, Role, type TaskState, type TaskStatus } from '@a2a-js/sdk'
+import {
+  type Message,
+  type Part,
+  Role,
+  type Task,
+  type TaskState,
+  type TaskStatus,
+} from '@a2a-js/sdk'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { ReplyFile } from './agent-adapter.ts'
 
@@ -46,6 +53,11 @@ export function agentMessage(
 
 export function taskStatus(deps: ObjectDeps, state: TaskState, message?: Message): TaskStatus {
   return { state, message, timestamp: deps.clock.now().toISOString() }
+}
+
+/** A task of which nothing is known yet. */
+export function emptyTask(ids: { readonly id: string; readonly contextId: string }): Task {
+  return { ...ids, status: undefined, artifacts: [], history: [], metadata: undefined }
 }
 
 /** The text of a message: text parts and, as JSON, data parts; a line break between two. */

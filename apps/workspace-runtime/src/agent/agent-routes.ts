@@ -5,6 +5,7 @@ import { rpcError } from '@atrium/a2a-schema/json-rpc'
 import { type RawExchange, rawExchange } from '@atrium/hono-kit/raw-exchange'
 import type { BaseEnv } from '@atrium/hono-kit/request-context'
 import { AppError } from '@atrium/http-kit/app-error'
+import { DELIVERY_ID_HEADER } from '@atrium/runtime-contract/delivery-id'
 import type { Context, Hono } from 'hono'
 import type { A2aAnswer } from './a2a-answer.ts'
 import type { A2aEndpoint } from './a2a-endpoint.ts'
@@ -49,6 +50,7 @@ async function answer(
     contentType: incoming.headers['content-type'],
     version: c.req.header('a2a-version') ?? c.req.query('A2A-Version'),
     requestId: c.get('requestId'),
+    deliveryId: c.req.header(DELIVERY_ID_HEADER),
   })
   // A client that went away meanwhile still has a task; only its copy of the answer is lost.
   if (reply.kind === 'stream') await sendEvents(exchange, reply.envelopes, STREAM_OPTIONS)

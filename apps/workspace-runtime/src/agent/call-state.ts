@@ -1,5 +1,6 @@
 /** @module What the endpoint hands to the executor together with a call. */
 import type { ServerCallContext } from '@a2a-js/sdk/server'
+import type { DeliveryClaim, TurnFacts } from './deliveries/delivery-claim.ts'
 import type { Ticket } from './work-queue.ts'
 
 const KEY = 'atrium.call'
@@ -7,11 +8,29 @@ const KEY = 'atrium.call'
 export class CallState {
   readonly isStreaming: boolean
   readonly #ticket: Ticket
+  readonly #claim: DeliveryClaim | undefined
   #isTaken = false
+  #isRefused = false
 
-  constructor(call: { readonly isStreaming: boolean; readonly ticket: Ticket }) {
+  constructor(call: {
+    readonly isStreaming: boolean
+    readonly ticket: Ticket
+    readonly claim: DeliveryClaim | undefined
+  }) {
     this.isStreaming = call.isStreaming
     this.#ticket = call.ticket
+    this.#claim = call.claim
+  }
+
+  /** The executor could not begin: whatever the SDK answers, nothing was accepted. */
+  get isRefused(): boolean {
+    return this.#isRefused
+  }
+
+  /** Before anything is done. False: this must not be begun. */
+  async begin(turn: TurnFacts): Promise<boolean> {
+    this.#isRefused = this.#claim !== undefined && !(await this.#claim.begin(turn))
+    return !this.#isRefused
   }
 
   /** The executor has the call, and gives the place back when the turn has ended. */

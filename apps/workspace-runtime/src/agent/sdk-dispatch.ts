@@ -20,6 +20,8 @@ export type SdkCall = {
   readonly requestId: string
   /** Only of a call that carries a message. */
   readonly state: CallState | undefined
+  /** Whoever asks can take a refusal as JSON in any case. */
+  readonly isOurs?: true
 }
 
 export class SdkDispatch {
@@ -60,7 +62,7 @@ export class SdkDispatch {
       render,
       renderError: (error) => render({ error: mapError(error) }),
       // Clients of 0.3 expect this one to be a stream even when it fails (contract/a2a 2.7).
-      alwaysStreams: request.method === 'tasks/resubscribe',
+      alwaysStreams: request.method === 'tasks/resubscribe' && call.isOurs !== true,
     })
   }
 

@@ -1,10 +1,15 @@
 /** @module One message of a user from its arrival to its answer: the SDK's `AgentExecutor`. */
 import { type Part, TaskState } from '@a2a-js/sdk'
-import type { AgentExecutor, ExecutionEventBus, RequestContext } from '@a2a-js/sdk/server'
+import {
+  AgentEvent,
+  type AgentExecutor,
+  type ExecutionEventBus,
+  type RequestContext,
+} from '@a2a-js/sdk/server'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { AGENT_ERROR_PREFIX } from '@atrium/runtime-contract/agent-reply'
 import type { Logger } from 'pino'
-import { textOf } from './a2a-objects.ts'
+import { agentMessage, textOf, textPart } from './a2a-objects.ts'
 import { type AgentAdapter, AgentFailure } from './agent-adapter.ts'
 import type { AgentHost } from './agent-host.ts'
 import { type OpenWorkspaceFile, openAttachments } from './attachments.ts'
@@ -58,7 +63,9 @@ export class TurnExecutor implements AgentExecutor {
     try {
       // Also for what still arrives on an open connection while the runtime is stopping.
       const signal = AbortSignal.any([controller.signal, this.#stopping.signal])
-      await this.#runTurn(context, this.#writerFor(context, bus), signal)
+      if (await this.#mayBegin(context, bus)) {
+        await this.#runTurn(context, this.#writerFor(context, bus), signal)
+      }
     } finally {
       this.#runs.delete(run)
       ticket?.release()
@@ -84,18 +91,22 @@ export class TurnExecutor implements AgentExecutor {
     await Promise.all([...this.#runs].map((run) => run.done))
   }
 
+  /** False: the answer is the endpoint's, and what is said here goes nowhere. */
+  async #mayBegin(context: RequestContext, bus: ExecutionEventBus): Promise<boolean> {
+    const { taskId, contextId } = context
+    const facts = { taskId, contextId, hasTask: wantsTask(context) }
+    if ((await CallState.of(context.context)?.begin(facts)) !== false) return true
+    bus.publish(AgentEvent.message(agentMessage(this.#deps, { contextId }, [textPart('busy')])))
+    return false
+  }
+
   #writerFor(context: RequestContext, bus: ExecutionEventBus): ReplyWriter {
     const input = {
       deps: this.#deps,
       bus,
       ids: { taskId: context.taskId, contextId: context.contextId },
     }
-    // Somebody who comes back for the answer needs a task; who waits for it is served with a message.
-    const wantsTask =
-      context.task !== undefined ||
-      CallState.of(context.context)?.isStreaming === true ||
-      context.request.configuration?.returnImmediately === true
-    if (wantsTask) return new TaskReplyWriter(input)
+    if (wantsTask(context)) return new TaskReplyWriter(input)
     const isLegacy = context.context.requestedVersion !== '1.0'
     return new MessageReplyWriter({ ...input, failsWith: isLegacy ? 'message' : 'task' })
   }
@@ -167,4 +178,13 @@ export class TurnExecutor implements AgentExecutor {
     this.#deps.log.error({ task_id: at.taskId, err: error }, 'agent.turn_broke')
     return { state: TaskState.TASK_STATE_FAILED, text: `${AGENT_ERROR_PREFIX} internal error` }
   }
+}
+
+/** Somebody who comes back for the answer needs a task; who waits for it is served with a message. */
+function wantsTask(context: RequestContext): boolean {
+  return (
+    context.task !== undefined ||
+    CallState.of(context.context)?.isStreaming === true ||
+    context.request.configuration?.returnImmediately === true
+  )
 }

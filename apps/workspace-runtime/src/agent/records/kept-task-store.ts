@@ -17,7 +17,7 @@ import { isActive, stateOf } from './task-states.ts'
 /** What a turn says in between is written at most this often: the end is written at once. */
 const PROGRESS_EVERY_MS = 1_000
 
-export const RESTARTED_TEXT = `${AGENT_ERROR_PREFIX} the workspace was restarted while it worked on this; what it had said until then is kept, and nothing was done again`
+export const RESTARTED_TEXT = `${AGENT_ERROR_PREFIX} the workspace was restarted while it worked on this; it was not begun again`
 
 export type KeptTaskStoreDeps = {
   readonly folder: RecordFolder
