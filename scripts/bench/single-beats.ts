@@ -35,7 +35,8 @@ export async function storeSingly(sql: Sql, beat: BeatRecord): Promise<BeatOutco
       inbound_secret_current AS "inboundSecretCurrent",
       inbound_secret_previous AS "inboundSecretPrevious",
       inbound_secret_delivered_at AS "inboundSecretDeliveredAt",
-      inbound_secret_acknowledged_at AS "inboundSecretAcknowledgedAt", '' AS "formerTask"`
+      inbound_secret_acknowledged_at AS "inboundSecretAcknowledgedAt", '' AS "formerTask",
+      false AS "hasRoomForWaiting"`
   const row = rows[0]
   return row === undefined ? { kind: 'refused' } : { kind: 'stored', row }
 }
@@ -59,6 +60,7 @@ async function serve(): Promise<void> {
       refusedUses: { note: () => undefined },
       isBootstrapOpen: false,
       events: { broadcast: () => undefined },
+      ledger: { lookAt: () => undefined },
       beats: { record: (beat) => storeSingly(database.sql, beat) },
     }),
   )

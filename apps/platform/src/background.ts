@@ -12,7 +12,11 @@ import {
   unattendedSweep,
 } from './services/sweeps/lifecycle-sweeps.ts'
 import { externalStalenessSweep, livenessSweep } from './services/sweeps/liveness-sweeps.ts'
-import { activityRetentionSweep, auditRetentionSweep } from './services/sweeps/retention-sweeps.ts'
+import {
+  activityRetentionSweep,
+  auditRetentionSweep,
+  deliveryRetentionSweep,
+} from './services/sweeps/retention-sweeps.ts'
 import { secretSweeps } from './services/sweeps/secret-sweeps.ts'
 import type { Sweep } from './services/sweeps/sweep.ts'
 import { SweepRecord } from './services/sweeps/sweep-record.ts'
@@ -64,6 +68,7 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     ...secretSweeps(deps),
     activityRetentionSweep(deps),
     auditRetentionSweep(deps),
+    deliveryRetentionSweep(deps),
     { name: 'events', everyMs: RETENTION_EVERY_MS, run: (signal) => pruneEvents(deps, signal) },
     {
       // Boxes that are bound to a machine are looked at on every machine.

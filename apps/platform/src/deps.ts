@@ -85,6 +85,7 @@ function settingsOf(config: Config) {
     addressPolicy: addressPolicyOf(config.agentAddresses),
     activityRetentionDays: config.activity.retentionDays,
     auditRetentionDays: config.auditRetentionDays,
+    deliveryRetentionHours: config.a2a.retentionHours,
     activityCleanupMs: config.activity.cleanupIntervalHours * 3_600_000,
     eventRetentionDays: config.eventRetentionDays,
     maxRequestBytes: config.uploads.maxRequestBytes,

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   dropStale,
   expireWaiting,
+  pruneDeliveries,
   renewLeases,
   takeOverLost,
   workspacesWithWaiting,
@@ -308,6 +309,29 @@ describe('what waits', () => {
     expect(ids(await dropStale(client.db, { ageMs: 3_600_000, workspaceId }))).toEqual([old])
     expect(await rowOf(old)).toMatchObject({ state: 'dropped', reason: /60 minutes/ })
     expect(await rowOf(young)).toMatchObject({ state: 'queued' })
+  })
+})
+
+describe('what is over', () => {
+  it('is kept for a while, and what is not over for ever', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const [old, young, waiting] = [
+      await enqueue(workspaceId),
+      await enqueue(workspaceId),
+      await enqueue(workspaceId),
+    ]
+    for (const id of [old, young]) await dropWaiting(client.db, id, 'canceled')
+    await database.sql`
+      UPDATE a2a_deliveries SET enqueued_at = now() - interval '9 days',
+             finished_at = finished_at - interval '25 hours' * (id = ${old})::integer
+       WHERE workspace_id = ${workspaceId}`
+    const before = new Date(Date.now() - 24 * 3_600_000)
+    expect(await pruneDeliveries(client.db, { before, limit: 100 })).toBe(1)
+    expect(await rowOf(old)).toEqual({})
+    expect([(await rowOf(young))['state'], (await rowOf(waiting))['state']]).toEqual([
+      'dropped',
+      'queued',
+    ])
   })
 })
 

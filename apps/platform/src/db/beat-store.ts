@@ -36,6 +36,8 @@ export type BeatenWorkspace = {
   readonly inboundSecretDeliveredAt: string | null
   readonly inboundSecretAcknowledgedAt: string | null
   readonly formerTask: string
+  /** Messages wait for it, and by its own word it has room. */
+  readonly hasRoomForWaiting: boolean
 }
 
 export type StoredBeats = {
@@ -111,7 +113,9 @@ export async function storeBeats(
       RETURNING w.id, w.status, w.generation, w.runtime_kind, w.delivery_mode, w.endpoint_url,
         w.box_address, w.inbound_secret_current, w.inbound_secret_previous,
         w.inbound_secret_delivered_at, w.inbound_secret_acknowledged_at, former.current_task,
-        b.token_id
+        b.token_id, w.active_tasks < w.max_concurrent_tasks AND EXISTS (
+          SELECT 1 FROM a2a_deliveries d WHERE d.workspace_id = w.id AND d.state = 'queued'
+             AND d.delivery_mode = 'push') AS has_room_for_waiting
     ), used AS (
       UPDATE workspace_auth_tokens t SET last_used_at = ${now}::timestamptz
         FROM stored s
@@ -124,10 +128,11 @@ export async function storeBeats(
            inbound_secret_previous AS "inboundSecretPrevious",
            inbound_secret_delivered_at AS "inboundSecretDeliveredAt",
            inbound_secret_acknowledged_at AS "inboundSecretAcknowledgedAt",
-           current_task AS "formerTask", NULL::bigint[] AS admitted
+           current_task AS "formerTask", has_room_for_waiting AS "hasRoomForWaiting", NULL::bigint[] AS admitted
       FROM stored
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, array_agg(ord)
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           array_agg(ord)
       FROM admitted`
   return resultOf(rows)
 }

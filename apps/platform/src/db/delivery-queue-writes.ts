@@ -7,6 +7,7 @@ import { type ClaimedDelivery, MAX_ATTEMPTS } from '../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { EXTERNAL_RUNTIME_KIND } from '../domain/runtime-kind.ts'
 import type { Db } from './client.ts'
+import type { OldRows } from './delete-old-rows.ts'
 import { DELIVERY_DONE_CHANNEL, IN_FLIGHT, sent, withIds } from './delivery-store.ts'
 import { a2aDeliveries } from './schema.ts'
 
@@ -231,7 +232,7 @@ export async function workspacesWithWaiting(db: Db, limit: number): Promise<Work
 }
 
 /** Removes what has been over for longer than it is kept; how many were. */
-export async function pruneDeliveries(db: Db, before: Date, limit: number): Promise<number> {
+export async function pruneDeliveries(db: Db, { before, limit }: OldRows): Promise<number> {
   const old = db
     .select({ id: a2aDeliveries.id })
     .from(a2aDeliveries)

@@ -104,6 +104,14 @@ export async function queuePlace(
   return { depth: Number(row?.depth ?? 0), position: Number(row?.position ?? 0) }
 }
 
+/** Has the queue of a workspace that can be called again looked at, once that has committed. */
+export async function tellOfRoom(tx: Db, workspaceId: string): Promise<void> {
+  await tx.execute(sql`
+    SELECT pg_notify(${DELIVERY_CHANNEL}, ${workspaceId}::text) WHERE EXISTS (
+      SELECT 1 FROM a2a_deliveries d WHERE d.workspace_id = ${workspaceId}
+         AND d.state = 'queued' AND d.delivery_mode = 'push')`)
+}
+
 /** Deliveries whose end this replica wants to hear of, whichever replica brings it about. */
 export async function awaitDelivery(db: Db, id: string): Promise<Delivery | undefined> {
   const rows = await db

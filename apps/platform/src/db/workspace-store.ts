@@ -5,6 +5,7 @@ import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { type EventPayload, eventOfStatus } from '../domain/workspace-events.ts'
 import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
 import { type Db, inTransaction } from './client.ts'
+import { tellOfRoom } from './delivery-store.ts'
 import { appendEvent } from './event-store.ts'
 import { preparedQuery } from './prepared-query.ts'
 import { type WorkspaceRow, workspaces } from './schema.ts'
@@ -161,6 +162,7 @@ export async function transitionWorkspace(
     const { statusBefore, ...row } = moved
     if (statusBefore !== row.status) {
       await tellOfStatus(tx, row, { payload: move.event, now: move.now })
+      if (row.status === 'online') await tellOfRoom(tx, row.id)
     }
     return row
   })

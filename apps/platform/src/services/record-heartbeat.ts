@@ -16,6 +16,7 @@ import type { WorkspaceStatus } from '../domain/workspace-status.ts'
 import { type AuthenticationDeps, noteRefusedBearer } from './authenticate-caller.ts'
 import type { BeatBatcher } from './beat-batcher.ts'
 import { databaseProblem } from './database-problem.ts'
+import type { DeliveryLedger } from './delivery/delivery-ledger.ts'
 import type { EventBus } from './event-bus.ts'
 import { inboundSecretForAnswer } from './inbound-secret-rotation.ts'
 import type { CredentialDeps } from './workspace-credentials.ts'
@@ -25,6 +26,7 @@ export type HeartbeatDeps = CredentialDeps &
     readonly log: Logger
     readonly beats: Pick<BeatBatcher, 'record'>
     readonly events: Pick<EventBus, 'broadcast'>
+    readonly ledger: Pick<DeliveryLedger, 'lookAt'>
     /** Development keeps the contract's open bootstrap of zero-token workspaces (architecture 3). */
     readonly isBootstrapOpen: boolean
   }
@@ -62,6 +64,10 @@ export async function recordHeartbeat(
     if (row === undefined) return undefined
     await moveStatus(deps, row, beat)
     tellOfBeat(deps, row, beat)
+    // Contract/platform 2.3: what waits is sent as soon as its agent has room.
+    if (row.hasRoomForWaiting) {
+      deps.ledger.lookAt(workspaceIdSchema.parse(row.id), { inMs: 0, hasProvenRoom: true })
+    }
     return await secretToDeliver(deps, row, beat.inbound_secret_id)
   } catch (error) {
     if (error instanceof AppError) throw error

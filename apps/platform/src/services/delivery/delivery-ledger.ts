@@ -101,6 +101,11 @@ export class DeliveryLedger {
     this.#onWaiting.add(onWaiting)
   }
 
+  /** Has the workspace's queue looked at: something has changed that may let it go on. */
+  lookAt(...look: Parameters<OnWaiting>): void {
+    for (const onWaiting of this.#onWaiting) onWaiting(...look)
+  }
+
   /** Writes it down before anything is sent. Throws `platform_unavailable` and database errors. */
   accept(delivery: NewDelivery): Promise<Accepted> {
     return this.#accepts.submit(delivery)
@@ -124,7 +129,7 @@ export class DeliveryLedger {
       settled.state === 'queued'
         ? { inMs: settled.dueInMs, hasProvenRoom: false }
         : { inMs: 0, hasProvenRoom: outcome.kind === 'answered' }
-    for (const onWaiting of this.#onWaiting) onWaiting(claim.workspaceId, look)
+    this.lookAt(claim.workspaceId, look)
     return settled
   }
 

@@ -1,6 +1,10 @@
 /** @module Logs do not grow for ever. */
+import type { Clock } from '@atrium/http-kit/clock'
+import type { Db } from '../../db/client.ts'
+import { pruneDeliveries } from '../../db/delivery-queue-writes.ts'
 import { purgeAuditTrail } from '../audit-trail.ts'
 import { pruneActivity } from '../prune-activity.ts'
+import { pruneOldRows } from '../prune-old-rows.ts'
 import type { Sweep } from './sweep.ts'
 
 export type RetentionDeps = Parameters<typeof pruneActivity>[0] & {
@@ -24,5 +28,24 @@ export function auditRetentionSweep(deps: Parameters<typeof purgeAuditTrail>[0])
     name: 'audit-retention',
     everyMs: AUDIT_PURGE_MS,
     run: (signal) => purgeAuditTrail(deps, signal),
+  }
+}
+
+const DELIVERY_PRUNE_MS = 10 * 60 * 1000
+const DELIVERY_BATCH = 1_000
+
+/** Messages that are over, their answers included, longer ago than the operator wants to know. */
+export function deliveryRetentionSweep(deps: {
+  readonly db: Db
+  readonly clock: Clock
+  readonly deliveryRetentionHours: number
+}): Sweep {
+  return {
+    name: 'delivery-retention',
+    everyMs: DELIVERY_PRUNE_MS,
+    run: (signal) => {
+      const retention = { days: deps.deliveryRetentionHours / 24, batch: DELIVERY_BATCH, signal }
+      return pruneOldRows(deps.clock, retention, (old) => pruneDeliveries(deps.db, old))
+    },
   }
 }
