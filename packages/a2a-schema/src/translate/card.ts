@@ -8,7 +8,7 @@ import {
   schemesToV03,
   schemesToV10,
 } from './card-security.ts'
-import { each, mapped, object, rewrite, without } from './rewrite.ts'
+import { each, type FieldRules, mapped, object, rewrite, without } from './rewrite.ts'
 
 export type CardShape = '0.3' | '1.0' | 'hybrid'
 
@@ -94,6 +94,8 @@ function toV10(hybrid: JsonObject): JsonObject {
   )
 }
 
+const PROTO_SECURITY: FieldRules = new Map([mapped('security', requirementsToV10)])
+
 function toV03(hybrid: JsonObject): JsonObject {
   return rewrite(
     without(hybrid, ...ONLY_V10),
@@ -116,4 +118,14 @@ export function cardTo(card: JsonObject, shape: CardShape): JsonObject {
   const hybrid = toHybrid(card)
   if (shape === 'hybrid') return hybrid
   return shape === '1.0' ? toV10(hybrid) : toV03(hybrid)
+}
+
+/** The card as the REST binding of 0.3 writes it: the fields of 0.3, security as the proto has it. */
+export function restCard(card: JsonObject): JsonObject {
+  const hybrid = toHybrid(card)
+  const skills = each(object((skill) => rewrite(skill, PROTO_SECURITY)))
+  return rewrite(
+    toV03(hybrid),
+    new Map([...PROTO_SECURITY, mapped('securitySchemes', schemesToV10), mapped('skills', skills)]),
+  )
 }
