@@ -81,6 +81,7 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
     'GET /workspaces/:id/chat/download': { query: '?path=/workspace/a' },
     'GET /workspaces/:id/activity': {},
     'POST /workspaces/:id/activity': { body: () => ({ activity_type: 'agent_log' }) },
+    'POST /workspaces/:id/activity/ack': { body: () => ({ id: null }), answers: 200 },
     'POST /workspaces/:id/notify': { body: () => ({ message: 'done' }) },
     'POST /workspaces/:id/restart': FRESH,
     'POST /workspaces/:id/pause': FRESH,

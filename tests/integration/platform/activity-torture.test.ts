@@ -88,6 +88,27 @@ const poll = (more: string): Reader =>
     return seen
   }
 
+/** Keeps no place itself: says what it has on one replica, and asks for the rest on the other. */
+const acknowledge: Reader = async (hasEnded) => {
+  const seen: (string | null)[] = []
+  for (let [turn, isLast] = [0, false]; !isLast; turn += 1) {
+    const isEnd = hasEnded()
+    const [here, there] = turn % 2 === 0 ? [first, second] : [second, first]
+    const rows = await read(here, 'since_id=@torture&limit=9&wait=1')
+    seen.push(...rows.map(({ summary }) => summary))
+    isLast = isEnd && rows.length === 0
+    if (rows.length === 0) continue
+    const done = { cursor: 'torture', id: rows.at(-1)?.id }
+    const answer = await there.json(
+      `/workspaces/${workspace.id}/activity/ack`,
+      done,
+      workspace.token,
+    )
+    expect(answer.status).toBe(200)
+  }
+  return seen
+}
+
 /** Follows a stream, leaves it in the middle, and resumes it on the other replica. */
 const follow: Reader = async () => {
   const seen: (string | null)[] = []
@@ -132,7 +153,7 @@ describe('eight writers that commit out of order and share their moments', () =>
     })
     const isOver = (): boolean => hasEnded
     const byTime = pollByTime(isOver)
-    const readers = [poll('limit=7'), poll('limit=13&wait=1'), follow]
+    const readers = [poll('limit=7'), poll('limit=13&wait=1'), acknowledge, follow]
     const seen = await Promise.all(readers.map((reader) => reader(isOver)))
     await writing
     for (const each of seen) {

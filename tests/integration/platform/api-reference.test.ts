@@ -96,6 +96,7 @@ const CALLS: readonly (readonly [string, Call?])[] = [
   ['POST /workspaces/:id/activity', { as: 'workspace', body: { activity_type: 'agent_log' } }],
   ['POST /workspaces/:id/notify', { as: 'workspace', body: { message: 'done' } }],
   ['GET /workspaces/:id/activity'],
+  ['POST /workspaces/:id/activity/ack', { as: 'workspace', body: { id: null } }],
   ['GET /workspaces/:id/tokens'],
   ['POST /workspaces/:id/tokens'],
   ['GET /workspaces/:id/inbound-secret'],

@@ -3,8 +3,8 @@ import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, sql } from 'dr
 import type { ActivitySource, ActivityType } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
-import { deleteOldRows, type OldRows } from './delete-old-rows.ts'
-import { type ActivityRow, activityLogs, workspaces } from './schema.ts'
+import type { OldRows } from './delete-old-rows.ts'
+import { type ActivityRow, activityLogs, activityPruned, workspaces } from './schema.ts'
 import { lastActivityAt, whereLive } from './workspace-store.ts'
 
 /** Notified with the workspace's id when a row of it commits: a hint, polling is the truth. */
@@ -154,8 +154,43 @@ function fittingIds(
   return found.slice(0, end < 0 ? found.length : Math.max(end, 1)).map(({ id }) => id)
 }
 
-/** Deletes at most `limit` rows that are older than `before`; returns how many. */
-export function deleteActivityBefore(db: Db, old: OldRows): Promise<number> {
-  const { id, createdAt: at } = activityLogs
-  return deleteOldRows(db, { table: activityLogs, id, at }, old)
+/**
+ * Deletes at most `limit` rows that are older than `before` and returns how many; rows that another
+ * replica is deleting are left to it. What goes is a beginning of its workspace's log: a row that was
+ * placed before one of another replica's slower clock stays with that. How far the beginning goes is
+ * noted in the same statement.
+ */
+export async function deleteActivityBefore(db: Db, old: OldRows): Promise<number> {
+  const before = sql`${old.before.toISOString()}::timestamptz`
+  const rows = await db.execute<{ count: string }>(sql`
+    WITH oldest AS (
+      SELECT id, workspace_id, seq FROM activity_logs WHERE created_at < ${before}
+       ORDER BY created_at LIMIT ${old.limit} FOR UPDATE SKIP LOCKED
+    ), kept AS (
+      SELECT workspace_id, min(seq) AS seq FROM activity_logs
+       WHERE workspace_id IN (SELECT workspace_id FROM oldest)
+         AND created_at >= ${before} AND created_at < ${before} + interval '1 hour'
+       GROUP BY workspace_id
+    ), gone AS (
+      DELETE FROM activity_logs log USING oldest LEFT JOIN kept USING (workspace_id)
+       WHERE log.id = oldest.id AND (kept.seq IS NULL OR oldest.seq < kept.seq)
+      RETURNING log.workspace_id, log.seq
+    ), noted AS (
+      -- In order, so that two replicas do not wait for each other.
+      INSERT INTO activity_pruned (workspace_id, seq)
+      SELECT workspace_id, max(seq) FROM gone GROUP BY workspace_id ORDER BY workspace_id
+      ON CONFLICT (workspace_id) DO UPDATE
+        SET seq = GREATEST(activity_pruned.seq, EXCLUDED.seq)
+    )
+    SELECT count(*) FROM gone`)
+  return Number(rows[0]?.count ?? 0)
+}
+
+/** The last place of the beginning that was deleted by age; 0 while nothing was. */
+export async function findPrunedSeq(db: Db, workspaceId: WorkspaceId): Promise<number> {
+  const rows = await db
+    .select({ seq: activityPruned.seq })
+    .from(activityPruned)
+    .where(eq(activityPruned.workspaceId, workspaceId))
+  return rows[0]?.seq ?? 0
 }

@@ -1,15 +1,23 @@
-/** @module Where a reader of the activity goes on (contract/platform 5.1). */
+/** @module Where a reader of the activity goes on, and that nothing between is gone (contract/platform 5.1). */
 import { AppError } from '@atrium/http-kit/app-error'
-import { findActivitySeq } from '../db/activity-store.ts'
+import { findCursorSeq } from '../db/activity-cursor-store.ts'
+import {
+  type ActivityQuery,
+  findActivitySeq,
+  findPrunedSeq,
+  listActivity,
+} from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
+import type { ActivityRow } from '../db/schema.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 
-/** After this row; `start`: after none. */
-export type ActivityPlace = { readonly id: string } | 'start'
+/** After this row, or after the last one that was acknowledged under a name; `start`: after none. */
+export type ActivityPlace = { readonly id: string } | { readonly cursor: string } | 'start'
 
 /**
  * The place as a number. Throws `activity_cursor_gone` for a row that is unknown, pruned or of
- * another workspace alike.
+ * another workspace alike, and for a cursor behind which something unread was pruned. Under a name
+ * that nothing was acknowledged under yet everything is still to be read.
  */
 export async function findPlace(
   db: Db,
@@ -17,7 +25,33 @@ export async function findPlace(
 ): Promise<number | undefined> {
   if (after === undefined) return undefined
   if (after === 'start') return 0
-  const seq = await findActivitySeq(db, { id: after.id, workspaceId })
+  if ('cursor' in after) {
+    const seq = await findCursorSeq(db, { workspaceId, name: after.cursor })
+    if (seq !== undefined) await requireUnpruned(db, workspaceId, seq)
+    return seq ?? 0
+  }
+  return await getPlaceOfRow(db, { workspaceId, id: after.id })
+}
+
+/** Throws `activity_cursor_gone`. */
+export async function getPlaceOfRow(
+  db: Db,
+  row: { readonly workspaceId: WorkspaceId; readonly id: string },
+): Promise<number> {
+  const seq = await findActivitySeq(db, row)
   if (seq === undefined) throw new AppError('activity_cursor_gone')
   return seq
+}
+
+/** A page of the log. Throws `activity_cursor_gone` when rows between its place and it were pruned. */
+export async function readPage(db: Db, query: ActivityQuery): Promise<ActivityRow[]> {
+  const rows = await listActivity(db, query)
+  const { workspaceId, afterSeq = 0 } = query
+  // Looked at afterwards: rows may go while others are read.
+  if (rows.length > 0 && afterSeq > 0) await requireUnpruned(db, workspaceId, afterSeq)
+  return rows
+}
+
+async function requireUnpruned(db: Db, workspaceId: WorkspaceId, seq: number): Promise<void> {
+  if ((await findPrunedSeq(db, workspaceId)) > seq) throw new AppError('activity_cursor_gone')
 }

@@ -3,14 +3,14 @@
  * order, on any replica. Nothing waits in memory: what a slow follower has not taken is in the log.
  */
 import type { Clock } from '@atrium/http-kit/clock'
-import { type ActivityQuery, findNewestActivity, listActivity } from '../db/activity-store.ts'
+import { type ActivityQuery, findNewestActivity } from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
 import { isDatabaseUnavailable } from '../db/db-error.ts'
 import type { ActivitySource } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { StructureEventName } from '../domain/workspace-events.ts'
 import type { ActivityBell, BellRope } from './activity-bell.ts'
-import { type ActivityPlace, findPlace } from './activity-place.ts'
+import { type ActivityPlace, findPlace, readPage } from './activity-place.ts'
 import type { EventBus } from './event-bus.ts'
 import type { EventSubscription } from './event-subscription.ts'
 import { getWorkspace } from './find-workspace.ts'
@@ -41,7 +41,7 @@ export type FollowActivityRequest = {
 }
 
 export type FollowedActivity =
-  /** Where it begins; undefined before the first row of all. */
+  /** Where it begins, when that is a row. */
   | { readonly kind: 'start'; readonly id: string | undefined }
   | { readonly kind: 'row'; readonly row: Activity }
   | { readonly kind: 'silence' }
@@ -50,7 +50,7 @@ export type FollowedActivity =
  * Every row that fits and comes after the place. Ends with the removal of the workspace, at shutdown,
  * and with `signal`. Throws `activity_cursor_gone`, `workspace_not_found`, `too_many_streams`,
  * `shutting_down`, `activity_query_failed` and `platform_unavailable` before the first item; later a
- * database that is away is waited for.
+ * database that is away is waited for, and rows that were pruned before they were told break it off.
  */
 export async function* followActivity(
   deps: FollowActivityDeps,
@@ -88,7 +88,7 @@ async function findStart(
 }
 
 function idOf(after: ActivityPlace | undefined): string | undefined {
-  return typeof after === 'object' ? after.id : undefined
+  return typeof after === 'object' && 'id' in after ? after.id : undefined
 }
 
 type Following = {
@@ -166,7 +166,7 @@ async function* readOn(
 
 async function pageUnlessAway(db: Db, query: ActivityQuery): Promise<Activity[] | undefined> {
   try {
-    return await listActivity(db, query)
+    return await readPage(db, query)
   } catch (error) {
     if (isDatabaseUnavailable(error)) return undefined
     throw error

@@ -1,7 +1,6 @@
 /** @module A page of a workspace's activity, at once or as soon as there is one (contract/platform 5.1). */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
-import { listActivity } from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
 import { isDatabaseUnavailable, loggableDatabaseError } from '../db/db-error.ts'
 import type { ActivityRow } from '../db/schema.ts'
@@ -10,7 +9,7 @@ import type { ActivitySource } from '../domain/activity.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { ActivityBell, BellRope } from './activity-bell.ts'
-import { type ActivityPlace, findPlace } from './activity-place.ts'
+import { type ActivityPlace, findPlace, readPage } from './activity-place.ts'
 
 /** An activity as the service floor hands it out. */
 export type Activity = ActivityRow
@@ -98,7 +97,7 @@ async function prepareLook(deps: ReadActivityDeps, request: ActivityRequest): Pr
         : new Date(deps.clock.now().getTime() - sinceSeconds * 1000),
     maxBodyBytes: MAX_PAGE_BODY_BYTES,
   }
-  return () => listActivity(deps.db, query)
+  return () => readPage(deps.db, query)
 }
 
 async function wait(

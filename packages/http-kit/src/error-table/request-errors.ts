@@ -97,5 +97,10 @@ export const REQUEST_ERRORS = {
     text: 'since_id is not, or no longer, an activity of this workspace; begin again without it',
     retryable: false,
   },
+  activity_cursor_limit: {
+    status: 429,
+    text: 'maximum 32 activity cursors per workspace',
+    retryable: false,
+  },
   activity_query_failed: { status: 500, text: 'query failed', retryable: true },
 } as const satisfies ErrorEntries

@@ -2,6 +2,8 @@
 import { MAX_PLAIN_FIELDS } from '@atrium/runtime-contract/file-transfer'
 import { z } from 'zod'
 import {
+  acknowledgedResponse,
+  acknowledgementBody,
   activityResponse,
   loggedResponse,
   notifyBody,
@@ -130,7 +132,12 @@ export const EXCHANGE_OPERATIONS: Operations = {
       source: z.enum(['canvas', 'agent']).optional(),
       limit: z.int().min(1).max(500).default(100).optional(),
       since_secs: z.int().min(1).max(2_592_000).optional(),
-      since_id: z.uuid().optional().describe('Everything after this one.'),
+      since_id: z
+        .string()
+        .optional()
+        .describe(
+          'Everything after this row, or after the last one acknowledged: `@` and its name.',
+        ),
       from: z.enum(['start']).optional(),
       wait: z.int().min(0).max(60).optional().describe('Seconds to wait for something new.'),
     }),
@@ -160,6 +167,15 @@ export const EXCHANGE_OPERATIONS: Operations = {
       'workspace_not_found',
       'payload_too_large',
     ],
+  },
+  'POST /workspaces/:id/activity/ack': {
+    tag: 'Activity and events',
+    summary: 'Let the platform keep how far the activity was read',
+    description:
+      'Never moves back. `since_id=@` and the name of the cursor reads on after it, from the start under a new name.',
+    body: { schema: acknowledgementBody },
+    answers: ok(acknowledgedResponse, 'Kept.'),
+    errors: ['activity_cursor_gone', 'activity_cursor_limit', 'payload_too_large'],
   },
   'POST /workspaces/:id/notify': {
     tag: 'Activity and events',

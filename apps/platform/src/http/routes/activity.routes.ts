@@ -1,6 +1,7 @@
 /** @module A workspace's activity, and what its agent says by itself (contract/platform 5). */
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { type Context, Hono } from 'hono'
+import { acknowledgeActivity } from '../../services/acknowledge-activity.ts'
 import { type FollowActivityDeps, followActivity } from '../../services/follow-activity.ts'
 import { type ReadActivityDeps, readActivity } from '../../services/read-activity.ts'
 import {
@@ -10,12 +11,14 @@ import {
 } from '../../services/report-activity.ts'
 import type { WorkspaceEnv } from '../env.ts'
 import { lastEventId, wantsEventStream } from '../event-stream-request.ts'
-import { readJson } from '../read-json.ts'
+import { parseBody, readJson } from '../read-json.ts'
 import {
+  acknowledgementBody,
   parseActivityQuery,
   parseFollowQuery,
   parseNotification,
   parseReport,
+  renderAcknowledgement,
   renderActivity,
   renderActivityFrame,
 } from '../wire/activity.wire.ts'
@@ -41,6 +44,11 @@ export function activityRoutes(deps: ActivityDeps): Hono<WorkspaceEnv> {
     const report = parseReport(await readJson(c, MAX_BODY_BYTES))
     await reportActivity(deps, c.get('workspaceId'), report)
     return c.json({ status: 'logged' })
+  })
+  app.post('/activity/ack', async (c) => {
+    const given = parseBody(acknowledgementBody, await readJson(c, MAX_BODY_BYTES))
+    await acknowledgeActivity(deps, c.get('workspaceId'), given)
+    return c.json(renderAcknowledgement(given))
   })
   app.post('/notify', async (c) => {
     const message = parseNotification(await readJson(c, MAX_BODY_BYTES))

@@ -7,6 +7,7 @@ import {
   storableText,
 } from '../../domain/activity.ts'
 import { workspaceIdSchema } from '../../domain/ids.ts'
+import type { Acknowledgement } from '../../services/acknowledge-activity.ts'
 import type { ActivityPlace } from '../../services/activity-place.ts'
 import type { FollowedActivity } from '../../services/follow-activity.ts'
 import type { Activity, ActivityRequest } from '../../services/read-activity.ts'
@@ -73,10 +74,41 @@ function afterOf(sinceId: string | undefined, from: string | undefined): Activit
   return sinceId === undefined ? from : placeOf(sinceId, 'since_id')
 }
 
+/** A row, or `@` and the name of a cursor that the platform keeps. */
 function placeOf(text: string, name: string): ActivityPlace {
+  if (text.startsWith('@')) return { cursor: cursorNameOf(text.slice(1)) }
+  return rowOf(text, name)
+}
+
+function rowOf(text: string, name: string): ActivityPlace {
   const id = z.guid().safeParse(text)
   if (!id.success) throw invalid(`${name} must be a UUID`)
   return { id: id.data }
+}
+
+const cursorName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
+
+function cursorNameOf(text: string): string {
+  const name = cursorName.safeParse(text)
+  if (name.success) return name.data
+  throw invalid("a cursor is named by at most 64 letters, digits, '.', '_' and '-'")
+}
+
+export const acknowledgementBody = z.strictObject({
+  cursor: cursorName.default('default'),
+  id: z.guid().nullable().describe('Everything up to this row is done; null forgets the cursor.'),
+})
+
+export const acknowledgedResponse = z.object({
+  status: z.enum(['acknowledged', 'forgotten']),
+  cursor: z.string(),
+})
+
+export function renderAcknowledgement({
+  cursor,
+  id,
+}: Acknowledgement): z.input<typeof acknowledgedResponse> {
+  return { status: id === null ? 'forgotten' : 'acknowledged', cursor }
 }
 
 /**
@@ -86,7 +118,7 @@ function placeOf(text: string, name: string): ActivityPlace {
 export function parseFollowQuery(query: Query, lastEventId: string | undefined) {
   const { limit: _limit, waitMs: _waitMs, ...request } = parseActivityQuery(query)
   if (lastEventId === undefined) return request
-  return { ...request, after: placeOf(lastEventId, 'Last-Event-ID') }
+  return { ...request, after: rowOf(lastEventId, 'Last-Event-ID') }
 }
 
 function wholeNumber(text: string | undefined): number | undefined {
