@@ -115,5 +115,16 @@ export const FORWARDING_ERRORS = {
     text: 'this message was answered, and the answer was not kept',
     retryable: false,
   },
+  stream_interrupted: {
+    status: 502,
+    text: 'the stream of the agent ended and the end of its task is not known',
+    retryable: true,
+    hop: 'workspace',
+  },
+  stream_overflow: {
+    status: 503,
+    text: 'the reader of this stream did not keep up',
+    retryable: true,
+  },
   workspace_has_no_url: { status: 503, text: 'workspace has no URL', retryable: true },
 } as const satisfies ErrorEntries
