@@ -193,6 +193,9 @@ CREATE UNIQUE INDEX delegations_key_idx ON delegations (workspace_id, idempotenc
 CREATE INDEX delegations_workspace_idx ON delegations (workspace_id, created_at DESC, id DESC);
 CREATE INDEX delegations_delivery_idx ON delegations (delivery_id) WHERE delivery_id IS NOT NULL;
 
+-- The delivery that a message in the log belongs to: under this id its agent answers it.
+ALTER TABLE activity_logs ADD COLUMN queue_id uuid;
+
 -- How far a polling agent has read, when it lets us keep that.
 CREATE TABLE activity_cursors (
   workspace_id uuid NOT NULL

@@ -161,6 +161,7 @@ CREATE TABLE activity_logs (
   source_name text,
   idempotency_key text,
   body_bytes integer NOT NULL DEFAULT 0,
+  queue_id uuid,
   CONSTRAINT activity_logs_pkey PRIMARY KEY (id),
   CONSTRAINT activity_logs_seq_unique UNIQUE (workspace_id, seq),
   CONSTRAINT activity_logs_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,

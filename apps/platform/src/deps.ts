@@ -86,6 +86,7 @@ function settingsOf(config: Config) {
     activityRetentionDays: config.activity.retentionDays,
     auditRetentionDays: config.auditRetentionDays,
     deliveryRetentionHours: config.a2a.retentionHours,
+    queueCap: config.a2a.queueCap,
     activityCleanupMs: config.activity.cleanupIntervalHours * 3_600_000,
     eventRetentionDays: config.eventRetentionDays,
     maxRequestBytes: config.uploads.maxRequestBytes,

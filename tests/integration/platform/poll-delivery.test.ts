@@ -49,7 +49,7 @@ describe("the contract's script for poll mode (runtime 16.4)", () => {
     expect((await register({ delivery_mode: 'sometimes' })).status).toBe(400)
     workspace = { id, authToken }
     const sent = await send(envelope({ messageId: 'first' }))
-    expect([sent.status, await sent.json()]).toEqual([
+    expect([sent.status, await sent.json()]).toMatchObject([
       200,
       { status: 'queued', delivery_mode: 'poll', method: 'message/send' },
     ])
@@ -127,10 +127,19 @@ describe('a message to a workspace that polls', () => {
     const peer = await externalWorkspace()
     await send(envelope({}))
     await send(envelope({}), peer.authToken)
-    await send(envelope({ parts: [{ kind: 'text', text: 'ho' }] }))
     await send(envelope({ messageId: undefined }))
     await send(envelope({ messageId: undefined }))
-    expect(await feed(workspace)).toHaveLength(5)
+    expect(await feed(workspace)).toHaveLength(4)
+  })
+
+  it('is refused, and not lost unseen, when the same id says something else', async () => {
+    await send(envelope({}))
+    const other = await send(envelope({ parts: [{ kind: 'text', text: 'ho' }] }))
+    expect([other.status, await other.json()]).toMatchObject([
+      409,
+      { error: { data: { code: 'idempotency_conflict', queue_id: expect.any(String) } } },
+    ])
+    expect(await feed(workspace)).toHaveLength(1)
   })
 
   it('is refused and not forgotten when the database is away', async () => {

@@ -28,6 +28,8 @@ export type NewActivity = {
   readonly errorDetail: string | null
   /** A second row of the workspace with the same key is not added. */
   readonly idempotencyKey?: string | null
+  /** The delivery that the message belongs to. */
+  readonly queueId?: string | null
   readonly createdAt: Date
 }
 

@@ -4,7 +4,7 @@
  * are kept by the database's clock, which all replicas share.
  */
 import { and, desc, eq, inArray, sql } from 'drizzle-orm'
-import type { Claim, Delivery } from '../domain/delivery.ts'
+import type { Accepted, Claim, Delivery, NewDelivery } from '../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import type { Db } from './client.ts'
 import { a2aDeliveries } from './schema.ts'
@@ -110,6 +110,28 @@ export async function tellOfRoom(tx: Db, workspaceId: string): Promise<void> {
     SELECT pg_notify(${DELIVERY_CHANNEL}, ${workspaceId}::text) WHERE EXISTS (
       SELECT 1 FROM a2a_deliveries d WHERE d.workspace_id = ${workspaceId}
          AND d.state = 'queued' AND d.delivery_mode = 'push')`)
+}
+
+/** Whose the key is; undefined when it is nobody's, or its time is over, which frees it. */
+export async function keyHolder(db: Db, item: NewDelivery): Promise<Accepted | undefined> {
+  if (item.key === null) return undefined
+  const fingerprint = item.fingerprint.toString('hex')
+  const rows = await db.execute<{ id: string; is_live: boolean; is_same: boolean }>(sql`
+    SELECT id, key_expires_at > now() AS is_live,
+           fingerprint = decode(${fingerprint}, 'hex') AS is_same
+      FROM a2a_deliveries
+     WHERE workspace_id = ${item.workspaceId} AND sender = ${item.sender}
+       AND idempotency_key = ${item.key.value}`)
+  const holder = rows[0]
+  if (holder === undefined) return undefined
+  if (!holder.is_live) {
+    await db.execute(sql`UPDATE a2a_deliveries SET idempotency_key = NULL
+                          WHERE id = ${holder.id} AND key_expires_at <= now()`)
+    return undefined
+  }
+  if (!holder.is_same) return { kind: 'conflict', id: holder.id }
+  const delivery = await findDelivery(db, holder.id)
+  return delivery && { kind: 'known', delivery }
 }
 
 /** Deliveries whose end this replica wants to hear of, whichever replica brings it about. */

@@ -11,7 +11,7 @@ import {
   type NewDelivery,
 } from '../domain/delivery.ts'
 import type { Db, Sql } from './client.ts'
-import { DELIVERY_CHANNEL, DELIVERY_DONE_CHANNEL, findDelivery } from './delivery-store.ts'
+import { DELIVERY_CHANNEL, DELIVERY_DONE_CHANNEL, keyHolder } from './delivery-store.ts'
 
 export type AcceptInput = {
   readonly items: readonly NewDelivery[]
@@ -62,7 +62,7 @@ async function offer(pool: Pool, input: AcceptInput): Promise<Map<NewDelivery, A
   for (const [index, item] of input.items.entries()) {
     const row = rows[index]
     if (row === undefined) throw new Error('a delivery was neither written nor refused')
-    const outcome = outcomeOf(row, item) ?? (await holderOf(pool, item)) ?? fullOf(row)
+    const outcome = outcomeOf(row, item) ?? (await keyHolder(pool.db, item)) ?? fullOf(row)
     if (outcome !== undefined) outcomes.set(item, outcome)
   }
   return outcomes
@@ -168,27 +168,6 @@ async function insert(sql: Sql, input: AcceptInput): Promise<PlacedRow[]> {
            (SELECT count(*) FROM told) AS told
       FROM item i LEFT JOIN placed p ON p.ord = i.ord LEFT JOIN written n ON n.id = i.id
      ORDER BY i.ord`
-}
-
-/** Whose the key is; undefined when that has just come to an end, so that it is free again. */
-async function holderOf({ db, sql }: Pool, item: NewDelivery): Promise<Accepted | undefined> {
-  if (item.key === null) return undefined
-  const rows = await sql<{ id: string; is_live: boolean; is_same: boolean }[]>`
-    SELECT id, key_expires_at > now() AS is_live,
-           fingerprint = decode(${item.fingerprint.toString('hex')}, 'hex') AS is_same
-      FROM a2a_deliveries
-     WHERE workspace_id = ${item.workspaceId} AND sender = ${item.sender}
-       AND idempotency_key = ${item.key.value}`
-  const holder = rows[0]
-  if (holder === undefined) return undefined
-  if (!holder.is_live) {
-    await sql`UPDATE a2a_deliveries SET idempotency_key = NULL
-               WHERE id = ${holder.id} AND key_expires_at <= now()`
-    return undefined
-  }
-  if (!holder.is_same) return { kind: 'conflict', id: holder.id }
-  const delivery = await findDelivery(db, holder.id)
-  return delivery && { kind: 'known', delivery }
 }
 
 /** undefined: it was the key that stood in the way, and that is free again. */

@@ -138,6 +138,7 @@ export const activityLogs = pgTable('activity_logs', {
   sourceName: text('source_name'),
   idempotencyKey: text('idempotency_key'),
   bodyBytes: integer('body_bytes').notNull().default(0),
+  queueId: uuid('queue_id'),
 })
 export type ActivityRow = typeof activityLogs.$inferSelect
 

@@ -11,8 +11,13 @@ export type LogActivityDeps = {
 /** Appends like `appendActivity`. What is told holds no body: who wants it has the id. */
 export async function logActivity(deps: LogActivityDeps, activity: NewActivity): Promise<Appended> {
   const appended = await appendActivity(deps.db, activity)
-  if (appended !== 'appended') return appended
-  deps.events.broadcast({
+  if (appended === 'appended') tellOfActivity(deps.events, activity)
+  return appended
+}
+
+/** For a row that was appended with something else, once that has committed. */
+export function tellOfActivity(events: LogActivityDeps['events'], activity: NewActivity): void {
+  events.broadcast({
     type: 'ACTIVITY_LOGGED',
     workspaceId: activity.workspaceId,
     payload: {
@@ -26,5 +31,4 @@ export async function logActivity(deps: LogActivityDeps, activity: NewActivity):
       duration_ms: activity.durationMs,
     },
   })
-  return appended
 }

@@ -236,6 +236,7 @@ export const activityResponse = z
     request_body: z.unknown().optional(),
     response_body: z.unknown().optional(),
     tool_trace: z.unknown().optional(),
+    queue_id: z.uuid().optional().describe('Under which the message is answered.'),
   })
   .meta({ id: 'Activity' })
 
@@ -264,6 +265,7 @@ export function renderActivity(row: Activity): z.input<typeof activityResponse> 
     ...(row.requestBody === null ? {} : { request_body: row.requestBody }),
     ...(row.responseBody === null ? {} : { response_body: row.responseBody }),
     ...(row.toolTrace === null ? {} : { tool_trace: row.toolTrace }),
+    ...(row.queueId === null ? {} : { queue_id: row.queueId }),
   }
 }
 

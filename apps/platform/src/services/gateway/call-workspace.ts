@@ -7,16 +7,16 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
 import { resolveDeliveryMode } from '../../domain/delivery-mode.ts'
 import { admitMessage, requireRelation } from '../admit-message.ts'
-import { deliverByPoll } from '../deliver-by-poll.ts'
 import type { Workspace } from '../find-workspace.ts'
 import { noteOutbound } from '../note-use.ts'
 import { exchangeWithAgent, passedHeaders } from './agent-exchange.ts'
 import { type GatewayAnswer, type GatewayCall, GatewayFailure } from './gateway-call.ts'
+import { type KeepDeps, keepMessage } from './keep-message.ts'
 import { type ReadableMessage, readableMessage } from './readable-message.ts'
 import { recordExchange } from './record-exchange.ts'
 import { isMessage, messageTarget, type SendDeps, sendMessage } from './send-message.ts'
 
-export type GatewayDeps = SendDeps
+export type GatewayDeps = SendDeps & KeepDeps
 
 /**
  * Sends a request to the workspace's agent, or keeps it for one that fetches its messages. Throws
@@ -39,7 +39,7 @@ export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promi
 }
 
 async function answerOf(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
-  if (deliveryModeOf(message.target) === 'poll') return await keepForPoll(deps, message)
+  if (deliveryModeOf(message.target) === 'poll') return await keepMessage(deps, message)
   return isMessage(message.request.method)
     ? await sendMessage(deps, message)
     : await askAgent(deps, message)
@@ -60,13 +60,6 @@ function deliveryModeOf(target: Workspace) {
     stored: target.deliveryMode,
     runtimeKind: target.runtimeKind,
   })
-}
-
-async function keepForPoll(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
-  await deliverByPoll(deps, { ...message, sender: message.call.caller })
-  const { method } = message.request
-  const acknowledgement = { status: 'queued', delivery_mode: 'poll', method }
-  return { kind: 'json', status: 200, body: Buffer.from(JSON.stringify(acknowledgement), 'utf8') }
 }
 
 /** Everything but messages: may be repeated at will, so that nobody keeps it. */

@@ -1,0 +1,104 @@
+/**
+ * @module Messages that their agent fetches, in the ledger: kept together with the row of the activity
+ * log in which it finds them, and ended by what it answers (contract/platform 4.4, contract/a2a 2.8).
+ */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Accepted, NewDelivery } from '../domain/delivery.ts'
+import type { WorkspaceId } from '../domain/ids.ts'
+import { appendActivity, type NewActivity } from './activity-store.ts'
+import { type Db, inTransaction } from './client.ts'
+import { DELIVERY_DONE_CHANNEL, keyHolder } from './delivery-store.ts'
+import { a2aDeliveries, workspaces } from './schema.ts'
+import { whereLive } from './workspace-store.ts'
+
+/**
+ * Keeps a message and its row of the log, both or neither; nothing of one that is `known`, a
+ * `conflict`, `full` or `absent`.
+ */
+export async function keepPolled(
+  db: Db,
+  message: { readonly delivery: NewDelivery; readonly activity: NewActivity },
+  queueCap: number,
+): Promise<Exclude<Accepted, { kind: 'dispatched' }>> {
+  const { delivery, activity } = message
+  const { workspaceId } = delivery
+  return await inTransaction(db, async (tx) => {
+    // Held until commit: of two repetitions the second finds what the first has kept.
+    const live = await tx
+      .select({ id: workspaces.id })
+      .from(workspaces)
+      .where(and(eq(workspaces.id, workspaceId), whereLive))
+      .for('no key update')
+    if (live.length === 0) return { kind: 'absent' }
+    const holder = await keyHolder(tx, delivery)
+    if (holder !== undefined && holder.kind !== 'dispatched') return holder
+    const depth = await countUnread(tx, workspaceId)
+    if (depth >= queueCap) return { kind: 'full', depth }
+    await insertWaiting(tx, delivery, activity.id)
+    const appended = await appendActivity(tx, { ...activity, queueId: delivery.id })
+    if (appended !== 'appended') throw new Error('a message was kept without its activity')
+    return { kind: 'queued', id: delivery.id, depth: depth + 1, position: depth + 1 }
+  })
+}
+
+async function countUnread(tx: Db, workspaceId: WorkspaceId): Promise<number> {
+  return await tx.$count(
+    a2aDeliveries,
+    and(
+      eq(a2aDeliveries.workspaceId, workspaceId),
+      eq(a2aDeliveries.deliveryMode, 'poll'),
+      eq(a2aDeliveries.state, 'queued'),
+    ),
+  )
+}
+
+async function insertWaiting(tx: Db, delivery: NewDelivery, activityId: string): Promise<void> {
+  const { key, mode, ...columns } = delivery
+  const now = sql`now()`
+  await tx.insert(a2aDeliveries).values({
+    ...columns,
+    state: 'queued',
+    deliveryMode: mode,
+    activityId,
+    idempotencyKey: key?.value ?? null,
+    keyExpiresAt: key?.expiresAt ?? null,
+    // By the clock that everything in the ledger is compared with.
+    nextAttemptAt: now,
+    enqueuedAt: now,
+    queuedAt: now,
+  })
+}
+
+export type PolledReply = {
+  readonly id: string
+  readonly workspaceId: WorkspaceId
+  /** As the sender is to read it: a JSON-RPC answer. */
+  readonly response: Buffer
+  readonly upstreamTaskId: string | null
+}
+
+/** Ends a message with what its agent answers; false when it is over, or was not for that agent. */
+export async function completePolled(db: Db, reply: PolledReply): Promise<boolean> {
+  const rows = await db
+    .update(a2aDeliveries)
+    .set({
+      state: 'completed',
+      finishedAt: sql`now()`,
+      responseStatus: 200,
+      response: reply.response,
+      upstreamTaskId: reply.upstreamTaskId,
+      reason: null,
+    })
+    .where(
+      and(
+        eq(a2aDeliveries.id, reply.id),
+        eq(a2aDeliveries.workspaceId, reply.workspaceId),
+        eq(a2aDeliveries.deliveryMode, 'poll'),
+        eq(a2aDeliveries.state, 'queued'),
+      ),
+    )
+    .returning({
+      told: sql`pg_notify(${DELIVERY_DONE_CHANNEL}, ${a2aDeliveries.id}::text)`,
+    })
+  return rows.length === 1
+}

@@ -1,0 +1,60 @@
+/**
+ * @module A message for an agent that fetches its messages (contract/platform 4.4): what is
+ * acknowledged is stored, and under its id the sender asks for the answer (contract/a2a 2.8).
+ */
+import { methodTraits } from '@atrium/a2a-schema/method'
+import { AppError } from '@atrium/http-kit/app-error'
+import { deliverByPoll, noteForPoll, type PollDeps } from '../deliver-by-poll.ts'
+import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
+import { answerKnown } from './answer-known.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
+import { newDelivery } from './new-delivery.ts'
+import { queuedAnswer } from './queued-answer.ts'
+import type { ReadableMessage } from './readable-message.ts'
+
+export type KeepDeps = PollDeps & { readonly ledger: DeliveryLedger }
+
+/** Throws what `deliverByPoll` throws, `idempotency_conflict`, `queue_full`, `workspace_not_found`. */
+export async function keepMessage(
+  deps: KeepDeps,
+  message: ReadableMessage,
+): Promise<GatewayAnswer> {
+  const { call, given, request } = message
+  const polled = { ...message, sender: call.caller }
+  if (!methodTraits(request.method).carriesMessage) {
+    await noteForPoll(deps, polled)
+    const noted = { status: 'queued', delivery_mode: 'poll', method: request.method }
+    return { kind: 'json', status: 200, body: Buffer.from(JSON.stringify(noted)) }
+  }
+  const delivery = newDelivery(deps, {
+    workspaceId: call.workspaceId,
+    sender: call.caller,
+    given,
+    request,
+    bytes: message.bytes,
+    mode: 'poll',
+    headers: {},
+    key: call.headers('idempotency-key'),
+    isIdempotentAgent: false,
+    activityId: null,
+  })
+  const kept = await deliverByPoll(deps, polled, delivery)
+  switch (kept.kind) {
+    case 'queued': {
+      const body = queuedAnswer({
+        ...{ id: given.id, dialect: delivery.dialect, method: given.method },
+        ...{ queueId: delivery.id, contextId: delivery.contextId ?? delivery.id },
+        ...{ at: deps.clock.now(), queue: undefined },
+      })
+      return { kind: 'json', status: 200, body }
+    }
+    case 'known':
+      return await answerKnown(deps, message, kept.delivery)
+    case 'conflict':
+      throw new AppError('idempotency_conflict', { extensions: { queue_id: kept.id } })
+    case 'full':
+      throw new AppError('queue_full', { extensions: { queue_depth: kept.depth } })
+    case 'absent':
+      throw new AppError('workspace_not_found')
+  }
+}
