@@ -101,6 +101,10 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
       body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
       answers: 200,
     },
+    'POST /a2a/:id/*': {
+      body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
+      answers: 200,
+    },
   },
 
   admin: {

@@ -4,7 +4,9 @@ import { notFoundHandler, problemHandler } from '@atrium/hono-kit/problem'
 import { requestContext } from '@atrium/hono-kit/request-context'
 import { Hono } from 'hono'
 import type { AppDeps } from './deps.ts'
+import { toJsonRpcError } from './http/a2a-problem.ts'
 import type { AppEnv } from './http/env.ts'
+import { a2aRefusals } from './http/middleware/a2a-refusals.ts'
 import { type ClientAddress, clientAddress } from './http/middleware/client-address.ts'
 import { crossOrigin } from './http/middleware/cross-origin.ts'
 import { loopbackGuard } from './http/middleware/loopback-guard.ts'
@@ -20,6 +22,7 @@ import { securityHeaders } from './http/middleware/security-headers.ts'
 import { tenantGuard } from './http/middleware/tenant-guard.ts'
 import { type MountedRoute, mountScope, type ScopeName } from './http/mount-scope.ts'
 import { a2aRoutes } from './http/routes/a2a.routes.ts'
+import { a2aStandardRoutes } from './http/routes/a2a-standard.routes.ts'
 import { activityRoutes } from './http/routes/activity.routes.ts'
 import { apiReferenceRoutes } from './http/routes/api-reference.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
@@ -68,7 +71,8 @@ export function createApp(deps: AppDeps): PlatformApp {
   const guards: Readonly<Record<GuardName, Guard>> = {
     none: async (_, next) => next(),
     identity: publicScope(scopes),
-    peer: peerScope(scopes),
+    peer: a2aRefusals(peerScope(scopes), (c, thrown) => toJsonRpcError(c, thrown, 'platform')),
+    a2a: a2aRefusals(peerScope(scopes), (c, thrown) => toJsonRpcError(c, thrown, 'standard')),
     workspace: workspaceScope(scopes),
     admin: adminScope(scopes),
   }
@@ -101,7 +105,7 @@ function useEdge(app: Hono<AppEnv>, deps: AppDeps, addressOf: ClientAddress): vo
 }
 
 /** `identity` says who is there and admits everybody; `none` does not even ask. */
-type GuardName = 'none' | 'identity' | 'peer' | 'workspace' | 'admin'
+type GuardName = 'none' | 'identity' | 'peer' | 'a2a' | 'workspace' | 'admin'
 type Guard = Parameters<typeof mountScope>[1]['guard']
 
 type Mount = {
@@ -126,6 +130,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },
+    { name: 'peer', guard: 'a2a', prefix: '/a2a/:id', routes: a2aStandardRoutes(deps) },
     { ...workspace, routes: lifecycleRoutes(deps) },
     { ...workspace, routes: teamRoutes(deps) },
     { ...workspace, routes: workspaceTokensRoutes(deps) },

@@ -13,6 +13,7 @@ import { BeatBatcher } from './services/beat-batcher.ts'
 import { DeliveryLedger } from './services/delivery/delivery-ledger.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { EventBus } from './services/event-bus.ts'
+import { AgentDialects } from './services/gateway/agent-dialect.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
 import { SessionCheck } from './services/session-check.ts'
@@ -107,6 +108,7 @@ function workersOf(resources: Resources, replicaId: string) {
     beats: new BeatBatcher({ sql, clock, log, isBootstrapOpen: config.isDevelopment }),
     refusedUses: new RefusedUses({ db, clock, ids, log }),
     detached: new DetachedExchanges(),
+    dialects: new AgentDialects(clock),
     ledger: new DeliveryLedger({
       ...{ db, sql, clock, log, replicaId, queueCap: config.a2a.queueCap },
       listen: (...on) => database.listen(...on),

@@ -24,6 +24,7 @@ describe('POST /workspaces/:id/a2a', () => {
     const client = new AbortController()
     await platform.request(`/workspaces/${workspace.id}/a2a`, {
       method: 'POST',
+      headers: { 'content-type': 'application/json' },
       body: request({ method: 'message/stream' }),
       signal: client.signal,
     })
@@ -47,6 +48,7 @@ describe('POST /workspaces/:id/a2a', () => {
     const before = platform.logLines().length
     const answer = platform.request(`/workspaces/${workspace.id}/a2a`, {
       method: 'POST',
+      headers: { 'content-type': 'application/json' },
       body: request(),
       signal: client.signal,
     })

@@ -129,7 +129,7 @@ describe('POST /workspaces/:id/a2a', () => {
     [302, 'text/html', '', 502, 'workspace_redirected'],
     [200, 'text/html', '<h1>hi</h1>', 502, 'workspace_invalid_response'],
     [200, 'application/json', '"text"', 502, 'workspace_invalid_response'],
-    [500, 'text/html', '<h1>stack trace</h1>', 502, 'agent_error'],
+    [500, 'text/html', '<h1>stack trace</h1>', 500, 'agent_error'],
   ] as const
   it.each(failures)(
     'turns %i %s into a JSON-RPC error',

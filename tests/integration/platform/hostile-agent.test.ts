@@ -15,7 +15,10 @@ const MAX_GROWTH = 160 * 1024 ** 2
 /** A number that JSON.parse would change, as an id. */
 const ID = '9007199254740993'
 
-const SURFACES = [{ name: 'platform', path: (id: string) => `/workspaces/${id}/a2a` }] as const
+const SURFACES = [
+  { name: 'platform', path: (id: string) => `/workspaces/${id}/a2a` },
+  { name: 'standard', path: (id: string) => `/a2a/${id}` },
+] as const
 const METHODS = ['message/send', 'message/stream', 'SendMessage', 'SendStreamingMessage'] as const
 
 let platform: PlatformProcess

@@ -209,7 +209,10 @@ describe('the source of a message', () => {
     const peer = await externalWorkspace()
     const claimed = name === 'the target' ? workspace.id : name
     const answer = await send(envelope({}), peer.authToken, { 'x-workspace-id': claimed })
-    expect([answer.status, await answer.json()]).toMatchObject([status, { error }])
+    expect([answer.status, await answer.json()]).toMatchObject([
+      status,
+      { error: { message: error, data: { error } } },
+    ])
     expect(await feed(workspace)).toEqual([])
   })
 

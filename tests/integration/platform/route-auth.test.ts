@@ -91,10 +91,11 @@ function call(
 ): Promise<Response> {
   const [method = '', path = ''] = route.split(' ')
   const { query, body, headers: more } = rowOf(route)
-  const isWorkspace = /^\/(workspaces|admin\/workspaces|registry)\//.test(path)
+  const isWorkspace = /^\/(workspaces|admin\/workspaces|registry|a2a)\//.test(path)
   const url = path
     .replace(':id', isWorkspace ? target.id : randomUUID())
     .replaceAll(/:\w+/g, () => randomUUID())
+    .replace(/\/\*$/, '')
   return platform.request(`${url}${query ?? ''}`, {
     method: target.method ?? method,
     as: null,

@@ -120,6 +120,33 @@ export const EXCHANGE_OPERATIONS: Operations = {
       'payload_too_large',
     ],
   },
+  'POST /a2a/:id/*': {
+    tag: 'Messages',
+    summary: 'Speak A2A with the agent of a workspace',
+    description:
+      'The address of agent cards: JSON-RPC at the address itself, in any dialect, whichever the agent speaks. Errors are JSON-RPC errors with HTTP 200, except where HTTP itself says no.',
+    body: { schema: rpcCall },
+    headers: z.object({
+      'x-workspace-id': z.string().optional().describe('May only agree with the credential.'),
+      'a2a-version': z.string().optional(),
+      'a2a-extensions': z.string().optional(),
+    }),
+    answers: ok(rpcAnswer, "The agent's answer."),
+    errors: [
+      ...FORWARDING,
+      'invalid_caller_id',
+      'invalid_caller_token',
+      'access_denied',
+      'budget_exceeded',
+      'workspace_has_no_url',
+      'workspace_waking',
+      'agent_unreachable',
+      'agent_error',
+      'agent_not_configured',
+      'agent_starting',
+      'payload_too_large',
+    ],
+  },
   'GET /workspaces/:id/activity': {
     tag: 'Activity and events',
     summary: 'Read what happened in a workspace',

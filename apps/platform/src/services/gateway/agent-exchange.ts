@@ -2,8 +2,9 @@
  * @module One request to an agent and its answer, and what a failure says about whether the agent
  * has seen the request (contract/platform 4.5).
  */
-import type { RpcId } from '@atrium/a2a-schema/json-rpc'
-import { rpcAnswer } from '@atrium/a2a-schema/rpc-answer'
+import type { Readable } from 'node:stream'
+import type { JsonObject } from '@atrium/a2a-schema/lossless-json'
+import { readRpcAnswer } from '@atrium/a2a-schema/rpc-answer'
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { DispatchOutcome } from '../../domain/delivery.ts'
 import {
@@ -16,7 +17,6 @@ import type { PresentedSecret } from '../inbound-secret-rotation.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import { suspectIfUnreachable } from '../suspect-if-unreachable.ts'
 import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
-import type { GatewayAnswer } from './gateway-call.ts'
 
 export type ExchangeDeps = {
   readonly agentClient: AgentClient
@@ -32,8 +32,6 @@ const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 export type ExchangeInput = {
   readonly target: ForwardTarget
   readonly body: Uint8Array
-  /** Under which the caller waits for the answer; undefined: nobody is on the line. */
-  readonly id: RpcId | undefined
   /** Of the caller's, those that go on. */
   readonly headers: Readonly<Record<string, string>>
   readonly requestId: string
@@ -42,11 +40,26 @@ export type ExchangeInput = {
   readonly signal: AbortSignal
 }
 
+/** What the agent said: JSON-RPC, or events of it. */
+export type AgentReply = {
+  readonly status: number
+  readonly headers: AgentResponse['headers']
+} & (
+  | {
+      readonly kind: 'json'
+      readonly body: Buffer
+      /** What `body` says; numbers as JavaScript has them. */
+      readonly envelope: JsonObject
+    }
+  /** Must be consumed or destroyed. */
+  | { readonly kind: 'stream'; readonly body: Readable }
+)
+
 /** Sends the request. Throws `agent_*` and `workspace_*` errors; what it answers is JSON-RPC. */
 export async function exchangeWithAgent(
   deps: ExchangeDeps,
   input: ExchangeInput,
-): Promise<GatewayAnswer> {
+): Promise<AgentReply> {
   const { workspaceId } = input.target
   const response = await suspectIfUnreachable(deps.lifecycle, workspaceId, post(deps, input))
   if (response.status === 401) {
@@ -56,11 +69,11 @@ export async function exchangeWithAgent(
   }
   const contentType = String(response.headers['content-type'] ?? '')
   if (response.status < 300 && contentType.startsWith('text/event-stream')) {
-    return { kind: 'stream', status: response.status, body: response.body }
+    return { kind: 'stream', ...response }
   }
   const body = await readAnswer(response, deps.agentClient.answerTimeoutMs)
   if (response.status === 503) throwIfBusy(response, body)
-  const answer = rpcAnswer(body, input.id)
+  const answer = readRpcAnswer(body)
   // What is not JSON-RPC never reaches the caller: an HTML page is somebody's error, not an answer.
   if (answer === undefined) {
     throw response.status < 300
@@ -70,12 +83,9 @@ export async function exchangeWithAgent(
           extensions: { upstream_status: response.status },
         })
   }
-  const { buffer, byteOffset, byteLength } = answer
-  return {
-    kind: 'json',
-    status: response.status,
-    body: Buffer.from(buffer, byteOffset, byteLength),
-  }
+  const { bytes, envelope } = answer
+  const { status, headers } = response
+  return { kind: 'json', status, headers, body: bytes, envelope }
 }
 
 /** During a rotation an agent that refuses the first secret is offered the second (ADR-0024). */

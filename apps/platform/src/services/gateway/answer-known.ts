@@ -1,7 +1,7 @@
 /** @module The answer to a message that its sender has sent before (ADR-0032). */
 
 import type { RpcId } from '@atrium/a2a-schema/json-rpc'
-import { isJsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { replaceId } from '@atrium/a2a-schema/replace-id'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../../db/client.ts'
@@ -53,11 +53,10 @@ export async function answerKnown(
 }
 
 function answered(known: Delivery, id: RpcId): GatewayAnswer {
-  const value = known.response === null ? undefined : parseLossless(known.response.toString('utf8'))
-  if (!isJsonObject(value)) {
+  if (known.response === null) {
     throw new AppError('delivery_answer_gone', { extensions: { queue_id: known.id } })
   }
-  const body = Buffer.from(JSON.stringify({ ...value, id }))
+  const body = Buffer.from(replaceId(known.response, id))
   return { kind: 'json', status: known.responseStatus ?? 200, body }
 }
 

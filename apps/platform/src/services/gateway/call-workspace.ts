@@ -9,12 +9,14 @@ import { resolveDeliveryMode } from '../../domain/delivery-mode.ts'
 import { admitMessage, requireRelation } from '../admit-message.ts'
 import type { Workspace } from '../find-workspace.ts'
 import { noteOutbound } from '../note-use.ts'
-import { exchangeWithAgent, passedHeaders } from './agent-exchange.ts'
+import { passedHeaders } from './agent-exchange.ts'
+import { callAgent } from './call-agent.ts'
 import { type GatewayAnswer, type GatewayCall, GatewayFailure } from './gateway-call.ts'
 import { type KeepDeps, keepMessage } from './keep-message.ts'
-import { type ReadableMessage, readableMessage } from './readable-message.ts'
+import { askedBy, type ReadableMessage, readableMessage } from './readable-message.ts'
 import { recordExchange } from './record-exchange.ts'
-import { isMessage, messageTarget, type SendDeps, sendMessage } from './send-message.ts'
+import { RpcRefusal } from './rpc-problem.ts'
+import { callOf, messageTarget, type SendDeps, sendMessage } from './send-message.ts'
 
 export type GatewayDeps = SendDeps & KeepDeps
 
@@ -34,13 +36,19 @@ export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promi
     return answer
   } catch (cause) {
     if (cause instanceof GatewayFailure) throw cause
-    throw new GatewayFailure(parsed.ok ? parsed.request.id : parsed.error.id, { cause })
+    const asked = parsed.ok
+      ? askedBy(parsed.request)
+      : { id: parsed.error.id, dialect: 'unknown' as const }
+    throw new GatewayFailure(
+      asked,
+      cause instanceof RpcRefusal ? { rpc: cause.problem } : { cause },
+    )
   }
 }
 
 async function answerOf(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
   if (deliveryModeOf(message.target) === 'poll') return await keepMessage(deps, message)
-  return isMessage(message.request.method)
+  return message.traits.carriesMessage
     ? await sendMessage(deps, message)
     : await askAgent(deps, message)
 }
@@ -68,13 +76,10 @@ async function askAgent(deps: GatewayDeps, message: ReadableMessage): Promise<Ga
   const startedAt = deps.clock.now()
   const target = await messageTarget(deps, message.target)
   const answer = await deps.detached.run(call.signal, message.bytes.length, (signal) =>
-    exchangeWithAgent(deps, {
-      target,
-      body: message.bytes,
-      id: message.given.id,
+    callAgent(deps, {
+      ...callOf(message, target),
       headers: passedHeaders(call.headers),
       requestId: call.requestId,
-      deliveryId: undefined,
       signal,
     }),
   )

@@ -1,13 +1,16 @@
 /** @module One request to a workspace's agent, whichever surface it came by, and what comes of it. */
 import type { Readable } from 'node:stream'
-import type { RpcFailure, RpcId } from '@atrium/a2a-schema/json-rpc'
+import type { RpcId } from '@atrium/a2a-schema/json-rpc'
+import type { Dialect } from '@atrium/a2a-schema/method'
+import type { ResultFacts } from '@atrium/a2a-schema/result-facts'
 import type { Sender } from '../../domain/caller.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
+import type { RpcProblem } from './rpc-problem.ts'
 
 export type GatewayCall = {
   readonly workspaceId: WorkspaceId
   readonly caller: Sender
-  /** The JSON-RPC request as it came. */
+  /** The JSON-RPC request as it came; a REST path has been made one. */
   readonly body: Uint8Array
   readonly headers: (name: string) => string | undefined
   readonly requestId: string
@@ -18,20 +21,36 @@ export type GatewayCall = {
   readonly signal: AbortSignal
 }
 
-export type GatewayAnswer =
-  | { readonly kind: 'json'; readonly status: number; readonly body: Buffer }
-  /** The agent's server-sent events; must be consumed or destroyed. */
-  | { readonly kind: 'stream'; readonly status: number; readonly body: Readable }
+/** Always JSON-RPC, with the id and in the dialect of the request. */
+export type GatewayAnswer = {
+  readonly status: number
+  /** What the caller is told beside it; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
+} & (
+  | {
+      readonly kind: 'json'
+      readonly body: Buffer
+      /** What the agent's own answer is about; undefined for an error, and for answers of ours. */
+      readonly facts?: ResultFacts | undefined
+    }
+  /** Server-sent events; must be consumed or destroyed. */
+  | { readonly kind: 'stream'; readonly body: Readable }
+)
 
-/** A failure with the id under which the caller knows its request. */
+/** A failure with the id under which the caller knows its request, and how the caller speaks. */
 export class GatewayFailure extends Error {
   readonly id: RpcId
-  readonly rpc: RpcFailure | undefined
+  readonly dialect: Dialect
+  readonly rpc: RpcProblem | undefined
 
-  constructor(id: RpcId, failure: { readonly rpc?: RpcFailure; readonly cause?: unknown }) {
+  constructor(
+    asked: { readonly id: RpcId; readonly dialect: Dialect },
+    failure: { readonly rpc?: RpcProblem; readonly cause?: unknown },
+  ) {
     super('A2A request failed', { cause: failure.cause })
     this.name = 'GatewayFailure'
-    this.id = id
+    this.id = asked.id
+    this.dialect = asked.dialect
     this.rpc = failure.rpc
   }
 }

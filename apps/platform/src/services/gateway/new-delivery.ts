@@ -8,7 +8,7 @@ import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import { storableText } from '../../domain/activity.ts'
 import type { Sender } from '../../domain/caller.ts'
-import { type NewDelivery, PRIORITIES, type WireDialect } from '../../domain/delivery.ts'
+import { type NewDelivery, PRIORITIES } from '../../domain/delivery.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
 
 /** A message id is remembered for so long, a key that was given as one for a day. */
@@ -46,7 +46,7 @@ export function newDelivery(
   const now = deps.clock.now().getTime()
   const { request, sender } = source
   const message = messageOf(request)
-  const traits = methodTraits(request.method)
+  const traits = methodTraits(source.given.method)
   return {
     id: deps.ids.uuid(),
     workspaceId: source.workspaceId,
@@ -54,7 +54,7 @@ export function newDelivery(
     senderWorkspaceId: sender.kind === 'workspace' ? sender.workspaceId : null,
     priority: PRIORITIES.task,
     mode: source.mode,
-    dialect: wireDialect(traits.dialect),
+    dialect: traits.dialect === 'unknown' ? '0.3' : traits.dialect,
     method: storableText(request.method),
     isStreaming: traits.isStreaming,
     contextId: textOf(message, 'contextId'),
@@ -83,10 +83,6 @@ export function senderText(sender: Sender): string {
       if (sender.via === 'org_token') return `org_token:${sender.tokenId}`
       return sender.via === 'session' ? `session:${sender.userId}` : 'admin'
   }
-}
-
-function wireDialect(dialect: string): WireDialect {
-  return dialect === '1.0' ? '1.0' : '0.3'
 }
 
 function messageOf(request: RpcRequest): JsonObject | undefined {

@@ -3,10 +3,8 @@
  * is written down, sent, and how that ended is written down (ADR-0032).
  */
 import { addAbortSignal, type Readable } from 'node:stream'
-import { methodTraits } from '@atrium/a2a-schema/method'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Claim, NewDelivery } from '../../domain/delivery.ts'
-import { workspaceIdSchema } from '../../domain/ids.ts'
 import { discardAnswer } from '../../upstream/agent-client.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { DetachedExchanges } from '../detached-exchanges.ts'
@@ -17,13 +15,10 @@ import {
   resolveForwardTarget,
 } from '../resolve-forward-target.ts'
 import type { TaskTracker } from '../task-tracker.ts'
-import {
-  type ExchangeDeps,
-  exchangeWithAgent,
-  outcomeOfFailure,
-  passedHeaders,
-} from './agent-exchange.ts'
+import { knowsDeliveries } from './agent-card.ts'
+import { outcomeOfFailure, passedHeaders } from './agent-exchange.ts'
 import { answerKnown } from './answer-known.ts'
+import { type AgentCall, type CallAgentDeps, callAgent } from './call-agent.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { newDelivery } from './new-delivery.ts'
 import { queuedAnswer } from './queued-answer.ts'
@@ -31,7 +26,7 @@ import type { ReadableMessage } from './readable-message.ts'
 import { type RecordDeps, recordExchange } from './record-exchange.ts'
 
 export type SendDeps = ForwardTargetDeps &
-  ExchangeDeps &
+  CallAgentDeps &
   RecordDeps & {
     readonly ledger: DeliveryLedger
     readonly detached: DetachedExchanges
@@ -91,16 +86,14 @@ export async function messageTarget(
   }
 }
 
-const DELIVERY_ID_EXTENSION = 'urn:atrium:a2a:delivery-id:v1'
-
-/** Whether the agent's card says that it does a repeated delivery only once. */
-function knowsDeliveries(workspace: Workspace): boolean {
-  const card: unknown = workspace.agentCard
-  return (
-    typeof card === 'object' &&
-    card !== null &&
-    JSON.stringify(card).includes(`"uri":"${DELIVERY_ID_EXTENSION}"`)
-  )
+/** What of a call is the same whoever makes it. */
+export function callOf(
+  message: ReadableMessage,
+  target: ForwardTarget,
+): Pick<AgentCall, 'target' | 'request' | 'bytes' | 'traits' | 'dialect' | 'id' | 'isIdSent'> {
+  const { request, bytes, traits, dialect, given } = message
+  const isIdSent = Object.hasOwn(request.envelope, 'id')
+  return { target, request, bytes, traits, dialect, id: given.id, isIdSent }
 }
 
 type Dispatch = {
@@ -116,10 +109,8 @@ async function dispatchNow(deps: SendDeps, dispatch: Dispatch): Promise<GatewayA
   const startedAt = deps.clock.now()
   try {
     const answer = await deps.detached.run(signal, delivery.request.length, (detached) =>
-      exchangeWithAgent(deps, {
-        target,
-        body: delivery.request,
-        id: message.given.id,
+      callAgent(deps, {
+        ...callOf(message, target),
         headers: delivery.requestHeaders,
         requestId,
         deliveryId: delivery.id,
@@ -148,7 +139,7 @@ function settleLater(deps: SendDeps, { claim, delivery }: Dispatch, answer: Gate
       kind: 'answered',
       status: answer.status,
       response: isKept ? answer.body : null,
-      upstreamTaskId: null,
+      upstreamTaskId: (answer.kind === 'json' && answer.facts?.taskId) || null,
     })
   })
 }
@@ -171,7 +162,6 @@ function waiting(
     readonly queue: { readonly depth: number; readonly position: number }
   },
 ): GatewayAnswer {
-  workspaceIdSchema.parse(message.target.id)
   const body = queuedAnswer({
     id: message.given.id,
     dialect: delivery.dialect,
@@ -182,9 +172,4 @@ function waiting(
     queue: { depth: queue.depth, position: queue.position },
   })
   return { kind: 'json', status: 202, body }
-}
-
-/** Whether a request is a message, which the ledger keeps. */
-export function isMessage(method: string): boolean {
-  return methodTraits(method).carriesMessage
 }

@@ -1,4 +1,6 @@
 /** @module Sends what has waited, when its agent has room: nobody is on the line (ADR-0032). */
+import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
+import { methodTraits } from '@atrium/a2a-schema/method'
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { Ids } from '@atrium/http-kit/clock'
 import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
@@ -6,11 +8,12 @@ import { findLiveWorkspace } from '../../db/workspace-store.ts'
 import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
 import type { SendClaimed } from '../delivery/delivery-pump.ts'
 import type { ForwardTarget, ForwardTargetDeps } from '../resolve-forward-target.ts'
-import { type ExchangeDeps, exchangeWithAgent, outcomeOfFailure } from './agent-exchange.ts'
+import { outcomeOfFailure } from './agent-exchange.ts'
+import { type CallAgentDeps, callAgent } from './call-agent.ts'
 import { lastEventOf } from './last-event.ts'
 import { messageTarget } from './send-message.ts'
 
-export type SendQueuedDeps = ForwardTargetDeps & ExchangeDeps & { readonly ids: Ids }
+export type SendQueuedDeps = ForwardTargetDeps & CallAgentDeps & { readonly ids: Ids }
 
 /** Asked again so much later when the workspace cannot be called at the moment. */
 const NOT_NOW_MS = 5_000
@@ -48,23 +51,40 @@ async function targetOf(
   }
 }
 
+/** What was written down, as it was read when it came. */
+function storedCall(delivery: ClaimedDelivery) {
+  const parsed = parseRpcRequest(delivery.request, { uuid: () => delivery.id })
+  if (!parsed.ok) throw new Error('a delivery holds what is no request')
+  const { request } = parsed
+  return {
+    request,
+    bytes: delivery.request,
+    traits: methodTraits(request.method),
+    dialect: delivery.dialect,
+    id: request.id,
+    isIdSent: true,
+  }
+}
+
 async function dispatch(
   deps: SendQueuedDeps,
   delivery: ClaimedDelivery,
   target: ForwardTarget,
 ): Promise<DispatchOutcome> {
   try {
-    const answer = await exchangeWithAgent(deps, {
+    const answer = await callAgent(deps, {
       target,
-      body: delivery.request,
-      id: undefined,
+      ...storedCall(delivery),
       headers: delivery.requestHeaders,
       requestId: deps.ids.uuid(),
       deliveryId: delivery.id,
+      // Its sender was told the id of the delivery.
+      alias: { known: delivery.id, upstream: undefined },
       signal: new AbortController().signal,
     })
     const response = answer.kind === 'json' ? answer.body : await lastEventOf(answer.body)
-    return { kind: 'answered', status: answer.status, response, upstreamTaskId: null }
+    const upstreamTaskId = (answer.kind === 'json' && answer.facts?.taskId) || null
+    return { kind: 'answered', status: answer.status, response, upstreamTaskId }
   } catch (error) {
     const outcome = outcomeOfFailure(error)
     const isAnswer = error instanceof AppError && error.code === 'agent_error'

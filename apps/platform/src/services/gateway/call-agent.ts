@@ -1,0 +1,165 @@
+/**
+ * @module One call of an agent in the version of the protocol that it speaks, and its answer as the
+ * caller reads it (contract/a2a 2.1, 2.4). Where both speak the same, the bytes are not touched.
+ */
+import type { RpcId, RpcRequest } from '@atrium/a2a-schema/json-rpc'
+import { isJsonObject, type JsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { type MethodTraits, methodName, type SpokenDialect } from '@atrium/a2a-schema/method'
+import { factsOf } from '@atrium/a2a-schema/result-facts'
+import { answerWithId } from '@atrium/a2a-schema/rpc-answer'
+import { translateRequest } from '@atrium/a2a-schema/translate/request'
+import { AppError } from '@atrium/http-kit/app-error'
+import type { ForwardTarget } from '../resolve-forward-target.ts'
+import { type AgentDialect, type AgentDialects, otherDialect } from './agent-dialect.ts'
+import { type AgentReply, type ExchangeDeps, exchangeWithAgent } from './agent-exchange.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
+import { mapEvents } from './map-events.ts'
+import { envelopeFor, isToldAsWritten, type Reading } from './reply-for-sender.ts'
+import { RPC, RpcRefusal, unsupportedOperation } from './rpc-problem.ts'
+import { paramsForAgent, type TaskAlias } from './task-alias.ts'
+
+export type CallAgentDeps = ExchangeDeps & { readonly dialects: AgentDialects }
+
+export type AgentCall = {
+  readonly target: ForwardTarget
+  readonly request: RpcRequest
+  /** The text of `request`, complete: it has an id. */
+  readonly bytes: Buffer
+  readonly traits: MethodTraits
+  /** How the caller reads the answer, and under which id. */
+  readonly dialect: SpokenDialect
+  readonly id: RpcId
+  /** Whether `bytes` has that id, so that the agent says it by itself. */
+  readonly isIdSent: boolean
+  /** Of the caller's headers those that go on. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly requestId: string
+  readonly deliveryId?: string
+  readonly alias?: TaskAlias | undefined
+  readonly signal: AbortSignal
+}
+
+/** Throws what `exchangeWithAgent` throws, and `workspace_invalid_response` for what nobody can read. */
+export async function callAgent(deps: CallAgentDeps, call: AgentCall): Promise<GatewayAnswer> {
+  const { row } = call.target
+  const own = call.traits.dialect === '1.0' ? '1.0' : '0.3'
+  const { operation } = call.traits
+  const chosen = operation === undefined ? own : deps.dialects.choose(row, own)
+  const reply = await attempt(deps, call, { own, to: chosen })
+  if (operation === undefined || !isUnknownMethod(reply)) return told(call, reply, chosen)
+  const other = otherDialect(chosen)
+  // That it does not know the method proves that it has done nothing.
+  if (methodName(operation, other) === undefined) return told(call, reply, chosen)
+  const second = await attempt(deps, call, { own, to: other })
+  if (isUnknownMethod(second)) return told(call, reply, chosen)
+  deps.dialects.noteRefusal(row, chosen)
+  return told(call, second, other)
+}
+
+function isUnknownMethod(reply: AgentReply): boolean {
+  if (reply.kind === 'stream') return false
+  const { error } = reply.envelope
+  return isJsonObject(error) && error['code'] === RPC.methodNotFound
+}
+
+type Direction = { readonly own: AgentDialect; readonly to: AgentDialect }
+
+function attempt(deps: CallAgentDeps, call: AgentCall, direction: Direction): Promise<AgentReply> {
+  return exchangeWithAgent(deps, {
+    target: call.target,
+    body: bodyFor(call, direction),
+    headers: headersFor(call, direction.to),
+    requestId: call.requestId,
+    deliveryId: call.deliveryId,
+    signal: call.signal,
+  })
+}
+
+function bodyFor(call: AgentCall, { own, to }: Direction): Buffer {
+  const { request, traits, alias, bytes } = call
+  const { operation } = traits
+  const params = alias === undefined ? request.params : paramsForAgent(request.params, alias)
+  if (operation === undefined || own === to) {
+    return params === request.params ? bytes : textOf(request.envelope, { params })
+  }
+  const method = methodName(operation, to)
+  // Nothing that an agent of the other version could be asked.
+  if (method === undefined) throw new RpcRefusal(unsupportedOperation('the agent lacks it'))
+  return textOf(request.envelope, {
+    method,
+    params: translateRequest({ operation, params }, own, to),
+  })
+}
+
+function textOf(envelope: JsonObject, changed: object): Buffer {
+  return Buffer.from(JSON.stringify({ id: '', ...envelope, ...changed }))
+}
+
+/** An agent of 1.0 takes a request without its version for one of 0.3 (contract/a2a 1.8). */
+function headersFor(call: AgentCall, to: AgentDialect): Record<string, string> {
+  if (call.traits.operation === undefined) return { ...call.headers }
+  const { 'a2a-extensions': extensions, 'x-a2a-extensions': legacy, ...rest } = call.headers
+  const wanted = extensions ?? legacy
+  const name = to === '1.0' ? 'a2a-extensions' : 'x-a2a-extensions'
+  return {
+    ...rest,
+    'a2a-version': to,
+    ...(wanted === undefined ? {} : { [name]: wanted }),
+  }
+}
+
+function told(call: AgentCall, reply: AgentReply, from: AgentDialect): GatewayAnswer {
+  const { operation } = call.traits
+  const { status } = reply
+  const headers = passedBack(reply)
+  const reading: Reading = { operation, from, to: call.dialect, id: call.id, alias: call.alias }
+  if (reply.kind === 'stream') {
+    const body =
+      call.isIdSent && isToldAsWritten(reading)
+        ? reply.body
+        : mapEvents(reply.body, (data) => eventFor(data, reading))
+    return { kind: 'stream', status, headers, body }
+  }
+  const facts = factsOf(reply.envelope['result'])
+  return { kind: 'json', status, headers, body: jsonFor(reply, reading), facts }
+}
+
+function jsonFor(reply: Extract<AgentReply, { kind: 'json' }>, reading: Reading): Buffer {
+  const { body, envelope } = reply
+  if (isToldAsWritten(reading, envelope)) {
+    return answerWithId({ bytes: body, envelope }, reading.id)
+  }
+  const lossless = parsed(body.toString('utf8'))
+  const readable = lossless === undefined ? undefined : envelopeFor(lossless, reading)
+  if (readable === undefined) throw new AppError('workspace_invalid_response')
+  return Buffer.from(JSON.stringify(readable))
+}
+
+/** An event of nobody's making is not worth the stream. */
+function eventFor(data: string, reading: Reading): string | undefined {
+  const lossless = parsed(data)
+  const readable = lossless === undefined ? undefined : envelopeFor(lossless, reading)
+  return readable === undefined ? undefined : JSON.stringify(readable)
+}
+
+function parsed(text: string): JsonObject | undefined {
+  try {
+    const value = parseLossless(text)
+    return isJsonObject(value) ? value : undefined
+  } catch (error) {
+    // SyntaxError: not JSON. RangeError: nested beyond reason.
+    if (error instanceof SyntaxError || error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
+/** Which extensions the agent has made use of (contract/a2a 1.8). */
+function passedBack(reply: AgentReply): Record<string, string> {
+  const names = ['a2a-extensions', 'x-a2a-extensions']
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = reply.headers[name]
+      return typeof value === 'string' ? [[name, value]] : []
+    }),
+  )
+}
