@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { activity, answerWith, message, RESULT, request, send } from '../../support/a2a-exchange.ts'
 import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
+import { openEventStream } from '../../support/event-stream-client.ts'
+import { eventually } from '../../support/eventually.ts'
 import { begin, readAnswer } from '../../support/raw-client.ts'
 import { platform } from '../../support/shared-platform.ts'
 
@@ -247,6 +249,36 @@ describe('POST /workspaces/:id/a2a', () => {
     await send(request())
     await platform.deps.tracker.drain()
     expect(await activity()).toMatchObject([{ response_body: JSON.parse(answer) }])
+  })
+
+  it('keeps which tools the agent says it has used, and tells who follows', async () => {
+    const follower = await openEventStream({
+      url: `${platform.url}/workspaces/${workspace.id}/events/stream`,
+      bearer: workspace.authToken,
+    })
+    await eventually(() => follower.frames.length >= 2)
+    const trace = [{ tool: 'search', ms: 12 }]
+    const result = (tool_trace: unknown) =>
+      JSON.stringify({ jsonrpc: '2.0', id: 7, result: { metadata: { tool_trace } } })
+    answerWith(200, 'application/json', result(trace))
+    await send(request())
+    answerWith(200, 'application/json', result('x'.repeat(5_000)))
+    await send(request({ params: { message: { ...message, messageId: 'm2' } } }))
+    await platform.deps.tracker.drain()
+    const rows = await platform.request(`/workspaces/${workspace.id}/activity?from=start`)
+    expect(await rows.json()).toMatchObject([
+      { tool_trace: trace },
+      { tool_trace: expect.stringMatching(/^x+$/) },
+    ])
+    const told = await eventually(() => {
+      const logged = follower.frames.filter(({ data }) =>
+        JSON.stringify(data ?? '').includes('ACTIVITY_LOGGED'),
+      )
+      return logged.length >= 2 && logged.map(({ data }) => data)
+    })
+    expect(told).toMatchObject([{ data: { tool_trace: trace } }, { data: { status: 'ok' } }])
+    expect(JSON.stringify(told)).not.toContain('xxx')
+    follower.close()
   })
 
   it('logs the exchange with a sequence per workspace', async () => {

@@ -36,18 +36,74 @@ describe('POST /workspaces/:id/activity', () => {
     ])
   })
 
+  it('logs every field as it was said', async () => {
+    const said = {
+      activity_type: 'a2a_send',
+      source_id: workspace.id,
+      target_id: randomUUID(),
+      method: 'message/send',
+      summary: 'asked',
+      status: 'error',
+      error_detail: 'nobody there',
+      duration_ms: 1234,
+      request_body: { task: 'x' },
+      response_body: { result: 'y' },
+    }
+    await report(workspace, { ...said, metadata: { not: 'this' } })
+    const [row] = await feed(workspace)
+    expect(row).toEqual({
+      ...said,
+      id: expect.any(String),
+      workspace_id: workspace.id,
+      created_at: expect.any(String),
+    })
+  })
+
   it.each([
-    [{ activity_type: 'delegation' }, 400, /^invalid activity_type, must be one of: a2a_send, /],
-    [{ activity_type: undefined }, 400, /^invalid activity_type/],
-    [{ source_id: randomUUID() }, 403, /^source_id must match authenticated workspace$/],
-    [{ source_id: 'x\nforged' }, 403, /^source_id must match/],
-    [{ target_id: 'x' }, 400, /^invalid request body$/],
-    [{ request_body: { text: 'a\u0000b' } }, 400, /^invalid request body$/],
-  ])('refuses %j and logs nothing', async (fields, status, error) => {
+    [{ source_id: '' }, { source_id: 'own' }],
+    [
+      { source_id: null, status: '', target_id: '' },
+      { status: 'ok', target_id: null },
+    ],
+    [{ request_body: null, metadata: { a: 1 } }, { request_body: { a: 1 } }],
+    [{ request_body: false, metadata: { a: 1 } }, { request_body: false }],
+    [{ summary: 'a\u0000b\ud800' }, { summary: 'ab\ufffd' }],
+  ])('takes %j for %j', async (said, logged) => {
+    expect((await report(workspace, said)).status).toBe(200)
+    const own = { source_id: workspace.id }
+    expect(await feed(workspace)).toMatchObject([{ ...logged, ...own }])
+  })
+
+  const TYPES =
+    'invalid activity_type, must be one of: a2a_send, a2a_receive, task_update, agent_log, skill_promotion, memory_write, error'
+  const FOREIGN = 'source_id must match authenticated workspace'
+
+  it.each([
+    [{ activity_type: 'delegation' }, 400, TYPES],
+    [{ activity_type: '' }, 400, TYPES],
+    [{ activity_type: undefined }, 400, TYPES],
+    [{ activity_type: null }, 400, TYPES],
+    [{ source_id: randomUUID() }, 403, FOREIGN],
+    [{ source_id: 'x\nforged' }, 403, FOREIGN],
+    [{ target_id: 'x' }, 400, 'invalid request body'],
+    [{ duration_ms: 1.5 }, 400, 'invalid request body'],
+    [{ duration_ms: 2 ** 31 }, 400, 'invalid request body'],
+    [{ summary: 7 }, 400, 'invalid request body'],
+    [{ request_body: { text: 'a\u0000b' } }, 400, 'invalid request body'],
+    [{ summary: 'x'.repeat(1024 * 1024) }, 413, 'payload too large'],
+  ])('refuses %.60j and logs nothing', async (fields, status, error) => {
     const answer = await report(workspace, fields)
-    expect(answer.status).toBe(status)
-    expect(await answer.json()).toMatchObject({ error: expect.stringMatching(error) })
+    expect([answer.status, await answer.json()]).toMatchObject([status, { error }])
     expect(await feed(workspace)).toEqual([])
+    expect(platform.logLines().filter((line) => line.startsWith('forged'))).toEqual([])
+  })
+
+  it('lets an operator speak for no other workspace either, nor for one that is not there', async () => {
+    const say = (id: string, source_id?: string) =>
+      platform.json(`/workspaces/${id}/activity`, { activity_type: 'agent_log', source_id })
+    expect((await say(workspace.id, randomUUID())).status).toBe(403)
+    expect((await say(workspace.id)).status).toBe(200)
+    expect((await say(randomUUID())).status).toBe(404)
   })
 
   it('does not claim to have logged what it could not', async () => {
@@ -99,6 +155,13 @@ describe('POST /workspaces/:id/notify', () => {
   it.each([
     [{}, 'message is required'],
     [{ message: '' }, 'message is required'],
+    [{ message: 7 }, 'message is required'],
+    [{ message: 'x', attachments: 'a' }, 'invalid request body'],
+    [
+      { message: 'x', attachments: [{ uri: 'a', name: 'b', size: 'large' }] },
+      'invalid request body',
+    ],
+    [{ message: 'x', attachments: ['a'] }, 'attachment[0]: uri and name are required'],
     [
       { message: 'x', attachments: [{ uri: '', name: '' }] },
       'attachment[0]: uri and name are required',
@@ -131,13 +194,23 @@ describe('POST /workspaces/:id/notify', () => {
     expect(await feed(other)).toHaveLength(1)
   })
 
-  it('has nobody to tell when the workspace is gone', async () => {
+  it('has nobody to tell when the workspace is gone, or was never there', async () => {
     await platform.request(`/workspaces/${workspace.id}`, { method: 'DELETE' })
-    const answer = await platform.json(`/workspaces/${workspace.id}/notify`, { message: 'x' })
-    expect([answer.status, await answer.json()]).toMatchObject([
-      404,
-      { error: 'workspace not found' },
-    ])
+    for (const id of [workspace.id, randomUUID()]) {
+      const answer = await platform.json(`/workspaces/${id}/notify`, { message: 'x' })
+      const error = 'workspace not found'
+      expect([answer.status, await answer.json()]).toMatchObject([404, { error }])
+    }
+  })
+
+  it('does not claim to have sent what it could not keep', async () => {
+    const { sql } = platform.client
+    await sql`ALTER TABLE activity_logs ADD CONSTRAINT full_disk CHECK (summary <> 'Agent message: lost')`
+    try {
+      expect((await notify(workspace, { message: 'lost' })).status).toBe(500)
+    } finally {
+      await sql`ALTER TABLE activity_logs DROP CONSTRAINT full_disk`
+    }
   })
 })
 

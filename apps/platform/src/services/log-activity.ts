@@ -8,6 +8,9 @@ export type LogActivityDeps = {
   readonly events: Pick<EventBus, 'broadcast'>
 }
 
+/** What a follower is told besides stays in memory until it is taken: a longer trace is in the row. */
+const MAX_TOLD_TRACE_CHARACTERS = 4_000
+
 /** Appends like `appendActivity`. What is told holds no body: who wants it has the id. */
 export async function logActivity(deps: LogActivityDeps, activity: NewActivity): Promise<Appended> {
   const appended = await appendActivity(deps.db, activity)
@@ -29,6 +32,12 @@ export function tellOfActivity(events: LogActivityDeps['events'], activity: NewA
       summary: activity.summary,
       status: activity.status,
       duration_ms: activity.durationMs,
+      ...toldTrace(activity.toolTrace),
     },
   })
+}
+
+function toldTrace(toolTrace: unknown): { readonly tool_trace?: unknown } {
+  if (toolTrace == null || JSON.stringify(toolTrace).length > MAX_TOLD_TRACE_CHARACTERS) return {}
+  return { tool_trace: toolTrace }
 }

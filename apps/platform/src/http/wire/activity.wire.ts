@@ -211,12 +211,18 @@ export function parseNotification(body: unknown): AgentMessage {
 function attachmentOf(value: unknown, index: number): Attachment {
   const parsed = attachment.safeParse(value)
   if (!parsed.success) {
+    const hasBoth = parsed.error.issues.every(({ path }) => isOptionalOfAttachment(path[0]))
+    if (hasBoth) throw new AppError('invalid_request_body', { cause: parsed.error })
     throw new AppError('attachment_incomplete', {
       message: `attachment[${index}]: uri and name are required`,
     })
   }
   const { uri, name, mimeType, size } = parsed.data
   return { uri, name, mimeType: mimeType ?? undefined, size: size ?? undefined }
+}
+
+function isOptionalOfAttachment(key: PropertyKey | undefined): boolean {
+  return key === 'mimeType' || key === 'size'
 }
 
 export const activityResponse = z
