@@ -104,6 +104,11 @@ export function peakMemoryBytes(pid: number): number {
   return Number(/^VmHWM:\s*(\d+) kB/m.exec(readProc(pid, 'status'))?.[1] ?? Number.NaN) * 1024
 }
 
+/** The resident set now, in bytes. */
+export function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s*(\d+) kB/m.exec(readProc(pid, 'status'))?.[1] ?? Number.NaN) * 1024
+}
+
 function readProc(pid: number, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'utf8')

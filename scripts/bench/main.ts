@@ -6,16 +6,19 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { measureMessages } from './a2a.ts'
 import { Atrium } from './atrium.ts'
 import { measureHeartbeats } from './heartbeats.ts'
 import { ensureNginx, startNginx } from './nginx.ts'
 import { isMet, type Row, ratioOf, renderTable } from './report.ts'
 import { measureDownloads, measureMemory, measureUploads, type Suite } from './suite.ts'
 
-const USAGE = `Usage: npm run bench -- [--quick] [--json] [--only=downloads|uploads|memory|heartbeats]
+const USAGE = `Usage: npm run bench -- [--quick] [--json] [--only=downloads|uploads|memory|heartbeats|a2a]
+       npm run bench -- a2a
 
 Starts two platforms with one workspace each and, where it is installed, nginx in front of nginx;
-moves files through both in turns; lets 10,000 workspaces beat; prints medians, ratios and targets.
+moves files through both in turns; lets 10,000 workspaces beat; sends messages and opens streams
+through the gateway; prints medians, ratios and targets.
 Loopback only. Takes two to four minutes and about 5 GiB of temporary disk.
 `
 
@@ -28,8 +31,15 @@ const GROUPS = {
   memory: measureMemory,
 } as const
 
+/** Each with a database and processes of its own. */
+const ALONE = [
+  ['heartbeats', measureHeartbeats],
+  ['a2a', measureMessages],
+] as const
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values: given, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -37,11 +47,12 @@ async function main(): Promise<void> {
       help: { type: 'boolean', default: false },
     },
   })
+  const values = { ...given, only: given.only ?? positionals[0] }
   const groups = Object.entries(GROUPS).filter(
     ([name]) => values.only === undefined || values.only === name,
   )
-  const hasHeartbeats = values.only === undefined || values.only === 'heartbeats'
-  if (values.help || (groups.length === 0 && !hasHeartbeats)) {
+  const isWanted = (name: string): boolean => values.only === undefined || values.only === name
+  if (values.help || (groups.length === 0 && !ALONE.some(([name]) => isWanted(name)))) {
     process.stdout.write(USAGE)
     return
   }
@@ -63,11 +74,10 @@ async function main(): Promise<void> {
       const suite = await start(folder, undo, settings)
       for (const [, measure] of groups) rows.push(...(await measure(suite)))
     }
-    if (hasHeartbeats) {
+    for (const [name, measure] of ALONE.filter(([name]) => isWanted(name))) {
       // Nothing else runs meanwhile: the two cores are all there is.
       await endAll(undo)
-      const suite = { ...settings, undo, folder: join(folder, 'heartbeats') }
-      rows.push(...(await measureHeartbeats(suite)))
+      rows.push(...(await measure({ ...settings, undo, folder: join(folder, name) })))
     }
   } finally {
     await cleanUp(folder, undo)

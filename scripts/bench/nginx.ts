@@ -54,6 +54,31 @@ export async function startNginx(folder: string): Promise<Nginx> {
   }
 }
 
+/** An agent that answers every message with `answer`, and a hop in front of it that only passes on. */
+export async function startMessagePeer(
+  folder: string,
+  answer: string,
+): Promise<Pick<Nginx, 'frontPort' | 'originPort' | 'end'>> {
+  mkdirSync(folder, { recursive: true })
+  if (process.getuid?.() === 0) chmodSync(folder, 0o755)
+  const [originPort, frontPort] = [await freePort(), await freePort()]
+  const agent = `server {
+    listen 127.0.0.1:${originPort};
+    location / { default_type application/json; return 200 '${answer}'; }
+  }`
+  const origin = start(folder, 'agent', agent)
+  const front = start(folder, 'message-front', frontServer(frontPort, originPort))
+  await origin.until('the agent listens', () => isListening(originPort))
+  await front.until('nginx front listens', () => isListening(frontPort))
+  return {
+    frontPort,
+    originPort,
+    async end() {
+      await Promise.all([front.end(), origin.end()])
+    },
+  }
+}
+
 function start(folder: string, name: string, server: string): Child {
   const prefix = join(folder, name)
   mkdirSync(prefix, { recursive: true })

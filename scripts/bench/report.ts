@@ -2,7 +2,7 @@
 
 export type Row = {
   readonly work: string
-  readonly unit: 'MB/s' | 'MiB' | 'beats/s' | 'beats/cpu-s'
+  readonly unit: 'MB/s' | 'MiB' | 'KiB' | 'beats/s' | 'beats/cpu-s' | 'msg/s' | 'ms' | '% of a core'
   readonly atrium: number
   /** The peer in the same interleaved run; absent without a peer, or where there is none. */
   readonly peer?: number | undefined

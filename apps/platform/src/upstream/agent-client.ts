@@ -48,7 +48,8 @@ export class AgentClient {
       headersTimeout: options.headersTimeoutMs,
       bodyTimeout: options.idleTimeoutMs,
       maxHeaderSize: 16 * 1024,
-      connections: 128,
+      // Each stream takes one for as long as it lasts: a bound would let the next message wait for ever.
+      connections: null,
     }
     this.answerTimeoutMs = options.headersTimeoutMs
     const timeoutMs = options.connectTimeoutMs
