@@ -13,6 +13,7 @@ import { agentCard } from './agent/agent-card.ts'
 import { AgentHost } from './agent/agent-host.ts'
 import { mountAgentRoutes } from './agent/agent-routes.ts'
 import type { OpenWorkspaceFile } from './agent/attachments.ts'
+import { ConformanceAdapter } from './agent/conformance/conformance-adapter.ts'
 import { DeliveryBook } from './agent/deliveries/delivery-book.ts'
 import { DeliveryDesk } from './agent/deliveries/delivery-desk.ts'
 import { DeliveryReplay } from './agent/deliveries/delivery-replay.ts'
@@ -177,7 +178,10 @@ async function openRecords(tasks: KeptTaskStore, deliveries: DeliveryBook): Prom
 /** The runtime kind is a label (contract/runtime 6.2): a command makes an agent of any of them. */
 function createAdapter(input: AgentPlaneInput): AgentAdapter {
   const { settings, log, clock, ids, roots, ownEnvironment, credentials, publish } = input
-  if (settings.command === '' && settings.runtimeKind === 'echo') return new EchoAdapter()
+  if (settings.command === '') {
+    if (settings.runtimeKind === 'echo') return new EchoAdapter()
+    if (settings.runtimeKind === 'conformance') return new ConformanceAdapter(clock)
+  }
   return new ExecAdapter({
     log,
     clock,

@@ -55,6 +55,63 @@ describe('a task of a command', () => {
     expect(parts.at(-1)).toMatchObject({ kind: 'file', file: { name: 'f.txt' } })
   })
 
+  it('tells a stream of 0.3 the whole reply once more at its end', async () => {
+    await withScript(`
+      console.log('one')
+      ${whenReleased(`console.log('two'); require('node:fs').writeFileSync('output/f.txt', 'f')`)}`)
+    const events: { kind: string; final?: boolean; status?: { message?: { parts: Parts } } }[] = []
+    for await (const { result } of runtime.stream('message/stream', userMessage('x'))) {
+      const event = result as (typeof events)[number]
+      events.push(event)
+      if (event.kind === 'artifact-update') release()
+    }
+    const last = events.at(-1)
+    expect(last).toMatchObject({
+      kind: 'status-update',
+      final: true,
+      status: { state: 'completed' },
+    })
+    expect(last?.status?.message).toMatchObject({
+      kind: 'message',
+      role: 'agent',
+      parts: [{ text: 'one\ntwo' }, { kind: 'file', file: { name: 'f.txt' } }],
+    })
+    expect(events.filter(({ kind }) => kind === 'message')).toEqual([])
+  })
+
+  it('tells what it is about, results beside the reply, and that it has a question', async () => {
+    await withScript(`
+      const say = (event) => require('node:fs').writeSync(3, JSON.stringify(event) + '\\n')
+      say({ progress: 'looking' })
+      require('node:fs').writeSync(3, 'garbage\\n{"other":1}\\n')
+      say({ artifact: { id: 'table', text: 'a', name: 'A table' } })
+      say({ artifact: { id: 'table', data: { rows: 2 }, append: true, last: true } })
+      console.log('reply')
+      require('node:fs').writeSync(3, JSON.stringify({ input_required: 'which one?' }))`)
+    const seen: string[] = []
+    for await (const { result } of runtime.stream('message/stream', userMessage('x'))) {
+      seen.push(JSON.stringify(result))
+    }
+    const at = (text: string) => seen.findIndex((event) => event.includes(text))
+    expect(at('"looking"')).toBeGreaterThan(0)
+    expect(at('"rows":2')).toBeGreaterThan(at('"A table"'))
+    expect(seen.at(-1)).toMatch(/"state":"input-required".*|.*which one\?/)
+    const { result } = await runtime.call('message/send', userMessage('x'))
+    expect(result).toMatchObject({
+      kind: 'task',
+      status: { state: 'input-required', message: { parts: [{ text: 'which one?' }] } },
+      artifacts: [
+        { artifactId: 'reply', parts: [{ text: 'reply' }] },
+        { artifactId: 'table', parts: [{ text: 'a' }, { data: { rows: 2 } }] },
+      ],
+    })
+    const more = userMessage('this one', [], { taskId: result?.['id'] })
+    expect((await runtime.call('message/send', more)).result).toMatchObject({
+      id: result?.['id'],
+      status: { state: 'input-required' },
+    })
+  })
+
   it('is canceled with its whole process group, even when that ignores SIGTERM', async () => {
     await withScript(slow)
     const { taskId, events } = await startTask()

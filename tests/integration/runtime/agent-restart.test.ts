@@ -45,7 +45,8 @@ describe('a runtime that was killed', () => {
       runtime.post(method, paramsOf(method), delivery(method)).catch(() => undefined),
     )
     const folder = join(runtime.folders.configs, '.atrium', 'deliveries')
-    await eventually(() => readdirSync(folder).length === 4)
+    const written = () => readdirSync(folder).filter((name) => name.endsWith('.json'))
+    await eventually(() => written().length === 4)
     await runtime.kill()
     await Promise.all(cutOff)
     await runtime.start({ command: SCRIPT, concurrency: 8 })

@@ -8,7 +8,7 @@ import {
   type TaskStatus,
 } from '@a2a-js/sdk'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
-import type { ReplyFile } from './agent-adapter.ts'
+import type { ReplyFile, ReplyPart } from './agent-adapter.ts'
 
 export type TurnIds = { readonly taskId: string; readonly contextId: string }
 
@@ -30,6 +30,21 @@ export function filePart(file: ReplyFile): Part {
     metadata: undefined,
     filename: file.name,
     mediaType: file.mimeType,
+  }
+}
+
+export function replyPart(part: ReplyPart): Part {
+  switch (part.kind) {
+    case 'text':
+      return textPart(part.text)
+    case 'data':
+      return { ...textPart(''), content: { $case: 'data', value: part.data } }
+    case 'bytes': {
+      const content = { $case: 'raw', value: Buffer.from(part.bytes) } as const
+      return { content, metadata: undefined, filename: part.name, mediaType: part.mimeType }
+    }
+    case 'file':
+      return filePart(part.file)
   }
 }
 

@@ -1,5 +1,12 @@
 /** @module The agent that says what it was told and gives back the files it was given. */
-import { type AgentAdapter, AgentFailure, type ReplySink, type Turn } from './agent-adapter.ts'
+import {
+  type AgentAdapter,
+  AgentFailure,
+  COMPLETED,
+  type ReplySink,
+  type Turn,
+  type TurnEnd,
+} from './agent-adapter.ts'
 
 /** For trying out a workspace without a model behind it. */
 export class EchoAdapter implements AgentAdapter {
@@ -9,7 +16,7 @@ export class EchoAdapter implements AgentAdapter {
     // Nothing to make ready.
   }
 
-  async execute(turn: Turn, reply: ReplySink, signal: AbortSignal): Promise<void> {
+  async execute(turn: Turn, reply: ReplySink, signal: AbortSignal): Promise<TurnEnd> {
     signal.throwIfAborted()
     if (turn.text !== '') reply.text(turn.text)
     for (const { name, mimeType, uri } of turn.attachments) {
@@ -18,6 +25,7 @@ export class EchoAdapter implements AgentAdapter {
       }
       reply.file({ name, mimeType, uri })
     }
+    return COMPLETED
   }
 
   async stop(): Promise<void> {

@@ -10,28 +10,38 @@ import {
   agentMessage,
   filePart,
   type ObjectDeps,
+  replyPart,
   type TurnIds,
   taskStatus,
   textPart,
 } from './a2a-objects.ts'
-import type { ReplyFile, ReplySink } from './agent-adapter.ts'
+import type { ReplyArtifact, ReplyFile, ReplySink } from './agent-adapter.ts'
 
 const NO_RESPONSE = '(no response generated)'
 const ARTIFACT_ID = 'reply'
+/** The SDK keeps each of them in the task's history, and copies that for every event. */
+const MAX_PROGRESS = 200
+const MAX_PROGRESS_CHARACTERS = 2_000
 /** The SDK's clients give up on an event of 4 MiB (contract/a2a 2.7). */
 const MAX_PIECE_CHARACTERS = 256 * 1024
+const MAX_FINAL_CHARACTERS = 1024 * 1024
 
 export type EndState =
   | TaskState.TASK_STATE_FAILED
   | TaskState.TASK_STATE_CANCELED
   | TaskState.TASK_STATE_REJECTED
 
+export type PauseState = TaskState.TASK_STATE_INPUT_REQUIRED | TaskState.TASK_STATE_AUTH_REQUIRED
+
 export interface ReplyWriter extends ReplySink {
   /** First of all, and before the turn waits for its place. */
   open(): void
   /** The turn has its place and is being worked on. */
   working(): void
-  complete(): void
+  /** `text` is a last word beside the answer. */
+  complete(text?: string): void
+  /** Ends with a question to the user, whose next message goes on. */
+  pause(state: PauseState, text: string): void
   /** Ends without an answer; what was written so far stays where it is. */
   abandon(state: EndState, text: string): void
 }
@@ -46,6 +56,7 @@ export type WriterInput = {
 export class MessageReplyWriter implements ReplyWriter {
   readonly #input: WriterInput & { readonly failsWith: 'message' | 'task' }
   readonly #files: Part[] = []
+  readonly #artifacts = new Map<string, Artifact>()
   #text = ''
 
   constructor(input: WriterInput & { readonly failsWith: 'message' | 'task' }) {
@@ -68,9 +79,28 @@ export class MessageReplyWriter implements ReplyWriter {
     this.#files.push(filePart(file))
   }
 
-  complete(): void {
-    const parts = this.#parts()
+  artifact(artifact: ReplyArtifact): void {
+    const before = this.#artifacts.get(artifact.id)
+    const isMore = artifact.isAppended && before !== undefined
+    const parts = artifact.parts.map(replyPart)
+    const all = isMore ? [...before.parts, ...parts] : parts
+    this.#artifacts.set(artifact.id, artifactOf(artifact.id, artifact.name, all))
+  }
+
+  progress(): void {
+    // As above.
+  }
+
+  complete(text?: string): void {
+    const words = text === undefined ? [] : [textPart(text)]
+    const results = [...this.#artifacts.values()].flatMap(({ parts }) => parts)
+    const parts = [...this.#parts(), ...results, ...words]
     this.#publish(parts.length === 0 ? [textPart(NO_RESPONSE)] : parts)
+  }
+
+  pause(state: PauseState, text: string): void {
+    this.#publishTask()
+    publishWords(this.#input, state, text)
   }
 
   abandon(state: EndState, text: string): void {
@@ -80,11 +110,16 @@ export class MessageReplyWriter implements ReplyWriter {
       this.#publish([textPart(text), ...this.#parts()])
       return
     }
+    this.#publishTask()
+    publishWords(this.#input, state, text)
+  }
+
+  #publishTask(): void {
     const task = newTask(this.#input, TaskState.TASK_STATE_WORKING)
     const parts = this.#parts()
     if (parts.length > 0) task.artifacts.push(replyArtifact(parts))
+    task.artifacts.push(...this.#artifacts.values())
     this.#input.bus.publish(AgentEvent.task(task))
-    publishEnd(this.#input, state, text)
   }
 
   #publish(parts: Part[]): void {
@@ -99,10 +134,15 @@ export class MessageReplyWriter implements ReplyWriter {
 
 /** For a caller that streams or asks later. */
 export class TaskReplyWriter implements ReplyWriter {
-  readonly #input: WriterInput
+  readonly #input: WriterInput & { readonly endsWithMessage: boolean }
+  readonly #said: Part[] = []
+  #characters = 0
+  #hasReply = false
   #hasArtifact = false
+  #progress = 0
 
-  constructor(input: WriterInput) {
+  /** `endsWithMessage`: the whole reply once more at the end (contract/runtime 8.3). */
+  constructor(input: WriterInput & { readonly endsWithMessage: boolean }) {
     this.#input = input
   }
 
@@ -122,40 +162,73 @@ export class TaskReplyWriter implements ReplyWriter {
     this.#append(filePart(file))
   }
 
-  complete(): void {
-    if (!this.#hasArtifact) this.#append(textPart(NO_RESPONSE))
-    publishState(this.#input, TaskState.TASK_STATE_COMPLETED)
+  artifact(artifact: ReplyArtifact): void {
+    this.#hasArtifact = true
+    const parts = artifact.parts.map(replyPart)
+    this.#publish(artifactOf(artifact.id, artifact.name, parts), {
+      append: artifact.isAppended,
+      lastChunk: artifact.isLast,
+    })
+  }
+
+  progress(text: string): void {
+    this.#progress += 1
+    if (this.#progress > MAX_PROGRESS) return
+    const words = text.slice(0, MAX_PROGRESS_CHARACTERS).toWellFormed()
+    publishWords(this.#input, TaskState.TASK_STATE_WORKING, words)
+  }
+
+  complete(text?: string): void {
+    if (text !== undefined) {
+      publishWords(this.#input, TaskState.TASK_STATE_COMPLETED, text)
+      return
+    }
+    if (!this.#hasReply && !this.#hasArtifact) this.#append(textPart(NO_RESPONSE))
+    const parts = this.#finalParts()
+    if (parts.length === 0) publishState(this.#input, TaskState.TASK_STATE_COMPLETED)
+    else publishMessage(this.#input, TaskState.TASK_STATE_COMPLETED, parts)
+  }
+
+  pause(state: PauseState, text: string): void {
+    publishWords(this.#input, state, text)
   }
 
   abandon(state: EndState, text: string): void {
-    publishEnd(this.#input, state, text)
+    publishWords(this.#input, state, text)
+  }
+
+  /** One text, then the files; nothing when that is not asked for, or too long for one event. */
+  #finalParts(): Part[] {
+    if (!this.#input.endsWithMessage || this.#characters > MAX_FINAL_CHARACTERS) return []
+    const text = joinedText(this.#said)
+    const files = this.#said.filter(({ content }) => content?.$case !== 'text')
+    return text === '' ? files : [textPart(text), ...files]
   }
 
   #append(part: Part): void {
+    const append = this.#hasReply
+    this.#hasReply = true
+    if (part.content?.$case === 'text') this.#characters += part.content.value.length
+    if (this.#input.endsWithMessage && this.#characters <= MAX_FINAL_CHARACTERS)
+      this.#said.push(part)
+    this.#publish(replyArtifact([part]), { append, lastChunk: false })
+  }
+
+  #publish(
+    artifact: Artifact,
+    place: { readonly append: boolean; readonly lastChunk: boolean },
+  ): void {
     const { bus, ids } = this.#input
-    const append = this.#hasArtifact
-    this.#hasArtifact = true
-    bus.publish(
-      AgentEvent.artifactUpdate({
-        ...ids,
-        artifact: replyArtifact([part]),
-        append,
-        lastChunk: false,
-        metadata: undefined,
-      }),
-    )
+    bus.publish(AgentEvent.artifactUpdate({ ...ids, artifact, ...place, metadata: undefined }))
   }
 }
 
 function replyArtifact(parts: Part[]): Artifact {
-  return {
-    artifactId: ARTIFACT_ID,
-    name: 'reply',
-    description: '',
-    parts,
-    metadata: undefined,
-    extensions: [],
-  }
+  return artifactOf(ARTIFACT_ID, 'reply', parts)
+}
+
+function artifactOf(artifactId: string, name: string, parts: Part[]): Artifact {
+  return { artifactId, name, description: '', parts, metadata: undefined, extensions: [] }
 }
 
 function newTask({ deps, ids }: WriterInput, state: TaskState): Task {
@@ -175,15 +248,17 @@ function publishState({ deps, bus, ids }: WriterInput, state: TaskState): void {
   )
 }
 
-function publishEnd({ deps, bus, ids }: WriterInput, state: EndState, text: string): void {
-  const message = agentMessage(deps, ids, [textPart(text)])
-  bus.publish(
-    AgentEvent.statusUpdate({
-      ...ids,
-      status: taskStatus(deps, state, message),
-      metadata: undefined,
-    }),
-  )
+function publishWords(input: WriterInput, state: TaskState, text: string): void {
+  publishMessage(input, state, [textPart(text)])
+}
+
+function publishMessage({ deps, bus, ids }: WriterInput, state: TaskState, parts: Part[]): void {
+  const status = taskStatus(deps, state, agentMessage(deps, ids, parts))
+  bus.publish(AgentEvent.statusUpdate({ ...ids, status, metadata: undefined }))
+}
+
+function joinedText(parts: readonly Part[]): string {
+  return parts.map(({ content }) => (content?.$case === 'text' ? content.value : '')).join('')
 }
 
 /** Never between the halves of a surrogate pair: each piece is read by itself. */

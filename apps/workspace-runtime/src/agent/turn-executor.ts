@@ -10,7 +10,13 @@ import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { AGENT_ERROR_PREFIX } from '@atrium/runtime-contract/agent-reply'
 import type { Logger } from 'pino'
 import { agentMessage, textOf, textPart } from './a2a-objects.ts'
-import { type AgentAdapter, AgentFailure } from './agent-adapter.ts'
+import {
+  type AgentAdapter,
+  AgentFailure,
+  COMPLETED,
+  type ReplyForm,
+  type TurnEnd,
+} from './agent-adapter.ts'
 import type { AgentHost } from './agent-host.ts'
 import { type OpenWorkspaceFile, openAttachments } from './attachments.ts'
 import { CallState } from './call-state.ts'
@@ -94,10 +100,24 @@ export class TurnExecutor implements AgentExecutor {
   /** False: the answer is the endpoint's, and what is said here goes nowhere. */
   async #mayBegin(context: RequestContext, bus: ExecutionEventBus): Promise<boolean> {
     const { taskId, contextId } = context
-    const facts = { taskId, contextId, hasTask: wantsTask(context) }
+    const facts = { taskId, contextId, hasTask: this.#formFor(context) === 'task' }
     if ((await CallState.of(context.context)?.begin(facts)) !== false) return true
     bus.publish(AgentEvent.message(agentMessage(this.#deps, { contextId }, [textPart('busy')])))
     return false
+  }
+
+  /** Somebody who comes back for the answer needs a task; who waits for it is served with a message. */
+  #formFor(context: RequestContext): ReplyForm {
+    if (context.task !== undefined) return 'task'
+    const { host } = this.#deps
+    const { messageId, parts } = context.userMessage
+    const adapter = host.state.kind === 'ready' ? host.state.adapter : undefined
+    const wanted = adapter?.formFor?.({ messageId, text: textOf(parts) })
+    if (wanted !== undefined) return wanted
+    const isFollowed =
+      CallState.of(context.context)?.isStreaming === true ||
+      context.request.configuration?.returnImmediately === true
+    return isFollowed ? 'task' : 'message'
   }
 
   #writerFor(context: RequestContext, bus: ExecutionEventBus): ReplyWriter {
@@ -106,8 +126,11 @@ export class TurnExecutor implements AgentExecutor {
       bus,
       ids: { taskId: context.taskId, contextId: context.contextId },
     }
-    if (wantsTask(context)) return new TaskReplyWriter(input)
     const isLegacy = context.context.requestedVersion !== '1.0'
+    if (this.#formFor(context) === 'task') {
+      const isStreaming = CallState.of(context.context)?.isStreaming === true
+      return new TaskReplyWriter({ ...input, endsWithMessage: isLegacy && isStreaming })
+    }
     return new MessageReplyWriter({ ...input, failsWith: isLegacy ? 'message' : 'task' })
   }
 
@@ -120,8 +143,8 @@ export class TurnExecutor implements AgentExecutor {
       const state = this.#deps.host.state
       if (state.kind !== 'ready') throw new AgentFailure('the agent is not available')
       const input = { context, parts, writer, signal }
-      await this.#deps.queue.run(() => this.#work(state.adapter, input), signal)
-      writer.complete()
+      const end = await this.#deps.queue.run(() => this.#work(state.adapter, input), signal)
+      failure = tellEnd(writer, end)
     } catch (error) {
       const end = this.#endOf(error, { signal, taskId: context.taskId })
       if (end.state === TaskState.TASK_STATE_FAILED) failure = end.text
@@ -139,7 +162,7 @@ export class TurnExecutor implements AgentExecutor {
       readonly writer: ReplyWriter
       readonly signal: AbortSignal
     },
-  ): Promise<void> {
+  ): Promise<TurnEnd> {
     const { context, parts, writer, signal } = input
     writer.working()
     const files = await openAttachments(parts, this.#deps.openFile)
@@ -147,12 +170,12 @@ export class TurnExecutor implements AgentExecutor {
       const text = textOf(parts)
       if (text === '' && files.attachments.length === 0) {
         writer.text(EMPTY_INPUT)
-        return
+        return COMPLETED
       }
       const { taskId, contextId } = context
       const { messageId } = context.userMessage
       const turn = { text, attachments: files.attachments, contextId, taskId, messageId }
-      await adapter.execute(turn, writer, signal)
+      return await adapter.execute(turn, writer, signal)
     } finally {
       files.close()
     }
@@ -180,11 +203,23 @@ export class TurnExecutor implements AgentExecutor {
   }
 }
 
-/** Somebody who comes back for the answer needs a task; who waits for it is served with a message. */
-function wantsTask(context: RequestContext): boolean {
-  return (
-    context.task !== undefined ||
-    CallState.of(context.context)?.isStreaming === true ||
-    context.request.configuration?.returnImmediately === true
-  )
+/** Says how the turn ended; returns the words of a failure. */
+function tellEnd(writer: ReplyWriter, end: TurnEnd): string | undefined {
+  switch (end.state) {
+    case 'completed':
+      writer.complete(end.text)
+      return undefined
+    case 'input-required':
+      writer.pause(TaskState.TASK_STATE_INPUT_REQUIRED, end.text)
+      return undefined
+    case 'auth-required':
+      writer.pause(TaskState.TASK_STATE_AUTH_REQUIRED, end.text)
+      return undefined
+    case 'rejected':
+      writer.abandon(TaskState.TASK_STATE_REJECTED, end.text)
+      return undefined
+    case 'failed':
+      writer.abandon(TaskState.TASK_STATE_FAILED, `${AGENT_ERROR_PREFIX} ${end.text}`)
+      return end.text
+  }
 }

@@ -1,5 +1,6 @@
 /** @module What a command may see of the environment (docs/guides/exec-adapter.md). */
 import { BOX_MARKER_ENV, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import { EVENTS_FD } from './run-command.ts'
 
 /** A file of the message where the command finds it. */
 export type PlacedAttachment = {
@@ -60,6 +61,7 @@ export function childEnvironment(source: EnvironmentSource, job: JobFacts): Reco
   environment['HOME'] = source.homeDirectory
   environment['ATRIUM_WORKSPACE_DIR'] = source.workspaceDirectory
   environment['ATRIUM_OUTPUT_DIR'] = job.outputDirectory
+  environment['ATRIUM_EVENTS_FD'] = String(EVENTS_FD)
   environment['ATRIUM_MESSAGE_ID'] = job.messageId
   environment['ATRIUM_CONTEXT_ID'] = job.contextId
   environment['ATRIUM_TASK_ID'] = job.taskId

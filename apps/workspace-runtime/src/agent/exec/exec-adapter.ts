@@ -11,9 +11,11 @@ import {
   AgentNotConfigured,
   type ReplySink,
   type Turn,
+  type TurnEnd,
 } from '../agent-adapter.ts'
 import { mediaTypeFor } from '../media-type.ts'
 import { childEnvironment, type EnvironmentSource } from './child-environment.ts'
+import { CommandEvents } from './command-events.ts'
 import { ErrorTail } from './error-tail.ts'
 import { JobFolder } from './job-folder.ts'
 import { ReplyText } from './reply-text.ts'
@@ -68,14 +70,15 @@ export class ExecAdapter implements AgentAdapter {
     await JobFolder.sweep(directories.workspace, onLeft).catch(onLeft)
   }
 
-  async execute(turn: Turn, reply: ReplySink, signal: AbortSignal): Promise<void> {
+  async execute(turn: Turn, reply: ReplySink, signal: AbortSignal): Promise<TurnEnd> {
     const id = this.#deps.ids.uuid()
     const log = this.#deps.log.child({ job_id: id, task_id: turn.taskId })
     const folder = await JobFolder.create(this.#deps.directories.workspace, id)
     try {
-      await this.#run({ turn, reply, folder, log }, signal)
+      const end = await this.#run({ turn, reply, folder, log }, signal)
       signal.throwIfAborted()
       await this.#sendOutputs({ reply, folder }, signal)
+      return end
     } finally {
       await removeFolder(folder, log)
     }
@@ -97,12 +100,13 @@ export class ExecAdapter implements AgentAdapter {
       readonly log: Logger
     },
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<TurnEnd> {
     const { turn, reply, folder, log } = job
     const { settings, directories, clock } = this.#deps
     const attachments = await folder.place(turn.attachments)
     const text = new ReplyText((piece) => reply.text(piece))
     const errors = new ErrorTail(log)
+    const events = new CommandEvents(reply, log)
     const env = childEnvironment(
       {
         own: this.#deps.ownEnvironment,
@@ -126,18 +130,21 @@ export class ExecAdapter implements AgentAdapter {
           timeoutMs: settings.timeoutMs,
           onStdout: (bytes) => text.write(bytes),
           onStderr: (bytes) => errors.write(bytes),
+          onEvents: (bytes) => events.write(bytes),
         },
         signal,
       )
     } finally {
       text.end()
       errors.end()
+      events.end()
     }
     const durationMs = clock.now().getTime() - startedAtMs
     log.info({ exit_code: end.exitCode, signal: end.signal, duration_ms: durationMs }, 'exec.ended')
     signal.throwIfAborted()
     const failure = failureOf(end, settings.timeoutMs)
     if (failure !== undefined) throw new AgentFailure(withTail(failure, errors.text))
+    return events.turnEnd
   }
 
   async #sendOutputs(

@@ -1,7 +1,7 @@
 /** @module One run of a command without a shell, in a process group of its own. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Readable, Writable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import type { Clock } from '@atrium/http-kit/clock'
 import { errorCodeOf } from '@atrium/http-kit/error-code'
 import { AgentFailure } from '../agent-adapter.ts'
@@ -11,6 +11,8 @@ const TERM_GRACE_MS = 5_000
 /** For processes that a command left behind when it ended by itself. */
 const LEFTOVER_GRACE_MS = 500
 const PIPE_GRACE_MS = 1_000
+/** Where a command says what is no text of its answer. */
+export const EVENTS_FD = 3
 
 export type CommandInput = {
   readonly command: string
@@ -22,6 +24,8 @@ export type CommandInput = {
   readonly timeoutMs: number | undefined
   readonly onStdout: (bytes: Buffer) => void
   readonly onStderr: (bytes: Buffer) => void
+  /** What it writes to descriptor 3. */
+  readonly onEvents: (bytes: Buffer) => void
 }
 
 export type CommandEnd = {
@@ -72,6 +76,8 @@ export class CommandRunner {
     const exited = once(child, 'exit')
     child.stdout.on('data', input.onStdout)
     child.stderr.on('data', input.onStderr)
+    const events = eventsOf(child)
+    events?.on('data', input.onEvents)
     // A command need not read what it is given; that it did not is no error.
     child.stdin.on('error', () => child.stdin.destroy())
     child.stdin.end(input.stdin)
@@ -110,6 +116,7 @@ export class CommandRunner {
     enough.abort()
     child.stdout.destroy()
     child.stderr.destroy()
+    eventsOf(child)?.destroy()
   }
 }
 
@@ -120,12 +127,18 @@ function spawnCommand({ command, args, cwd, env }: CommandInput): Child {
       env: { ...env },
       // A session of its own: the group can be ended as a whole, and has no terminal.
       detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     })
   } catch (cause) {
     // What the kernel refuses for its size (E2BIG), or Node for a NUL in it, is thrown at once.
     throw notStarted(cause)
   }
+}
+
+/** The fourth pipe; Node's types know three. */
+function eventsOf(child: Child): Readable | undefined {
+  const pipe = child.stdio[EVENTS_FD]
+  return pipe instanceof Readable ? pipe : undefined
 }
 
 async function started(child: Child): Promise<number> {
