@@ -150,6 +150,19 @@ describe('cardTo', () => {
     })
   })
 
+  it('adds the words of 1.0 to a card of 0.3', () => {
+    expect(cardTo(LEGACY, 'hybrid')).toMatchObject({
+      url: 'http://10.0.0.7:8000/a2a',
+      supportedInterfaces: [{ protocolBinding: 'JSONRPC' }, { protocolBinding: 'GRPC' }],
+      capabilities: { extendedAgentCard: true, stateTransitionHistory: true },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', httpAuthSecurityScheme: { scheme: 'bearer' } },
+      },
+      securityRequirements: [{ schemes: { bearer: { list: [] } } }],
+      skills: [{ securityRequirements: [{ schemes: { bearer: { list: ['x'] } } }] }],
+    })
+  })
+
   it.each<readonly [JsonObject, readonly string[]]>([
     [LEGACY, ['0.3']],
     [CURRENT, ['1.0']],
