@@ -83,6 +83,7 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
     'POST /workspaces/:id/activity': { body: () => ({ activity_type: 'agent_log' }) },
     'POST /workspaces/:id/activity/ack': { body: () => ({ id: null }), answers: 200 },
     'POST /workspaces/:id/notify': { body: () => ({ message: 'done' }) },
+    'POST /workspaces/:id/a2a/queue/:queueId/reply': { body: () => ({ text: 'x' }), answers: 404 },
     'POST /workspaces/:id/restart': FRESH,
     'POST /workspaces/:id/pause': FRESH,
     'POST /workspaces/:id/resume': FRESH,
@@ -105,6 +106,9 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
       body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
       answers: 200,
     },
+    // Who is admitted and not concerned is told the same as of one that is not there.
+    'GET /workspaces/:id/a2a/queue/:queueId': NOT_FOUND,
+    'DELETE /workspaces/:id/a2a/queue/:queueId': NOT_FOUND,
   },
 
   admin: {
@@ -117,6 +121,8 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
     'DELETE /org/tokens/:id': NOT_FOUND,
     'GET /admin/audit': OK,
     'GET /admin/liveness': OK,
+    'GET /admin/a2a-queue': OK,
+    'POST /admin/a2a-queue/drop-stale': OK,
     'POST /admin/workspaces/:id/bootstrap-failed': {
       body: () => ({ error: 'no boot' }),
       answers: 200,

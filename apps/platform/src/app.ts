@@ -34,6 +34,7 @@ import { inboundSecretRoutes } from './http/routes/inbound-secret.routes.ts'
 import { failedStartRoutes, lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
 import { livenessRoutes } from './http/routes/liveness.routes.ts'
 import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
+import { queueAdminRoutes, queueReplyRoutes, queueRoutes } from './http/routes/queue.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
 import { teamRoutes } from './http/routes/teams.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
@@ -131,6 +132,8 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { ...workspace, routes: activityRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },
     { name: 'peer', guard: 'a2a', prefix: '/a2a/:id', routes: a2aStandardRoutes(deps) },
+    { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: queueRoutes(deps) },
+    { ...workspace, routes: queueReplyRoutes(deps) },
     { ...workspace, routes: lifecycleRoutes(deps) },
     { ...workspace, routes: teamRoutes(deps) },
     { ...workspace, routes: workspaceTokensRoutes(deps) },
@@ -143,6 +146,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
       routes: orgTokensRoutes({ ...deps, admitMint: orgTokenMintLimit(deps, addressOf) }),
     },
     { ...admin, routes: livenessRoutes(deps) },
+    { ...admin, routes: queueAdminRoutes(deps) },
     { ...admin, routes: failedStartRoutes(deps) },
     { ...admin, routes: adminEventRoutes(deps) },
   ]

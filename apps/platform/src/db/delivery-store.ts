@@ -3,8 +3,9 @@
  * names the fence of its claim, so that one that was taken over writes nothing (ADR-0032). Leases
  * are kept by the database's clock, which all replicas share.
  */
-import { and, desc, eq, inArray, sql } from 'drizzle-orm'
-import type { Accepted, Claim, Delivery, NewDelivery } from '../domain/delivery.ts'
+import type { DeliveryMode } from '@atrium/runtime-contract/registration'
+import { and, count, desc, eq, inArray, sql } from 'drizzle-orm'
+import type { Accepted, Claim, Delivery, DeliveryState, NewDelivery } from '../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import type { Db } from './client.ts'
 import { a2aDeliveries } from './schema.ts'
@@ -91,13 +92,13 @@ export const IN_FLIGHT = ['leased', 'dispatched'] as const
 /** How many wait for the workspace, and at which place this one is, from 1; 0: it does not wait. */
 export async function queuePlace(
   db: Db,
-  delivery: { readonly workspaceId: WorkspaceId; readonly id: string },
+  delivery: Pick<Delivery, 'workspaceId' | 'id' | 'mode'>,
 ): Promise<{ readonly depth: number; readonly position: number }> {
   const rows = await db.execute<{ depth: string; position: string }>(sql`
     WITH waiting AS (
       SELECT id, row_number() OVER (ORDER BY priority DESC, seq) AS place FROM a2a_deliveries
        WHERE workspace_id = ${delivery.workspaceId} AND state IN ('queued', 'leased')
-         AND delivery_mode = 'push')
+         AND delivery_mode = ${delivery.mode})
     SELECT count(*) AS depth, coalesce(max(place) FILTER (WHERE id = ${delivery.id}), 0) AS position
       FROM waiting`)
   const row = rows[0]
@@ -209,4 +210,23 @@ export async function dropWaiting(db: Db, id: string, reason: string): Promise<b
        WHERE id = ${id} AND state = 'queued' RETURNING id)
     SELECT id, pg_notify(${DELIVERY_DONE_CHANNEL}, id::text) FROM gone`)
   return rows.length === 1
+}
+
+/** How many are in which state, of one workspace or of all, and the oldest of each. */
+export async function countDeliveries(
+  db: Db,
+  workspaceId: WorkspaceId | undefined,
+): Promise<readonly { state: DeliveryState; mode: DeliveryMode; count: number; oldest: Date }[]> {
+  const oldest = sql`min(${a2aDeliveries.enqueuedAt})`.mapWith(a2aDeliveries.enqueuedAt)
+  return await db
+    .select({
+      state: a2aDeliveries.state,
+      mode: a2aDeliveries.deliveryMode,
+      count: count(),
+      oldest,
+    })
+    .from(a2aDeliveries)
+    .where(workspaceId === undefined ? undefined : eq(a2aDeliveries.workspaceId, workspaceId))
+    .groupBy(a2aDeliveries.state, a2aDeliveries.deliveryMode)
+    .orderBy(a2aDeliveries.state, a2aDeliveries.deliveryMode)
 }

@@ -8,7 +8,7 @@ import type { WorkspaceId } from '../domain/ids.ts'
 import { appendActivity, type NewActivity } from './activity-store.ts'
 import { type Db, inTransaction } from './client.ts'
 import { DELIVERY_DONE_CHANNEL, keyHolder } from './delivery-store.ts'
-import { a2aDeliveries, workspaces } from './schema.ts'
+import { a2aDeliveries, activityLogs, workspaces } from './schema.ts'
 import { whereLive } from './workspace-store.ts'
 
 /**
@@ -74,31 +74,52 @@ export type PolledReply = {
   readonly workspaceId: WorkspaceId
   /** As the sender is to read it: a JSON-RPC answer. */
   readonly response: Buffer
+  /** The same for the log; null when it cannot be stored there. */
+  readonly responseBody: unknown
   readonly upstreamTaskId: string | null
 }
 
-/** Ends a message with what its agent answers; false when it is over, or was not for that agent. */
+/**
+ * Ends a message with what its agent answers, which the log then shows beside it; false when it is
+ * over, or was not for that agent.
+ */
 export async function completePolled(db: Db, reply: PolledReply): Promise<boolean> {
-  const rows = await db
-    .update(a2aDeliveries)
-    .set({
-      state: 'completed',
-      finishedAt: sql`now()`,
-      responseStatus: 200,
-      response: reply.response,
-      upstreamTaskId: reply.upstreamTaskId,
-      reason: null,
-    })
-    .where(
-      and(
-        eq(a2aDeliveries.id, reply.id),
-        eq(a2aDeliveries.workspaceId, reply.workspaceId),
-        eq(a2aDeliveries.deliveryMode, 'poll'),
-        eq(a2aDeliveries.state, 'queued'),
-      ),
-    )
-    .returning({
-      told: sql`pg_notify(${DELIVERY_DONE_CHANNEL}, ${a2aDeliveries.id}::text)`,
-    })
-  return rows.length === 1
+  return await inTransaction(db, async (tx) => {
+    const rows = await tx
+      .update(a2aDeliveries)
+      .set({
+        state: 'completed',
+        finishedAt: sql`now()`,
+        responseStatus: 200,
+        response: reply.response,
+        upstreamTaskId: reply.upstreamTaskId,
+        reason: null,
+      })
+      .where(
+        and(
+          eq(a2aDeliveries.id, reply.id),
+          eq(a2aDeliveries.workspaceId, reply.workspaceId),
+          eq(a2aDeliveries.deliveryMode, 'poll'),
+          eq(a2aDeliveries.state, 'queued'),
+        ),
+      )
+      .returning({
+        activityId: a2aDeliveries.activityId,
+        told: sql`pg_notify(${DELIVERY_DONE_CHANNEL}, ${a2aDeliveries.id}::text)`,
+      })
+    const ended = rows[0]
+    if (ended === undefined) return false
+    // The log may have forgotten it already.
+    if (ended.activityId !== null) await noteResponse(tx, ended.activityId, reply)
+    return true
+  })
+}
+
+async function noteResponse(tx: Db, activityId: string, reply: PolledReply): Promise<void> {
+  const { response, responseBody } = reply
+  if (responseBody === null) return
+  await tx
+    .update(activityLogs)
+    .set({ responseBody, bodyBytes: sql`${activityLogs.bodyBytes} + ${response.length}` })
+    .where(and(eq(activityLogs.id, activityId), eq(activityLogs.workspaceId, reply.workspaceId)))
 }

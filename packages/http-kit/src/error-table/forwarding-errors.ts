@@ -99,6 +99,17 @@ export const FORWARDING_ERRORS = {
     retryAfterSeconds: 30,
   },
   delivery_not_found: { status: 404, text: 'not found', retryable: false },
+  delivery_not_cancelable: {
+    status: 409,
+    text: 'the message is on its way, or over: it is not in the queue any more',
+    retryable: false,
+  },
+  delivery_over: {
+    status: 409,
+    text: 'the message is over, or has another answer',
+    retryable: false,
+  },
+  drop_stale_failed: { status: 500, text: 'failed to drop stale items', retryable: true },
   delivery_outcome_unknown: {
     status: 502,
     text: 'the agent was sent the message and broke off; whether it acted on it is unknown',

@@ -9,12 +9,14 @@ import { EXCHANGE_OPERATIONS } from './exchange-operations.ts'
 import { type JsonSchema, JsonSchemas } from './json-schemas.ts'
 import type { Answer, Body, Operation, Operations } from './operation.ts'
 import { PLATFORM_OPERATIONS } from './platform-operations.ts'
+import { QUEUE_OPERATIONS } from './queue-operations.ts'
 import { WORKSPACE_OPERATIONS } from './workspace-operations.ts'
 
 export const OPERATIONS: Operations = {
   ...WORKSPACE_OPERATIONS,
   ...EXCHANGE_OPERATIONS,
   ...PLATFORM_OPERATIONS,
+  ...QUEUE_OPERATIONS,
 }
 
 /** What every failure looks like (docs/errors.md). */

@@ -7,6 +7,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
 import { resolveDeliveryMode } from '../../domain/delivery-mode.ts'
 import { admitMessage, requireRelation } from '../admit-message.ts'
+import { replyByMessage } from '../delivery/reply-to-delivery.ts'
 import type { Workspace } from '../find-workspace.ts'
 import { noteOutbound } from '../note-use.ts'
 import { passedHeaders } from './agent-exchange.ts'
@@ -31,6 +32,8 @@ export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promi
     const target = await findTarget(deps, call)
     await admitMessage(deps.db, { sender: call.caller, target })
     const message = readableMessage(deps, parsed, { call, target })
+    const { caller: sender, workspaceId: to } = call
+    await replyByMessage(deps, { sender, to, request: message.request })
     const answer = await answerOf(deps, message)
     if (call.caller.kind === 'workspace') noteOutbound(deps, call.caller.workspaceId)
     return answer
