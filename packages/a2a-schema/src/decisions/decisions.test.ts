@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseRpcRequest, rpcRequestText } from '../json-rpc.ts'
 import { type Normalised, normaliseRequest } from '../normalise.ts'
+import { translateRequest } from '../translate/request.ts'
 import { type Decision, MINTED, type Outcome } from './decision.ts'
 import { DECISIONS } from './decisions.ts'
 
@@ -50,6 +51,24 @@ describe.each(METHODS)('a message of %s by %s', (dialect, method) => {
     const expected = decision[dialect]
     const message = expected.verdict === 'R' ? undefined : expected.message
     expect(outcomeOf({ message }, method)).toEqual({ verdict: 'A', message })
+  })
+})
+
+describe('a decision', () => {
+  const pairs = [
+    ['0.3', '1.0', 'message/send'],
+    ['1.0', '0.3', 'SendMessage'],
+  ] as const
+
+  it.each(pairs)('of %s is the one of %s in the other words', (from, to, method) => {
+    for (const decision of DECISIONS) {
+      const [own, other] = [decision[from], decision[to]]
+      if (own.verdict === 'R' || other.verdict === 'R') continue
+      const params = { message: own.message }
+      const translated = translateRequest({ operation: 'send', params }, from, to)
+      expect([decision.id, translated]).toEqual([decision.id, { message: other.message }])
+      expect(outcomeOf(params, method)).toMatchObject({ verdict: 'A' })
+    }
   })
 })
 

@@ -18,6 +18,14 @@ import {
   textBoth,
 } from './decision.ts'
 
+const ROLES_OF_USERS = [
+  ['plain', 'user'],
+  ['upper', 'USER'],
+  ['enum', 'ROLE_USER'],
+  ['enum-lower', 'role_user'],
+  ['number', 1],
+] as const
+
 export const MESSAGE_DECISIONS: readonly Decision[] = [
   {
     id: 'M12',
@@ -58,9 +66,9 @@ export const MESSAGE_DECISIONS: readonly Decision[] = [
     params: sent({ contextId: 'c', context_id: 'd', parts: [HI] }),
     ...refusedBoth('params.message.contextId'),
   },
-  ...['user', 'USER', 'ROLE_USER', 'role_user', 1].map(
-    (role): Decision => ({
-      id: `M13-${role}`,
+  ...ROLES_OF_USERS.map(
+    ([name, role]): Decision => ({
+      id: `M13-${name}`,
       says: `the role ${role}`,
       params: sent({ role, content: 'hi' }),
       ...textBoth('hi', 'content-string'),
