@@ -83,35 +83,42 @@ function expectError(told: Told): void {
   expect(last).not.toContain('<script>')
 }
 
-describe.each(SURFACES)('a message that came by the $name surface', (surface) => {
-  describe('to an agent that answers', () => {
-    let agent: HostileAgent
-    let workspace: OutsideAgent
+/** By both surfaces and in both dialects, all at once. */
+function sayAll(to: OutsideAgent): Promise<Told[]> {
+  return Promise.all(
+    SURFACES.flatMap((surface) => METHODS.map((method) => say(surface, to, method))),
+  )
+}
 
-    beforeAll(async () => {
-      agent = await HostileAgent.start()
-    })
-    beforeEach(async () => {
-      workspace = await registerOutsideAgent(platform.url, { url: agent.url })
-    })
-    afterAll(() => agent.close())
+const ALL = SURFACES.length * METHODS.length
 
-    const sayAll = () => Promise.all(METHODS.map((method) => say(surface, workspace, method)))
+describe('a message to an agent that answers', () => {
+  let agent: HostileAgent
+  let workspace: OutsideAgent
 
-    it.each(HOSTILE_ANSWERS)('%s is an error', async (name) => {
-      agent.says = name
-      agent.messages = 0
-      resetPeak(platform.pid)
-      const before = peakResidentBytes(platform.pid)
-      for (const told of await sayAll()) expectError(told)
-      expect(peakResidentBytes(platform.pid) - before).toBeLessThan(MAX_GROWTH)
-      // Nothing of this may be done twice.
-      expect(agent.messages).toBe(METHODS.length)
-      await eventually(async () => (await agent.connections()) <= METHODS.length)
-    })
+  beforeAll(async () => {
+    agent = await HostileAgent.start()
+  })
+  beforeEach(async () => {
+    workspace = await registerOutsideAgent(platform.url, { url: agent.url })
+  })
+  afterAll(() => agent.close())
 
-    it.each(ODD_ANSWERS)('with %s is an answer to what was asked', async (name) => {
-      agent.says = name
+  it.each(HOSTILE_ANSWERS)('%s is an error', async (name) => {
+    agent.says = name
+    agent.messages = 0
+    resetPeak(platform.pid)
+    const before = peakResidentBytes(platform.pid)
+    for (const told of await sayAll(workspace)) expectError(told)
+    expect(peakResidentBytes(platform.pid) - before).toBeLessThan(MAX_GROWTH)
+    // Nothing of this may be done twice.
+    expect(agent.messages).toBe(ALL)
+    await eventually(async () => (await agent.connections()) <= ALL)
+  })
+
+  it.each(ODD_ANSWERS)('with %s is an answer to what was asked', async (name) => {
+    agent.says = name
+    for (const surface of SURFACES) {
       const told = await say(surface, workspace, 'message/send')
       expect(told.text).toMatch(new RegExp(`"id":${ID}[,}]`))
       const { jsonrpc, result } = JSON.parse(told.text)
@@ -119,29 +126,25 @@ describe.each(SURFACES)('a message that came by the $name surface', (surface) =>
         jsonrpc: '2.0',
         result: { kind: 'message', parts: [{ kind: 'text', text: 'well' }] },
       })
-    })
-  })
-
-  /** What is wrong below HTTP; how each is told apart is in `agent-client-evil.test.ts`. */
-  const BELOW: readonly EvilBehaviour[] = [
-    ...(['redirect', 'never-answers', 'slow-head', 'closes-at-once', 'resets-at-once'] as const),
-    ...(['garbage', 'huge-head', 'interim-flood', 'switches-protocols'] as const),
-    ...(['bare-cr-in-header', 'two-framings', 'two-lengths', 'length-too-long'] as const),
-    ...(['bad-chunk-size', 'chunks-without-end', 'resets-mid-body'] as const),
-    ...(['stalls-mid-body', 'endless-body', 'compressed-unasked'] as const),
-  ]
-
-  it.each(BELOW)('to an agent that plays %s is an error', async (behaviour) => {
-    const evil = await EvilWorkspace.start(behaviour)
-    try {
-      const workspace = await registerOutsideAgent(platform.url, { url: evil.url.href })
-      for (const told of await Promise.all(
-        METHODS.map((method) => say(surface, workspace, method)),
-      )) {
-        expectError(told)
-      }
-    } finally {
-      await evil.close()
     }
   })
+})
+
+/** What is wrong below HTTP; how each is told apart is in `agent-client-evil.test.ts`. */
+const BELOW: readonly EvilBehaviour[] = [
+  ...(['redirect', 'never-answers', 'slow-head', 'closes-at-once', 'resets-at-once'] as const),
+  ...(['garbage', 'huge-head', 'interim-flood', 'switches-protocols'] as const),
+  ...(['bare-cr-in-header', 'two-framings', 'two-lengths', 'length-too-long'] as const),
+  ...(['bad-chunk-size', 'chunks-without-end', 'resets-mid-body'] as const),
+  ...(['stalls-mid-body', 'endless-body', 'compressed-unasked'] as const),
+]
+
+it.each(BELOW)('a message to an agent that plays %s is an error', async (behaviour) => {
+  const evil = await EvilWorkspace.start(behaviour)
+  try {
+    const workspace = await registerOutsideAgent(platform.url, { url: evil.url.href })
+    for (const told of await sayAll(workspace)) expectError(told)
+  } finally {
+    await evil.close()
+  }
 })
