@@ -1,8 +1,11 @@
+import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
 import { type JsonObject, type JsonValue, parseLossless } from '@atrium/a2a-schema/lossless-json'
-import type { Operation, SpokenDialect } from '@atrium/a2a-schema/method'
+import { methodName, type Operation, type SpokenDialect } from '@atrium/a2a-schema/method'
+import { normaliseRequest } from '@atrium/a2a-schema/normalise'
 import { translateError } from '@atrium/a2a-schema/translate/error'
 import { translateRequest } from '@atrium/a2a-schema/translate/request'
 import { translateResult } from '@atrium/a2a-schema/translate/result'
+import { validateParams } from '@atrium/a2a-schema/validate-params'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -103,6 +106,31 @@ describe('translating there and back', () => {
     )
   })
 })
+
+describe('a translated request', () => {
+  it.each(REQUESTS)(
+    'is one that nobody would refuse or change: from %s, %s',
+    (from, operation, params) => {
+      const to = other(from)
+      const method = methodName(operation, to) ?? 'tasks/list'
+      fc.assert(
+        fc.property(params, (given) => {
+          const there = request(operation, given, from)
+          expect(validateParams(operation, to, there)).toBeUndefined()
+          const bytes = Buffer.from(
+            JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: there }),
+          )
+          const parsed = parseRpcRequest(bytes, ids)
+          const normalised = parsed.ok ? normaliseRequest(parsed.request, ids) : parsed
+          expect(normalised).toMatchObject({ ok: true, changed: false, notes: [] })
+        }),
+        RUNS,
+      )
+    },
+  )
+})
+
+const ids = { uuid: () => 'minted' }
 
 describe('data that 0.3 cannot hold', () => {
   it.each<JsonObject>([
