@@ -122,6 +122,7 @@ describe('POST /workspaces/:id/a2a', () => {
       const text = await answer.text()
       expect([entry.name, answer.status, text]).toEqual([entry.name, 200, expect.any(String)])
       expect([entry.name, idOf(text)]).toEqual([entry.name, expectedId(entry)])
+      expectSenderTold(entry, answer.headers)
       if (entry.meta._emit_v03 !== undefined) expectAgentGot(entry, box.requests[0]?.body)
     }
   })
@@ -165,6 +166,14 @@ function expectedId(entry: ValidEntry): string | undefined {
 
 function isUuid(value: unknown): boolean {
   return typeof value === 'string' && /^[0-9a-f-]{36}$/.test(value)
+}
+
+/** What was repaired; and the id of a message that had none. */
+function expectSenderTold({ name, meta }: ValidEntry, headers: Headers): void {
+  const told = headers.get('x-a2a-normalized')?.split(',') ?? []
+  expect([name, told.sort()]).toEqual([name, [...meta._normalised].sort()])
+  const isMinted = meta._emit_v03?.['messageId'] === MINTED
+  expect([name, isUuid(headers.get('x-a2a-message-id'))]).toEqual([name, isMinted])
 }
 
 /** The message in its own dialect; and the very bytes that were sent, when there was nothing to repair. */

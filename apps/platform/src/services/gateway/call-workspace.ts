@@ -16,6 +16,7 @@ import { type GatewayAnswer, type GatewayCall, GatewayFailure } from './gateway-
 import { type KeepDeps, keepMessage } from './keep-message.ts'
 import { askedBy, type ReadableMessage, readableMessage } from './readable-message.ts'
 import { recordExchange } from './record-exchange.ts'
+import { repairHeaders } from './repair-headers.ts'
 import { RpcRefusal } from './rpc-problem.ts'
 import { callOf, messageTarget, type SendDeps, sendMessage } from './send-message.ts'
 
@@ -36,7 +37,7 @@ export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promi
     await replyByMessage(deps, { sender, to, request: message.request })
     const answer = await answerOf(deps, message)
     if (call.caller.kind === 'workspace') noteOutbound(deps, call.caller.workspaceId)
-    return answer
+    return { ...answer, headers: { ...answer.headers, ...repairHeaders(message.repairs) } }
   } catch (cause) {
     if (cause instanceof GatewayFailure) throw cause
     const asked = parsed.ok

@@ -8,6 +8,7 @@ import { readVersion } from '@atrium/a2a-schema/version'
 import type { Ids } from '@atrium/http-kit/clock'
 import type { Workspace } from '../find-workspace.ts'
 import { type GatewayCall, GatewayFailure } from './gateway-call.ts'
+import type { Repairs } from './repair-headers.ts'
 import {
   contentTypeNotSupported,
   invalidParams,
@@ -29,6 +30,8 @@ export type ReadableMessage = {
   readonly dialect: SpokenDialect
   /** The text of `request`: what came, unless it had to be changed (contract/a2a 2.1.1). */
   readonly bytes: Buffer
+  /** What had to be changed in what came. */
+  readonly repairs: Repairs
 }
 
 const JSON_TYPES = /^application\/(?:a2a\+)?json(?:\s*;|$)/i
@@ -60,7 +63,7 @@ export function readableMessage(
   if (fault !== undefined) throw new GatewayFailure(asked, { rpc: fault })
   const bytes = changed ? Buffer.from(rpcRequestText(request), 'utf8') : Buffer.from(body)
   return {
-    ...{ ...to, given, request, traits },
+    ...{ ...to, given, request, traits, repairs: normalised },
     dialect: asked.dialect === 'unknown' ? '0.3' : asked.dialect,
     bytes: Object.hasOwn(request.envelope, 'id') ? bytes : withId(bytes, deps.ids.uuid()),
   }
