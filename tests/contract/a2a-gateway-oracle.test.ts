@@ -11,6 +11,7 @@ import { JsonRpcTransport as JsonRpcTransport03 } from 'a2a-sdk-0-3-14/client'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { messageV03, messageV10 } from '../support/a2a-arbitraries.ts'
+import { type ValidEntry, validEntries } from '../support/a2a-corpus.ts'
 import { startPlatformHarness } from '../support/platform-harness.ts'
 import { type MirrorAgent, startMirror03, startMirror10 } from '../support/sdk-mirror-agents.ts'
 
@@ -32,7 +33,10 @@ beforeAll(async () => {
   platform = await startPlatformHarness()
   mirror10 = await startMirror10()
   mirror03 = await startMirror03()
-  await workspaceOf('1.0', mirror10.url, AgentCard.toJSON(mirror10.card))
+  // Of its two versions the card tells one, or the gateway had nothing to translate.
+  const supportedInterfaces = mirror10.card.supportedInterfaces.slice(0, 1)
+  const only10 = AgentCard.toJSON({ ...mirror10.card, supportedInterfaces })
+  await workspaceOf('1.0', mirror10.url, only10)
   await workspaceOf('0.3', mirror03.url, mirror03.card)
 })
 
@@ -166,6 +170,71 @@ describe('the SDK through the gateway is the SDK without it', () => {
     expect(await compare(generated, mirror03, ways)).toBe(PER_PAIR)
   })
 })
+
+describe('an agent of the SDK is told by the gateway what a sender of its own kind tells it', () => {
+  // The SDK refuses an id that JSON-RPC allows.
+  const entries = validEntries().filter(
+    ({ meta, name }) => meta._emit_v03 !== undefined && name !== 'id_fraction',
+  )
+
+  it('has entries of the corpus to show it with', () => {
+    expect(entries.length).toBeGreaterThan(40)
+  })
+
+  it.each(entries.map((entry) => [entry.name, entry] as const))(
+    '%s',
+    { timeout: SLOW },
+    async (_name, entry) => {
+      const clean10 = { method: 'SendMessage', params: { message: entry.meta._emit_v10 } }
+      expect(await toldBy(entry, '1.0')).toEqual(await toldDirectly(clean10, '1.0'))
+      const clean03 = { method: 'message/send', params: { message: entry.meta._emit_v03 } }
+      expect(await toldBy(entry, '0.3')).toEqual(await toldDirectly(clean03, '0.3'))
+    },
+  )
+})
+
+type Version = '0.3' | '1.0'
+
+async function toldBy({ name, bytes, meta }: ValidEntry, to: Version): Promise<unknown[]> {
+  const { url, fetchImpl } = gatewayTo(to)
+  const key = { 'Idempotency-Key': `corpus:${name}` }
+  const answer = await fetchImpl(url, {
+    ...posted(bytes),
+    headers: { ...JSON_TYPE, ...key, ...meta._headers },
+  })
+  // What is an answer is the corpus' own gate to say; an agent that knows no such task is one.
+  await answer.text()
+  return taken(to)
+}
+
+async function toldDirectly(request: object, to: Version): Promise<unknown[]> {
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, ...request })
+  const { url } = to === '1.0' ? mirror10 : mirror03
+  await (await fetch(url, { ...posted(body), headers: { ...JSON_TYPE, 'A2A-Version': to } })).text()
+  return taken(to)
+}
+
+const JSON_TYPE = { 'Content-Type': 'application/json' }
+const posted = (body: string | Buffer) => ({
+  method: 'POST',
+  body: new Uint8Array(Buffer.from(body)),
+})
+
+/** Without what is made anew each time: ids of tasks, and of messages and contexts that had none. */
+function taken(to: Version): unknown[] {
+  const seen = (to === '1.0' ? mirror10 : mirror03).takeAll()
+  return seen.map((each) =>
+    JSON.parse(JSON.stringify(each, (name, value) => (isMade(name, value) ? 'made' : value))),
+  )
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+function isMade(name: string, value: unknown): boolean {
+  if (name === 'taskId') return true
+  const isId = name === 'messageId' || name === 'contextId'
+  return isId && (value === 'minted-id' || UUID.test(String(value)))
+}
 
 const asIs = (message: JsonObject): JsonObject => message
 

@@ -25,6 +25,8 @@ export type MirrorAgent<Card> = {
   readonly card: Card
   /** What the SDK gave to the agent, as JSON, by the id of the message; taken out once. */
   take(messageId: string): unknown
+  /** All that was not taken. */
+  takeAll(): unknown[]
   close(): Promise<void>
 }
 
@@ -50,7 +52,7 @@ export async function startMirror10(): Promise<MirrorAgent<AgentCard>> {
     const context = new ServerCallContext({ requestedVersion: isLegacy ? '0.3' : '1.0' })
     return (isLegacy ? legacy : current).handle(body, context)
   })
-  return { url, card, take: taker(seen), close: () => close(server) }
+  return { url, card, ...takersOf(seen), close: () => close(server) }
 }
 
 /** The SDK 0.3.14 as it is in the field. */
@@ -75,7 +77,7 @@ export async function startMirror03(): Promise<MirrorAgent<AgentCard03>> {
     }),
   )
   serve(server, (body) => handler.handle(body))
-  return { url, card, take: taker(seen), close: () => close(server) }
+  return { url, card, ...takersOf(seen), close: () => close(server) }
 }
 
 function card10(url: string): AgentCard {
@@ -92,11 +94,18 @@ function card10(url: string): AgentCard {
   }
 }
 
-function taker(seen: Map<string, unknown>) {
-  return (messageId: string): unknown => {
-    const value = seen.get(messageId)
-    seen.delete(messageId)
-    return value
+function takersOf(seen: Map<string, unknown>) {
+  return {
+    take(messageId: string): unknown {
+      const value = seen.get(messageId)
+      seen.delete(messageId)
+      return value
+    },
+    takeAll(): unknown[] {
+      const values = [...seen.values()]
+      seen.clear()
+      return values
+    },
   }
 }
 
@@ -111,14 +120,24 @@ async function listen(): Promise<{ server: Server; url: string }> {
   return { server, url: `http://127.0.0.1:${address.port}/` }
 }
 
-/** Answers are all plain JSON: nobody asks these agents for a stream. */
 function serve(server: Server, handle: (body: Body) => Promise<object>): void {
   server.on('request', (incoming, outgoing) => {
     void (async () => {
-      const answer = JSON.stringify(await handle(await bodyOf(incoming)))
-      outgoing.writeHead(200, { 'content-type': 'application/json' }).end(answer)
+      const answer = await handle(await bodyOf(incoming))
+      if (!isStream(answer)) {
+        outgoing.writeHead(200, { 'content-type': 'application/json' })
+        outgoing.end(JSON.stringify(answer))
+        return
+      }
+      outgoing.writeHead(200, { 'content-type': 'text/event-stream' })
+      for await (const event of answer) outgoing.write(`data: ${JSON.stringify(event)}\n\n`)
+      outgoing.end()
     })()
   })
+}
+
+function isStream(answer: object): answer is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in answer
 }
 
 async function bodyOf(incoming: IncomingMessage): Promise<Body> {
