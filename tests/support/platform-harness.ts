@@ -176,9 +176,9 @@ async function startOn(
       await background.stop()
       await deps.lifecycle.stop()
       await deps.tracker.drain()
-      await deps.events.stop()
+      await Promise.all([deps.events.stop(), deps.streams.stop()])
       await server.close(1_000)
-      await deps.beats.drain()
+      await Promise.all([deps.beats.drain(), deps.taskIndex.drain()])
       await Promise.all([
         deps.trustedClient.close(),
         deps.guardedClient.close(),

@@ -4,6 +4,7 @@ import { ReplicaBeat } from './jobs/replica-beat.job.ts'
 import { Sweeper } from './jobs/sweeper.job.ts'
 import { DeliveryPump } from './services/delivery/delivery-pump.ts'
 import { sendQueued } from './services/gateway/send-queued.ts'
+import { taskAgent } from './services/gateway/task-agent.ts'
 import { pruneEvents } from './services/prune-events.ts'
 import { replicaPresence } from './services/replica-presence.ts'
 import {
@@ -44,6 +45,8 @@ export function createBackground(deps: AppDeps): Background {
       deps.refusedUses.start()
       deps.events.start()
       deps.ledger.start()
+      deps.streams.whenNews((news) => deps.taskIndex.noteNews(news))
+      deps.streams.start((stream) => taskAgent(deps, stream))
       pump.start()
       beat.start()
       sweeper.start()

@@ -17,6 +17,9 @@ import { AgentDialects } from './services/gateway/agent-dialect.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
 import { SessionCheck } from './services/session-check.ts'
+import { Heartbeats } from './services/streams/heartbeats.ts'
+import { TaskIndex } from './services/streams/task-index.ts'
+import { TaskStreams } from './services/streams/task-streams.ts'
 import { TaskTracker } from './services/task-tracker.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import { WorkspaceTemplates } from './services/workspace-templates.ts'
@@ -113,6 +116,12 @@ function workersOf(resources: Resources, replicaId: string) {
       ...{ db, sql, clock, log, replicaId, queueCap: config.a2a.queueCap },
       listen: (...on) => database.listen(...on),
     }),
+    streams: new TaskStreams({
+      ...{ db, sql, clock, log, replicaId },
+      listen: (...on) => database.listen(...on),
+    }),
+    heartbeats: new Heartbeats(),
+    taskIndex: new TaskIndex({ sql, clock, log }),
     activityBell: new ActivityBell({ listen: (...on) => database.listen(...on), log }),
     events: new EventBus({ db, listen: (...on) => database.listen(...on), clock, ids, log }),
   }

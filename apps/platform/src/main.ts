@@ -15,7 +15,7 @@ import { type DatabaseClient, openDatabase } from './db/client.ts'
 import { serializeError } from './db/db-error.ts'
 import { startEmbeddedPostgres } from './db/embedded-postgres.ts'
 import { migrate, requireMigrated } from './db/migrate.ts'
-import { createDeps } from './deps.ts'
+import { type AppDeps, createDeps } from './deps.ts'
 import { keyringOf } from './domain/secret-envelope.ts'
 import { loadOrCreateEncryptionKey } from './encryption-key-file.ts'
 import { loadConfig, type TenantReport } from './load-config.ts'
@@ -74,7 +74,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   undo.push({
     phase: 'close the clients',
     run: async () => {
-      await Promise.all([deps.tracker.drain(), deps.beats.drain()])
+      await Promise.all([deps.tracker.drain(), deps.beats.drain(), deps.taskIndex.drain()])
       await Promise.all([
         deps.trustedClient.close(),
         deps.guardedClient.close(),
@@ -88,13 +88,18 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   // Workspaces end before the server does: their last beats still find somebody.
   undo.push({ phase: 'drain requests', run: () => server.close(DRAIN_MS) })
   // A stream has no end of its own, so a drain would wait for it in vain.
-  undo.push({ phase: 'end event streams', run: () => deps.events.stop() })
+  undo.push({ phase: 'end event streams', run: () => endStreams(deps) })
   undo.push({ phase: 'stop workspaces', run: () => deps.lifecycle.stop() })
   const background = createBackground(deps)
   undo.push({ phase: 'stop the reconcilers', run: () => background.stop() })
   await deps.lifecycle.start()
   background.start()
   return { url: ownUrl(config, listening), confinement }
+}
+
+/** Of the platform's own events, and of agents. */
+async function endStreams(deps: Pick<AppDeps, 'events' | 'streams'>): Promise<void> {
+  await Promise.all([deps.events.stop(), deps.streams.stop()])
 }
 
 /** What the back-end of this machine starts, and what its boxes see of it. */

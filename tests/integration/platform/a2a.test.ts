@@ -8,6 +8,8 @@ import { eventually } from '../../support/eventually.ts'
 import { begin, readAnswer } from '../../support/raw-client.ts'
 import { platform } from '../../support/shared-platform.ts'
 
+const NO_TASK = '{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"Task not found"}}'
+
 provideBoxedWorkspace({
   ATRIUM_AGENT_TIMEOUT_MS: '3000',
   ATRIUM_IDLE_TIMEOUT_MS: '1000',
@@ -95,7 +97,7 @@ describe('POST /workspaces/:id/a2a', () => {
   })
 
   it('streams events as they come, byte for byte', async () => {
-    const frames = ['data: {"a":1}\n\n', ': ping\n\n', 'data: {"b":2}\n\n']
+    const frames = ['data: {"a": 1.0}\n\n', ': ping\n\n', 'data: {"b":2}\n\n']
     const gate = Promise.withResolvers<void>()
     box.answer = async (_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -110,20 +112,32 @@ describe('POST /workspaces/:id/a2a', () => {
     const first = await reader.read()
     expect(Buffer.from(first.value ?? []).toString()).toBe(frames[0])
     gate.resolve()
+    answerWith(200, 'application/json', NO_TASK)
     let rest = ''
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       rest += Buffer.from(piece.value).toString()
     }
-    expect(rest).toBe(`${frames[1]}${frames[2]}`)
+    expect(rest).toContain(frames[2])
+    // A stream that ends without an end is no success.
+    expect(rest).toContain('"code":"stream_interrupted"')
   })
 
-  it('breaks the stream when the agent dies in the middle', async () => {
+  it('ends the stream with an error when the agent dies in the middle', async () => {
+    const status = { state: 'working' }
+    const event = {
+      jsonrpc: '2.0',
+      id: 7,
+      result: { kind: 'task', id: 't', contextId: 'c', status },
+    }
     box.answer = (_, response) => {
+      answerWith(200, 'application/json', NO_TASK)
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: 1\n\n', () => response.destroy())
+      response.write(`data: ${JSON.stringify(event)}\n\n`, () => response.destroy())
     }
     const answer = await send(request({ method: 'message/stream' }))
-    await expect(answer.text()).rejects.toThrow()
+    const text = await answer.text()
+    expect(text).toContain(`id: t:1\ndata: ${JSON.stringify(event)}\n\n`)
+    expect(text).toMatch(/data: \{"jsonrpc":"2.0","id":7,"error":.*"code":"stream_interrupted"/)
   })
 
   const failures = [

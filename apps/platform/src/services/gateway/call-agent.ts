@@ -10,15 +10,16 @@ import { answerWithId } from '@atrium/a2a-schema/rpc-answer'
 import { translateRequest } from '@atrium/a2a-schema/translate/request'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
+import type { AgentStream } from '../streams/task-streams.ts'
 import { type AgentDialect, type AgentDialects, otherDialect } from './agent-dialect.ts'
 import { type AgentReply, type ExchangeDeps, exchangeWithAgent } from './agent-exchange.ts'
+import { type AgentStreamDeps, adoptedStream } from './agent-stream.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
-import { mapEvents } from './map-events.ts'
 import { envelopeFor, isToldAsWritten, type Reading } from './reply-for-sender.ts'
 import { RPC, RpcRefusal, unsupportedOperation } from './rpc-problem.ts'
 import { paramsForAgent, type TaskAlias } from './task-alias.ts'
 
-export type CallAgentDeps = ExchangeDeps & { readonly dialects: AgentDialects }
+export type CallAgentDeps = ExchangeDeps & AgentStreamDeps & { readonly dialects: AgentDialects }
 
 export type AgentCall = {
   readonly target: ForwardTarget
@@ -36,6 +37,10 @@ export type AgentCall = {
   readonly requestId: string
   readonly deliveryId?: string
   readonly alias?: TaskAlias | undefined
+  /** Who may come back to a stream: `senderText`. */
+  readonly sender: string
+  /** Once, with the first event of a stream; undefined when it had none. */
+  readonly onFirst?: AgentStream['onFirst']
   readonly signal: AbortSignal
 }
 
@@ -46,14 +51,15 @@ export async function callAgent(deps: CallAgentDeps, call: AgentCall): Promise<G
   const { operation } = call.traits
   const chosen = operation === undefined ? own : deps.dialects.choose(row, own)
   const reply = await attempt(deps, call, { own, to: chosen })
-  if (operation === undefined || !isUnknownMethod(reply)) return told(call, reply, chosen)
+  if (operation === undefined || !isUnknownMethod(reply))
+    return told(deps, call, { reply, from: chosen })
   const other = otherDialect(chosen)
   // That it does not know the method proves that it has done nothing.
-  if (methodName(operation, other) === undefined) return told(call, reply, chosen)
+  if (methodName(operation, other) === undefined) return told(deps, call, { reply, from: chosen })
   const second = await attempt(deps, call, { own, to: other })
-  if (isUnknownMethod(second)) return told(call, reply, chosen)
+  if (isUnknownMethod(second)) return told(deps, call, { reply, from: chosen })
   deps.dialects.noteRefusal(row, chosen)
-  return told(call, second, other)
+  return told(deps, call, { reply: second, from: other })
 }
 
 function isUnknownMethod(reply: AgentReply): boolean {
@@ -108,16 +114,26 @@ function headersFor(call: AgentCall, to: AgentDialect): Record<string, string> {
   }
 }
 
-function told(call: AgentCall, reply: AgentReply, from: AgentDialect): GatewayAnswer {
+type Said = { readonly reply: AgentReply; readonly from: AgentDialect }
+
+function told(deps: CallAgentDeps, call: AgentCall, { reply, from }: Said): GatewayAnswer {
   const { operation } = call.traits
   const { status } = reply
   const headers = passedBack(reply)
   const reading: Reading = { operation, from, to: call.dialect, id: call.id, alias: call.alias }
   if (reply.kind === 'stream') {
+    const { workspaceId } = call.target
+    const { sender, onFirst, alias } = call
+    const stream = { workspaceId, sender, dialect: from, body: reply.body, onFirst }
+    // Of a method that nobody specified, nobody knows what its events mean.
     const body =
-      call.isIdSent && isToldAsWritten(reading)
+      operation === undefined
         ? reply.body
-        : mapEvents(reply.body, (data) => eventFor(data, reading))
+        : adoptedStream(
+            deps,
+            { ...stream, alias: alias?.known },
+            { ...reading, isOwnId: call.isIdSent },
+          )
     return { kind: 'stream', status, headers, body }
   }
   const facts = factsOf(reply.envelope['result'])
@@ -133,13 +149,6 @@ function jsonFor(reply: Extract<AgentReply, { kind: 'json' }>, reading: Reading)
   const readable = lossless === undefined ? undefined : envelopeFor(lossless, reading)
   if (readable === undefined) throw new AppError('workspace_invalid_response')
   return Buffer.from(JSON.stringify(readable))
-}
-
-/** An event of nobody's making is not worth the stream. */
-function eventFor(data: string, reading: Reading): string | undefined {
-  const lossless = parsed(data)
-  const readable = lossless === undefined ? undefined : envelopeFor(lossless, reading)
-  return readable === undefined ? undefined : JSON.stringify(readable)
 }
 
 function parsed(text: string): JsonObject | undefined {

@@ -14,13 +14,14 @@ import {
   type ForwardTargetDeps,
   resolveForwardTarget,
 } from '../resolve-forward-target.ts'
+import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
 import type { TaskTracker } from '../task-tracker.ts'
 import { knowsDeliveries } from './agent-card.ts'
 import { outcomeOfFailure, passedHeaders } from './agent-exchange.ts'
 import { answerKnown } from './answer-known.ts'
 import { type AgentCall, type CallAgentDeps, callAgent } from './call-agent.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
-import { newDelivery } from './new-delivery.ts'
+import { newDelivery, senderText } from './new-delivery.ts'
 import { queuedAnswer } from './queued-answer.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { type RecordDeps, recordExchange } from './record-exchange.ts'
@@ -90,10 +91,14 @@ export async function messageTarget(
 export function callOf(
   message: ReadableMessage,
   target: ForwardTarget,
-): Pick<AgentCall, 'target' | 'request' | 'bytes' | 'traits' | 'dialect' | 'id' | 'isIdSent'> {
+): Pick<
+  AgentCall,
+  'target' | 'request' | 'bytes' | 'traits' | 'dialect' | 'id' | 'isIdSent' | 'sender'
+> {
   const { request, bytes, traits, dialect, given } = message
   const isIdSent = Object.hasOwn(request.envelope, 'id')
-  return { target, request, bytes, traits, dialect, id: given.id, isIdSent }
+  const sender = senderText(message.call.caller)
+  return { target, request, bytes, traits, dialect, id: given.id, isIdSent, sender }
 }
 
 type Dispatch = {
@@ -114,10 +119,11 @@ async function dispatchNow(deps: SendDeps, dispatch: Dispatch): Promise<GatewayA
         headers: delivery.requestHeaders,
         requestId,
         deliveryId: delivery.id,
+        onFirst: (first) => settleStream(deps, dispatch, first),
         signal: detached,
       }),
     )
-    settleLater(deps, dispatch, answer)
+    if (answer.kind === 'json') settleLater(deps, dispatch, answer)
     recordExchange(deps, { message, startedAt, answer })
     if (answer.kind === 'stream') endWithCaller(answer.body, signal)
     return answer
@@ -141,6 +147,13 @@ function settleLater(deps: SendDeps, { claim, delivery }: Dispatch, answer: Gate
       response: isKept ? answer.body : null,
       upstreamTaskId: (answer.kind === 'json' && answer.facts?.taskId) || null,
     })
+  })
+}
+
+/** An agent that has begun to tell has the message: what it tells later is its task's affair. */
+function settleStream(deps: SendDeps, { claim }: Dispatch, first: StreamEvent | undefined): void {
+  deps.tracker.run(async () => {
+    await deps.ledger.settle(claim, outcomeOfFirst(first))
   })
 }
 

@@ -6,11 +6,12 @@ import type { Ids } from '@atrium/http-kit/clock'
 import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
 import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
+import { discardAnswer } from '../../upstream/agent-client.ts'
 import type { SendClaimed } from '../delivery/delivery-pump.ts'
 import type { ForwardTarget, ForwardTargetDeps } from '../resolve-forward-target.ts'
+import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
 import { outcomeOfFailure } from './agent-exchange.ts'
 import { type CallAgentDeps, callAgent } from './call-agent.ts'
-import { lastEventOf } from './last-event.ts'
 import { messageTarget } from './send-message.ts'
 
 export type SendQueuedDeps = ForwardTargetDeps & CallAgentDeps & { readonly ids: Ids }
@@ -72,6 +73,7 @@ async function dispatch(
   target: ForwardTarget,
 ): Promise<DispatchOutcome> {
   try {
+    const first = Promise.withResolvers<StreamEvent | undefined>()
     const answer = await callAgent(deps, {
       target,
       ...storedCall(delivery),
@@ -80,11 +82,17 @@ async function dispatch(
       deliveryId: delivery.id,
       // Its sender was told the id of the delivery.
       alias: { known: delivery.id, upstream: undefined },
+      sender: delivery.sender,
+      onFirst: first.resolve,
       signal: new AbortController().signal,
     })
-    const response = answer.kind === 'json' ? answer.body : await lastEventOf(answer.body)
-    const upstreamTaskId = (answer.kind === 'json' && answer.facts?.taskId) || null
-    return { kind: 'answered', status: answer.status, response, upstreamTaskId }
+    if (answer.kind === 'stream') {
+      // Whoever follows the task does so elsewhere.
+      discardAnswer(answer.body)
+      return outcomeOfFirst(await first.promise)
+    }
+    const upstreamTaskId = answer.facts?.taskId ?? null
+    return { kind: 'answered', status: answer.status, response: answer.body, upstreamTaskId }
   } catch (error) {
     const outcome = outcomeOfFailure(error)
     const isAnswer = error instanceof AppError && error.code === 'agent_error'

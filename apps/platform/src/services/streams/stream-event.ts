@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject, parseLossless } from '@atrium/a2a-schema
 import { factsOf, type ReadResult, readResult } from '@atrium/a2a-schema/result-facts'
 import { isInterrupted, isTerminal, type TaskState } from '@atrium/a2a-schema/task-state'
 import { AppError } from '@atrium/http-kit/app-error'
+import type { DispatchOutcome } from '../../domain/delivery.ts'
 import type { AgentDialect } from '../../domain/task-stream.ts'
 
 /** JSON-RPC's code for what went wrong on our side of an agent. */
@@ -10,7 +11,8 @@ const INTERNAL_ERROR = -32603
 
 export type StreamEvent = {
   readonly data: Buffer
-  readonly kind: 'task' | 'message' | 'status' | 'artifact' | 'error'
+  /** `other`: of a shape that nobody specified, for whoever understands it. */
+  readonly kind: 'task' | 'message' | 'status' | 'artifact' | 'error' | 'other'
   readonly taskId: string | undefined
   readonly contextId: string | undefined
   readonly state: TaskState | undefined
@@ -20,17 +22,19 @@ export type StreamEvent = {
   readonly isLast: boolean
 }
 
-/** Throws `workspace_invalid_response` for what is no event of A2A. */
+/** Throws `workspace_invalid_response` for what is no JSON object. */
 export function readStreamEvent(data: Buffer): StreamEvent {
   const envelope = parse(data)
   const error = envelope['error']
+  const none = { taskId: undefined, contextId: undefined, state: undefined }
   if (isJsonObject(error)) {
-    const none = { taskId: undefined, contextId: undefined, state: undefined }
     return { data, kind: 'error', ...none, value: error, isLast: true }
   }
   const read = readResult(envelope['result'])
   const facts = factsOf(envelope['result'])
-  if (read === undefined || facts === undefined) throw garbage('an event of no known shape')
+  if (read === undefined || facts === undefined) {
+    return { data, kind: 'other', ...none, value: envelope, isLast: false }
+  }
   const { kind, taskId, contextId, state } = facts
   return { data, kind, taskId, contextId, state, value: read.value, isLast: isLast(read, state) }
 }
@@ -55,11 +59,7 @@ function parse(data: Buffer): JsonObject {
   } catch {
     // Said below: what is not JSON is no event.
   }
-  throw garbage('an event that is no JSON object')
-}
-
-function garbage(internal: string): AppError {
-  return new AppError('workspace_invalid_response', { internal })
+  throw new AppError('workspace_invalid_response', { internal: 'an event is no JSON object' })
 }
 
 /** A task that was asked for, as an event of the stream that it belongs to. */
@@ -82,9 +82,32 @@ function eventOf(result: JsonObject): Buffer {
   return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: null, result }))
 }
 
+/** How every event begins that is made here. */
+const ANSWERS_NOBODY = Buffer.from('{"jsonrpc":"2.0","id":null,')
+
+/** Whether the event has no id that a request had. */
+export function answersNobody(data: Buffer): boolean {
+  return data.subarray(0, ANSWERS_NOBODY.length).equals(ANSWERS_NOBODY)
+}
+
 /** A failure of ours as the last event of a stream; whoever reads it gives it an id of its own. */
 export function errorEvent(failure: AppError): Buffer {
   const { code, publicText: message } = failure
   const error = { code: INTERNAL_ERROR, message, data: { code, error: message } }
   return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: null, error }))
+}
+
+/**
+ * What the ledger is told of a message whose answer is a stream. Without an event nobody knows what
+ * the agent has done; from then on the stream is looked after until its task has ended.
+ */
+export function outcomeOfFirst(first: StreamEvent | undefined): DispatchOutcome {
+  if (first === undefined) return { kind: 'unknown', error: 'the stream ended before it began' }
+  const isWhole = first.kind === 'message' || first.kind === 'error'
+  return {
+    kind: 'answered',
+    status: 200,
+    response: isWhole ? first.data : null,
+    upstreamTaskId: first.taskId ?? null,
+  }
 }

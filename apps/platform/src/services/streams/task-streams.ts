@@ -33,7 +33,7 @@ import {
 import { GroupCommit } from '../group-commit.ts'
 import { followTask } from './follow-task.ts'
 import { renameTaskIn } from './rename-task.ts'
-import { errorEvent, type StreamEvent } from './stream-event.ts'
+import { errorEvent, readStreamEvent, type StreamEvent } from './stream-event.ts'
 import { StreamReader } from './stream-reader.ts'
 import { TaskHub } from './task-hub.ts'
 import { nameOf, TaskTails } from './task-tails.ts'
@@ -87,10 +87,14 @@ export type StreamNews = {
   readonly upstreamTaskId: string
   readonly sender: string
   readonly dialect: AgentDialect
-  /** Of the task as the agent calls it. */
+  /** Of the task as its sender knows it. */
   readonly event: StreamEvent
-  /** As it was told: the task as its sender knows it. */
-  readonly data: Buffer
+}
+
+/** Of a stream that names no task, which nobody can be asked about. */
+const NO_AGENT: TaskAgent = {
+  askTask: async () => ({ kind: 'absent' }),
+  resubscribe: async () => undefined,
 }
 
 type Running = {
@@ -231,7 +235,7 @@ export class TaskStreams {
       const upstreamTaskId = first.taskId ?? ''
       await this.#read({
         ...{ hub, upstreamTaskId, sender: stream.sender, events: startingWith(first, events) },
-        agent: stream.agentOf(upstreamTaskId),
+        agent: upstreamTaskId === '' ? NO_AGENT : stream.agentOf(upstreamTaskId),
       })
     } finally {
       this.#bodies.delete(stream.body)
@@ -286,12 +290,9 @@ export class TaskStreams {
     )
     try {
       for await (const event of whole) {
-        const isRenamed = hub.key.taskId !== upstreamTaskId && upstreamTaskId !== ''
-        const data = isRenamed
-          ? renameTaskIn(event.data, upstreamTaskId, hub.key.taskId)
-          : event.data
-        await hub.publish(data)
-        this.#tellNews(running, { event, data })
+        const told = asKnown(event, hub.key.taskId, upstreamTaskId)
+        await hub.publish(told.data)
+        this.#tellNews(running, told)
       }
       await hub.end()
     } catch (error) {
@@ -314,11 +315,11 @@ export class TaskStreams {
     await hub.end()
   }
 
-  #tellNews(running: Running, told: { readonly event: StreamEvent; readonly data: Buffer }): void {
+  #tellNews(running: Running, event: StreamEvent): void {
     const { hub, upstreamTaskId, sender } = running
     if (upstreamTaskId === '') return
     const { key, dialect } = hub
-    for (const onNews of this.#onNews) onNews({ key, dialect, upstreamTaskId, sender, ...told })
+    for (const onNews of this.#onNews) onNews({ key, dialect, upstreamTaskId, sender, event })
   }
 
   async #takeOver(agentOf: (stream: StreamRow) => TaskAgent): Promise<void> {
@@ -365,6 +366,12 @@ async function firstOf(events: AsyncGenerator<StreamEvent>): Promise<StreamEvent
   } catch (error) {
     return findAppError(error) ?? new AppError('stream_interrupted', { cause: error })
   }
+}
+
+/** The event under the name by which the task's sender knows it. */
+function asKnown(event: StreamEvent, known: string, upstream: string): StreamEvent {
+  if (known === upstream || upstream === '') return event
+  return readStreamEvent(renameTaskIn(event.data, upstream, known))
 }
 
 async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
