@@ -23,6 +23,8 @@ export type SoakRun = {
   readonly beatMs: number
   /** The program that every workspace is. */
   readonly agent: string
+  /** Of whom the platforms are. */
+  readonly orgId: string
 }
 
 export class SoakMachine implements Machine {
@@ -46,6 +48,7 @@ export class SoakMachine implements Machine {
         SOAK_ADDRESS: input.address,
         SOAK_BEAT_MS: String(run.beatMs),
         SOAK_FOLDER: run.mark,
+        SOAK_ORG_ID: run.orgId,
         [MARK]: run.mark,
       },
     })

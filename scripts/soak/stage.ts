@@ -13,6 +13,7 @@ import { QUIET_AGENT, SoakMachine, type SoakRun } from './soak-machine.ts'
 import { WorkspaceRows } from './workspace-rows.ts'
 
 const BEAT_MS = 5_000
+const ORG_ID = 'org-of-the-soak'
 
 export type Stage = {
   readonly run: SoakRun
@@ -38,8 +39,9 @@ export async function setStage(replicaCount: number, agent = QUIET_AGENT): Promi
     const database = await createTestDatabase()
     undo.push(() => database.drop())
     const folder = mkdtempSync(join(tmpdir(), 'atrium-soak-'))
-    const run = { mark: folder, beatMs: BEAT_MS, agent }
+    const run = { mark: folder, beatMs: BEAT_MS, agent, orgId: ORG_ID }
     const controlPlane = new ControlPlane({
+      orgId: ORG_ID,
       net: 90,
       make: (input) => new SoakMachine(input, run),
     })

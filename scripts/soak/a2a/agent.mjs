@@ -16,6 +16,7 @@ const { env } = process
 const headers = {
   authorization: `Bearer ${env.ATRIUM_AUTH_TOKEN}`,
   'content-type': 'application/json',
+  'x-molecule-org-id': env.SOAK_ORG_ID,
 }
 const id = env.WORKSPACE_ID
 const generation = Number(env.ATRIUM_GENERATION)
