@@ -10,6 +10,7 @@ import { uploadCommand } from './commands/upload.ts'
 import {
   type CreateOptions,
   createCommand,
+  cursorName,
   listCommand,
   positiveInteger,
   type RemoveCommandOptions,
@@ -261,6 +262,11 @@ function addConnect(program: Command, run: RunCommand): void {
       positiveInteger('--command-timeout'),
     )
     .option('--from-start', 'begin with the oldest message that the platform still has', false)
+    .option(
+      '--cursor <name>',
+      'let the platform keep how far it came, for computers that remember nothing',
+      cursorName('--cursor'),
+    )
     .option('--once', 'answer what is there, then end', false)
     .addHelpText(
       'after',

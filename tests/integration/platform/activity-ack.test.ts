@@ -130,7 +130,7 @@ describe('POST /workspaces/:id/activity/ack', () => {
     }
     const refused = await ack({ cursor: 'one-more', id: idOf('a') })
     expect([refused.status, await refused.json()]).toMatchObject([
-      429,
+      409,
       { code: 'activity_cursor_limit' },
     ])
     expect((await ack({ cursor: 'c0', id: idOf('b') })).status).toBe(200)

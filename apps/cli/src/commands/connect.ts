@@ -6,10 +6,11 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { CommandContext } from '../command-context.ts'
 import { MessageLoop } from '../connect/answer-messages.ts'
+import { Bookmark } from '../connect/bookmark.ts'
 import { lockConnectFolder } from '../connect/connect-lock.ts'
 import { ConnectState } from '../connect/connect-state.ts'
 import { ExecAgent, endGroup } from '../connect/exec-agent.ts'
-import { Feed } from '../connect/feed.ts'
+import { Feed, type FeedPlace } from '../connect/feed.ts'
 import { ForwardAgent } from '../connect/forward-agent.ts'
 import { messageOf } from '../connect/inbound-message.ts'
 import { sweepJobs } from '../connect/job-folder.ts'
@@ -33,6 +34,7 @@ export type ConnectOptions = {
   readonly concurrency: number
   readonly commandTimeout?: number
   readonly fromStart: boolean
+  readonly cursor?: string
   readonly once: boolean
 }
 
@@ -96,9 +98,22 @@ async function answer(connection: Connection): Promise<void> {
     activeTasks: () => loop.activeTasks,
   })
   await presence.register(context.signal)
-  await choosePlace(connection, { state, feed })
+  const place = await choosePlace(connection, { state, feed })
+  const bookmark = bookmarkOf(connection, link, lastSend.signal)
   const loop = new MessageLoop({
-    ...{ link, feed, state, agent, clock, ids, terminal, workspaceId, stateFolder },
+    ...{
+      link,
+      feed,
+      state,
+      place,
+      bookmark,
+      agent,
+      clock,
+      ids,
+      terminal,
+      workspaceId,
+      stateFolder,
+    },
     concurrency: options.concurrency,
     isOnce: options.once,
     draining,
@@ -123,6 +138,15 @@ async function answer(connection: Connection): Promise<void> {
   terminal.jsonLine({ type: 'ended', answered: loop.answered })
 }
 
+function bookmarkOf(
+  { options, workspaceId }: Connection,
+  link: PlatformLink,
+  signal: AbortSignal,
+): Bookmark | undefined {
+  const { cursor } = options
+  return cursor === undefined ? undefined : new Bookmark(link, { workspaceId, cursor, signal })
+}
+
 /** Aborted a while after the user has asked for the end. */
 function lastSendSignal(context: CommandContext): { signal: AbortSignal; stop: () => void } {
   const late = new AbortController()
@@ -141,19 +165,28 @@ function lastSendSignal(context: CommandContext): { signal: AbortSignal; stop: (
   }
 }
 
-/** The first time it begins with what comes from now on, and says what that leaves out. */
+/**
+ * The first time it begins with what comes from now on, and says what that leaves out. A cursor of the
+ * platform's counts more than what this computer remembers: another one may have gone on meanwhile.
+ */
 async function choosePlace(
   { context, options, workspaceId }: Connection,
   { state, feed }: { readonly state: ConnectState; readonly feed: Feed },
-): Promise<void> {
-  if (options.fromStart) return await state.restartAt(null)
-  if (!state.isNew) return
+): Promise<FeedPlace> {
+  if (options.fromStart) {
+    await state.restartAt(null)
+    return 'start'
+  }
+  if (options.cursor !== undefined) return { cursor: options.cursor }
+  if (!state.isNew) return state.cursor ?? 'start'
   await state.restartAt(await feed.newest(context.signal))
   const earlier = await feed.earlier(context.signal)
   const count = earlier.filter((row) => messageOf(row, workspaceId) !== undefined).length
-  if (count === 0) return
+  const place = state.cursor ?? 'start'
+  if (count === 0) return place
   const many = count === 1 ? '1 earlier message is' : `${count} earlier messages are`
   context.terminal.notice(`${many} left alone; --from-start answers what came before`)
+  return place
 }
 
 function requireOneAgent({ exec, forward }: ConnectOptions): void {

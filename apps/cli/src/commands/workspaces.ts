@@ -149,6 +149,14 @@ async function removeOne(context: CommandContext, id: string, options: RemoveCom
 }
 
 /** Positive whole number of an option. Throws a usage failure that names the option. */
+/** As the platform allows one (docs/guides/activity.md). */
+export function cursorName(name: string): (value: string) => string {
+  return (value) => {
+    if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(value)) return value
+    throw usageFailure(`${name} wants at most 64 letters, digits, '.', '_' and '-'`)
+  }
+}
+
 export function positiveInteger(name: string): (value: string) => number {
   return (value) => {
     const parsed = z.coerce.number().int().positive().max(1_000_000_000).safeParse(value)

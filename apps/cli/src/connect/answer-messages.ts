@@ -8,6 +8,7 @@ import { AGENT_ERROR_PREFIX } from '@atrium/runtime-contract/agent-reply'
 import { CliFailure, EXIT } from '../failure.ts'
 import { formatSeconds } from '../terminal/table.ts'
 import { Backoff } from './backoff.ts'
+import type { Bookmark } from './bookmark.ts'
 import type { ConnectState, PendingReply } from './connect-state.ts'
 import { CursorGone, type Feed, type FeedPlace } from './feed.ts'
 import { type ActivityRow, type InboundMessage, messageOf } from './inbound-message.ts'
@@ -23,6 +24,9 @@ const PREVIEW_CHARACTERS = 60
 export type AnswerDeps = SendDeps & {
   readonly feed: Feed
   readonly state: ConnectState
+  /** Where to begin. */
+  readonly place: FeedPlace
+  readonly bookmark: Bookmark | undefined
   readonly agent: LocalAgent
   readonly clock: Clock
   readonly ids: Ids
@@ -47,7 +51,7 @@ export class MessageLoop {
 
   constructor(deps: AnswerDeps) {
     this.#deps = deps
-    this.#place = deps.state.cursor ?? 'start'
+    this.#place = deps.place
   }
 
   get activeTasks(): number {
@@ -84,7 +88,7 @@ export class MessageLoop {
     const rows = await this.#page({ limit: room, isWaiting: !isOnce, signal: stop })
     for (const row of rows) this.#take(row)
     // Rows that want nothing need not be skipped again by the next run.
-    if (rows.length > 0) await this.#deps.state.save()
+    if (rows.length > 0) await this.#save()
     this.#begin(stop)
     if (rows.length > 0) return true
     if (!isOnce) await this.#notTooSoon(startedMs, stop)
@@ -146,7 +150,7 @@ export class MessageLoop {
   }
 
   async #answer(message: InboundMessage, stop: AbortSignal): Promise<void> {
-    const { state, clock, terminal } = this.#deps
+    const { state, bookmark, clock, terminal } = this.#deps
     const startedMs = clock.now().getTime()
     const attempts = await state.received(message.rowId)
     const answer = attempts > MAX_ATTEMPTS ? gaveUp() : await this.#ask(message, stop)
@@ -163,6 +167,7 @@ export class MessageLoop {
     const seconds = formatSeconds((clock.now().getTime() - startedMs) / 1000)
     if (message.inReplyTo === undefined) await this.#send(message.rowId, reply)
     else await state.sent(message.rowId)
+    await bookmark?.reach(state.cursor)
     this.answered += 1
     const how = answer.text.startsWith(AGENT_ERROR_PREFIX) ? 'failed' : 'answered'
     const whom = message.inReplyTo === undefined ? ` ${senderOf(message)}` : ', which was an answer'
@@ -198,6 +203,13 @@ export class MessageLoop {
   async #send(rowId: string, reply: PendingReply): Promise<void> {
     await sendAnswer(this.#deps, rowId, reply)
     await this.#deps.state.sent(rowId)
+  }
+
+  /** On disk before the platform is told: it tells of nothing again that it was told is done. */
+  async #save(): Promise<void> {
+    const { state, bookmark } = this.#deps
+    await state.save()
+    await bookmark?.reach(state.cursor)
   }
 
   /** A platform that does not know `wait` is asked every few seconds instead. */

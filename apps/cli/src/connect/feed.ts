@@ -10,7 +10,8 @@ const WAIT_SECONDS = 50
 const SLOW_POLL_MS = 3_000
 const TYPE = 'a2a_receive'
 
-export type FeedPlace = { readonly id: string } | 'start'
+/** After a row; after what was acknowledged under a name; `start`: after none. */
+export type FeedPlace = { readonly id: string } | { readonly cursor: string } | 'start'
 
 export type Page = {
   readonly limit: number
@@ -46,7 +47,7 @@ export class Feed {
     const query = {
       type: TYPE,
       limit: String(page.limit),
-      ...(place === 'start' ? { from: 'start' } : { since_id: place.id }),
+      ...placeQuery(place),
       ...(page.isWaiting ? { wait: String(WAIT_SECONDS) } : {}),
     }
     try {
@@ -75,4 +76,9 @@ export class Feed {
     if (rows.success) return rows.data
     throw new CliFailure(EXIT.failed, 'the platform answered with something unexpected')
   }
+}
+
+function placeQuery(place: FeedPlace): Readonly<Record<string, string>> {
+  if (place === 'start') return { from: 'start' }
+  return { since_id: 'id' in place ? place.id : `@${place.cursor}` }
 }

@@ -98,7 +98,7 @@ export const REQUEST_ERRORS = {
     retryable: false,
   },
   activity_cursor_limit: {
-    status: 429,
+    status: 409,
     text: 'maximum 32 activity cursors per workspace',
     retryable: false,
   },
