@@ -75,6 +75,8 @@ CREATE INDEX a2a_deliveries_expiring_idx ON a2a_deliveries (expires_at)
 CREATE INDEX a2a_deliveries_finished_idx ON a2a_deliveries (finished_at) WHERE finished_at IS NOT NULL;
 CREATE UNIQUE INDEX a2a_deliveries_key_idx ON a2a_deliveries (workspace_id, sender, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
+CREATE INDEX a2a_deliveries_delegation_idx ON a2a_deliveries (delegation_id)
+  WHERE delegation_id IS NOT NULL;
 CREATE INDEX a2a_deliveries_upstream_task_idx ON a2a_deliveries (workspace_id, upstream_task_id)
   WHERE upstream_task_id IS NOT NULL;
 
@@ -191,7 +193,9 @@ CREATE TABLE delegations (
 CREATE UNIQUE INDEX delegations_key_idx ON delegations (workspace_id, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
 CREATE INDEX delegations_workspace_idx ON delegations (workspace_id, created_at DESC, id DESC);
-CREATE INDEX delegations_delivery_idx ON delegations (delivery_id) WHERE delivery_id IS NOT NULL;
+-- What somebody still has to bring to its end.
+CREATE INDEX delegations_open_idx ON delegations (updated_at)
+  WHERE status NOT IN ('completed', 'failed');
 
 -- The delivery that a message in the log belongs to: under this id its agent answers it.
 ALTER TABLE activity_logs ADD COLUMN queue_id uuid;

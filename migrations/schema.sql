@@ -47,6 +47,7 @@ CREATE TABLE a2a_deliveries (
   CONSTRAINT a2a_deliveries_dialect_known CHECK ((dialect = ANY (ARRAY['0.1'::text, '0.3'::text, '1.0'::text]))),
   CONSTRAINT a2a_deliveries_mode_known CHECK ((delivery_mode = ANY (ARRAY['push'::text, 'poll'::text])))
 );
+CREATE INDEX a2a_deliveries_delegation_idx ON public.a2a_deliveries USING btree (delegation_id) WHERE (delegation_id IS NOT NULL);
 CREATE INDEX a2a_deliveries_expiring_idx ON public.a2a_deliveries USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (state = 'queued'::delivery_state));
 CREATE INDEX a2a_deliveries_finished_idx ON public.a2a_deliveries USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX a2a_deliveries_in_flight_idx ON public.a2a_deliveries USING btree (workspace_id) WHERE (state = ANY (ARRAY['leased'::delivery_state, 'dispatched'::delivery_state]));
@@ -212,8 +213,8 @@ CREATE TABLE delegations (
   CONSTRAINT delegations_pkey PRIMARY KEY (id),
   CONSTRAINT delegations_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
 );
-CREATE INDEX delegations_delivery_idx ON public.delegations USING btree (delivery_id) WHERE (delivery_id IS NOT NULL);
 CREATE UNIQUE INDEX delegations_key_idx ON public.delegations USING btree (workspace_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX delegations_open_idx ON public.delegations USING btree (updated_at) WHERE (status <> ALL (ARRAY['completed'::delegation_status, 'failed'::delegation_status]));
 CREATE INDEX delegations_workspace_idx ON public.delegations USING btree (workspace_id, created_at DESC, id DESC);
 
 CREATE TABLE lifecycle_runs (

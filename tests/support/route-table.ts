@@ -84,6 +84,16 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
     'POST /workspaces/:id/activity/ack': { body: () => ({ id: null }), answers: 200 },
     'POST /workspaces/:id/notify': { body: () => ({ message: 'done' }) },
     'POST /workspaces/:id/a2a/queue/:queueId/reply': { body: () => ({ text: 'x' }), answers: 404 },
+    'POST /workspaces/:id/delegate': {
+      body: () => ({ target_id: '00000000-0000-4000-8000-000000000000', task: 'x' }),
+      answers: 202,
+    },
+    'GET /workspaces/:id/delegations': OK,
+    'POST /workspaces/:id/delegations/record': { body: () => ({}), answers: 400 },
+    'POST /workspaces/:id/delegations/:delegationId/update': {
+      body: () => ({ status: 'completed' }),
+      answers: 404,
+    },
     'POST /workspaces/:id/restart': FRESH,
     'POST /workspaces/:id/pause': FRESH,
     'POST /workspaces/:id/resume': FRESH,

@@ -27,6 +27,7 @@ import { activityRoutes } from './http/routes/activity.routes.ts'
 import { apiReferenceRoutes } from './http/routes/api-reference.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
 import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
+import { delegationRoutes } from './http/routes/delegations.routes.ts'
 import { discoveryRoutes } from './http/routes/discovery.routes.ts'
 import { adminEventRoutes, workspaceEventRoutes } from './http/routes/events.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
@@ -134,6 +135,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { name: 'peer', guard: 'a2a', prefix: '/a2a/:id', routes: a2aStandardRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: queueRoutes(deps) },
     { ...workspace, routes: queueReplyRoutes(deps) },
+    { ...workspace, routes: delegationRoutes(deps) },
     { ...workspace, routes: lifecycleRoutes(deps) },
     { ...workspace, routes: teamRoutes(deps) },
     { ...workspace, routes: workspaceTokensRoutes(deps) },

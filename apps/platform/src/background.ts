@@ -22,6 +22,8 @@ import { secretSweeps } from './services/sweeps/secret-sweeps.ts'
 import type { Sweep } from './services/sweeps/sweep.ts'
 import { SweepRecord } from './services/sweeps/sweep-record.ts'
 
+/** What nobody is at waits so long at most. */
+const DELEGATIONS_EVERY_MS = 15_000
 const RETENTION_EVERY_MS = 60 * 60 * 1000
 
 export type Background = {
@@ -53,7 +55,7 @@ export function createBackground(deps: AppDeps): Background {
     },
     async stop() {
       await sweeper.stop()
-      await pump.stop()
+      await Promise.all([deps.delegations.stop(), pump.stop()])
       await beat.stop()
     },
   }
@@ -72,6 +74,16 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     activityRetentionSweep(deps),
     auditRetentionSweep(deps),
     deliveryRetentionSweep(deps),
+    {
+      name: 'delegations',
+      everyMs: DELEGATIONS_EVERY_MS,
+      run: () => deps.delegations.look(),
+    },
+    {
+      name: 'delegation-retention',
+      everyMs: RETENTION_EVERY_MS,
+      run: (signal) => deps.delegations.prune(signal),
+    },
     { name: 'events', everyMs: RETENTION_EVERY_MS, run: (signal) => pruneEvents(deps, signal) },
     {
       // Boxes that are bound to a machine are looked at on every machine.

@@ -10,10 +10,13 @@ import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
 import { ActivityBell } from './services/activity-bell.ts'
 import { BeatBatcher } from './services/beat-batcher.ts'
+import { DelegationRunner } from './services/delegation/delegation-runner.ts'
 import { DeliveryLedger } from './services/delivery/delivery-ledger.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { EventBus } from './services/event-bus.ts'
 import { AgentDialects } from './services/gateway/agent-dialect.ts'
+import { callWorkspace } from './services/gateway/call-workspace.ts'
+import type { GatewayCall } from './services/gateway/gateway-call.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
 import { SessionCheck } from './services/session-check.ts'
@@ -57,7 +60,7 @@ export function createDeps(resources: Resources) {
   const { config, log, clock, ids, database, keyring } = resources
   const replicaId = ids.uuid()
   const platformUrl = (): string => config.platformUrl ?? resources.ownUrl()
-  return {
+  const base = {
     db: database.db,
     log,
     clock,
@@ -80,6 +83,8 @@ export function createDeps(resources: Resources) {
     externalPlatformUrl: config.externalPlatformUrl,
     platformUrl,
   }
+  const call = (asked: GatewayCall) => callWorkspace(base, asked)
+  return { ...base, delegations: new DelegationRunner({ ...base, call }) }
 }
 
 /** What of the configuration the floors below are told. */

@@ -137,5 +137,20 @@ export const FORWARDING_ERRORS = {
     text: 'the reader of this stream did not keep up',
     retryable: true,
   },
+
+  // Delegations (contract/platform 4.10)
+  invalid_delegation: { status: 400, text: 'invalid delegation request', retryable: false },
+  self_delegation: { status: 400, text: 'self-delegation not permitted', retryable: false },
+  delegation_not_found: { status: 404, text: 'delegation not found', retryable: false },
+  delegation_conflict: {
+    status: 409,
+    text: 'this delegation_id is used already',
+    retryable: false,
+  },
+  delegation_over: {
+    status: 409,
+    text: 'the delegation has come to another end already',
+    retryable: false,
+  },
   workspace_has_no_url: { status: 503, text: 'workspace has no URL', retryable: true },
 } as const satisfies ErrorEntries

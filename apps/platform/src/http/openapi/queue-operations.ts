@@ -1,6 +1,16 @@
 /** @module The reference of messages in the ledger, and of delegations. */
 import { z } from 'zod'
 import {
+  delegateBody,
+  delegatedResponse,
+  delegationHitResponse,
+  delegationResponse,
+  recordBody,
+  recordedResponse,
+  updateBody,
+  updatedDelegationResponse,
+} from '../wire/delegation.wire.ts'
+import {
   cancelledResponse,
   droppedResponse,
   queueCountsResponse,
@@ -56,5 +66,46 @@ export const QUEUE_OPERATIONS: Operations = {
     }),
     answers: ok(droppedResponse, 'How many.'),
     errors: ['invalid_query', 'drop_stale_failed'],
+  },
+  'POST /workspaces/:id/delegate': {
+    tag: 'Messages',
+    summary: 'Have another workspace asked, without waiting for its answer',
+    description: 'With a key that is known: the delegation that has it, as it is.',
+    body: { schema: delegateBody },
+    answers: {
+      200: { description: 'Delegated before, under this key.', schema: delegationHitResponse },
+      202: { description: 'It is being asked.', schema: delegatedResponse },
+    },
+    errors: [
+      'invalid_delegation',
+      'self_delegation',
+      'delegation_conflict',
+      'workspace_not_found',
+      'payload_too_large',
+    ],
+  },
+  'GET /workspaces/:id/delegations': {
+    tag: 'Messages',
+    summary: 'Read what became of the last delegations of a workspace',
+    answers: ok(z.array(delegationResponse), 'At most 50, the newest first.'),
+  },
+  'POST /workspaces/:id/delegations/record': {
+    tag: 'Messages',
+    summary: 'Write down a delegation that the agent sends by itself',
+    body: { schema: recordBody },
+    answers: { 202: { description: 'Written down; once.', schema: recordedResponse } },
+    errors: [
+      'invalid_delegation',
+      'delegation_conflict',
+      'workspace_not_found',
+      'payload_too_large',
+    ],
+  },
+  'POST /workspaces/:id/delegations/:delegationId/update': {
+    tag: 'Messages',
+    summary: 'Say how a delegation has ended',
+    body: { schema: updateBody },
+    answers: ok(updatedDelegationResponse, 'That is its end.'),
+    errors: ['invalid_delegation', 'delegation_not_found', 'delegation_over', 'payload_too_large'],
   },
 }

@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto'
+import { AppError } from '@atrium/http-kit/app-error'
+import { systemIds } from '@atrium/http-kit/clock'
+import { afterEach, describe, expect, it } from 'vitest'
+import { findDelegation, insertDelegation } from '../../../apps/platform/src/db/delegation-store.ts'
+import type { Delegation } from '../../../apps/platform/src/domain/delegation.ts'
+import { DelegationRunner } from '../../../apps/platform/src/services/delegation/delegation-runner.ts'
+import type { GatewayAnswer } from '../../../apps/platform/src/services/gateway/gateway-call.ts'
+import { eventually } from '../../support/eventually.ts'
+import { HeldClock } from '../../support/held-clock.ts'
+import {
+  claim,
+  client,
+  enqueue,
+  ledger,
+  messageFor,
+  provideLedger,
+  silent,
+  workspaceWithRoom,
+} from '../../support/ledger-scene.ts'
+
+provideLedger()
+
+const ANSWER: GatewayAnswer = {
+  kind: 'json',
+  status: 200,
+  body: Buffer.from(
+    '{"jsonrpc":"2.0","id":1,"result":{"kind":"message","parts":[{"kind":"text","text":"ok"}]}}',
+  ),
+}
+
+const runners: DelegationRunner[] = []
+afterEach(async () => {
+  for (const runner of runners.splice(0)) await runner.stop()
+})
+
+function scene(call: (attempt: number) => Promise<GatewayAnswer>) {
+  const clock = new HeldClock(new Date())
+  let calls = 0
+  const runner = new DelegationRunner({
+    ...{ db: client.db, clock, ids: systemIds, log: silent, ledger, activityRetentionDays: 7 },
+    events: { broadcast: () => undefined },
+    call: async () => {
+      calls += 1
+      return await call(calls)
+    },
+  })
+  runners.push(runner)
+  return { runner, clock, calls: () => calls }
+}
+
+async function newDelegation(now = new Date()): Promise<Delegation> {
+  const [workspaceId, targetId] = [await workspaceWithRoom(), await workspaceWithRoom()]
+  const begun = await insertDelegation(client.db, {
+    ...{ id: randomUUID(), workspaceId, targetId, task: 'x', isRecorded: false },
+    ...{ idempotencyKey: 'k', now },
+  })
+  if (begun === undefined) throw new Error('not inserted')
+  return begun.delegation
+}
+
+const statusOf = async (delegation: Delegation) =>
+  (await findDelegation(client.db, delegation))?.status
+const errorOf = async (delegation: Delegation) =>
+  (await findDelegation(client.db, delegation))?.error
+
+/** Its message in the ledger, as if the gateway had accepted it. */
+const messageOf = (delegation: Delegation) =>
+  messageFor(delegation.targetId, {
+    sender: `workspace:${delegation.workspaceId}`,
+    senderWorkspaceId: delegation.workspaceId,
+    delegationId: delegation.id,
+  })
+
+describe('a delegation', () => {
+  it.each([
+    new AppError('agent_unreachable'),
+    new AppError('workspace_has_no_url', { extensions: { restarting: true } }),
+  ])('is tried once more after 8 s: $code', async (failure) => {
+    const { runner, clock, calls } = scene(async (attempt) => {
+      if (attempt === 1) throw failure
+      return ANSWER
+    })
+    const delegation = await newDelegation()
+    runner.run(delegation)
+    await eventually(() => calls() === 1 && clock.sleepers === 2)
+    clock.advance(7_999)
+    expect(calls()).toBe(1)
+    clock.advance(1)
+    await eventually(async () => (await statusOf(delegation)) === 'completed')
+    expect(calls()).toBe(2)
+  })
+
+  it.each([new AppError('access_denied'), new AppError('workspace_has_no_url')])(
+    'is not tried again for what will not change: $code',
+    async (failure) => {
+      const { runner, calls } = scene(async () => {
+        throw failure
+      })
+      const delegation = await newDelegation()
+      runner.run(delegation)
+      await eventually(async () => (await statusOf(delegation)) === 'failed')
+      expect(calls()).toBe(1)
+    },
+  )
+
+  it('has half an hour', async () => {
+    const never = Promise.withResolvers<GatewayAnswer>()
+    const { runner, clock, calls } = scene(() => never.promise)
+    const delegation = await newDelegation()
+    runner.run(delegation)
+    await eventually(() => calls() === 1)
+    clock.advance(30 * 60_000)
+    await eventually(async () => (await statusOf(delegation)) === 'failed')
+    expect(await errorOf(delegation)).toMatch(/30 minutes/)
+    never.resolve(ANSWER)
+  })
+})
+
+describe('a delegation that nobody is at any more', () => {
+  it('is sent when nothing of it was, after a while, and by one', async () => {
+    const { runner, clock, calls } = scene(async () => ANSWER)
+    const other = scene(async () => ANSWER)
+    const delegation = await newDelegation()
+    await runner.look({ workspaceId: delegation.workspaceId })
+    expect([calls(), await statusOf(delegation)]).toEqual([0, 'pending'])
+    clock.advance(61_000)
+    other.clock.advance(61_000)
+    const of = { workspaceId: delegation.workspaceId }
+    await Promise.all([runner.look(of), other.runner.look(of)])
+    await eventually(async () => (await statusOf(delegation)) === 'completed')
+    expect(calls() + other.calls()).toBe(1)
+  })
+
+  it('is never sent again once its message is in the ledger, and ends as that does', async () => {
+    const { runner, clock, calls } = scene(async () => ANSWER)
+    const delegation = await newDelegation()
+    const accepted = await ledger.accept(messageOf(delegation))
+    if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+    clock.advance(61_000)
+    const of = { workspaceId: delegation.workspaceId }
+    await runner.look(of)
+    expect([calls(), await statusOf(delegation)]).toEqual([0, 'dispatched'])
+    await ledger.settle(accepted.claim, { kind: 'unknown', error: 'broken off' })
+    clock.advance(61_000)
+    expect(await runner.look(of)).toEqual({ open: 0, ended: 1 })
+    expect([calls(), await statusOf(delegation)]).toEqual([0, 'failed'])
+    expect(await errorOf(delegation)).toBe('outcome_unknown')
+  })
+
+  it('waits as long as its message does, and no longer than half an hour for an agent', async () => {
+    const { runner, clock } = scene(async () => ANSWER)
+    const delegation = await newDelegation()
+    const of = { workspaceId: delegation.workspaceId }
+    await enqueue(delegation.targetId, messageOf(delegation))
+    clock.advance(40 * 60_000)
+    await runner.look(of)
+    expect(await statusOf(delegation)).toBe('queued')
+    expect(await claim(delegation.targetId)).toHaveLength(1)
+    const unanswered = await newDelegation()
+    await ledger.accept(messageOf(unanswered))
+    await runner.look({ workspaceId: unanswered.workspaceId })
+    expect(await statusOf(unanswered)).toBe('failed')
+  })
+
+  it('is not ended by a message of somebody else that bears its id', async () => {
+    const { runner, clock } = scene(async () => {
+      throw new AppError('access_denied')
+    })
+    const delegation = await newDelegation()
+    const foreign = messageFor(delegation.targetId, {
+      senderWorkspaceId: await workspaceWithRoom(),
+      delegationId: delegation.id,
+    })
+    const accepted = await ledger.accept(foreign)
+    if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+    const response = ANSWER.kind === 'json' ? ANSWER.body : null
+    const outcome = { kind: 'answered', status: 200, response, upstreamTaskId: null } as const
+    await ledger.settle(accepted.claim, outcome)
+    clock.advance(10_000)
+    await runner.look({ workspaceId: delegation.workspaceId })
+    expect(await statusOf(delegation)).toBe('pending')
+  })
+})
