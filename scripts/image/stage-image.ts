@@ -9,7 +9,10 @@ import { productionPackages } from './production-packages.ts'
 const ROOT = resolve(import.meta.dirname, '../..')
 
 /** What an app needs at its place in the image besides code. */
-const EXTRAS: Readonly<Record<string, readonly string[]>> = { platform: ['migrations'] }
+const EXTRAS: Readonly<Record<string, readonly string[]>> = {
+  platform: ['migrations'],
+  'workspace-runtime': ['apps/workspace-runtime/bin'],
+}
 /** Folders in the root of the image that belong to its user. */
 const OWN_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   platform: ['data'],

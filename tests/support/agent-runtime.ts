@@ -73,6 +73,7 @@ export type AgentRuntimeOptions = {
   readonly hasNotStarted?: boolean
   readonly startPatienceMs?: number
   readonly authToken?: string
+  readonly platformUrl?: string
   /** Folders that are there already; they are removed at the end like fresh ones. */
   readonly folders?: WorkspaceFolders
 }
@@ -111,6 +112,8 @@ export async function startAgentRuntime(options: AgentRuntimeOptions = {}): Prom
       storeOpenedFile(files.uploads, source, { description: { name, mimeType }, signal }),
     ownEnvironment: { PATH: process.env['PATH'] ?? '', ...options.env },
     credentials: () => [authToken, inboundSecret],
+    platformUrl: options.platformUrl ?? 'http://127.0.0.1:9',
+    nodePath: process.execPath,
     ownUrl: () => url,
     startPatienceMs: options.startPatienceMs ?? 200,
     onWorkChange: () => undefined,

@@ -4,6 +4,7 @@ import type { AgentCard } from '@a2a-js/sdk'
 import { DefaultRequestHandler } from '@a2a-js/sdk/server'
 import type { BaseEnv } from '@atrium/hono-kit/request-context'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
+import { AUTH_TOKEN_FILE } from '@atrium/path-safety/workspace-path'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 import { A2aEndpoint } from './agent/a2a-endpoint.ts'
@@ -44,6 +45,8 @@ const DELIVERY_LIMITS = {
 } as const
 /** Below the folder of the credentials: it belongs to this runtime, and survives it. */
 const RECORDS_FOLDER = '.atrium'
+/** Where `atrium-agent` is. */
+const TOOL_DIRECTORY = join(import.meta.dirname, '../bin')
 
 export type AgentPlaneInput = {
   readonly settings: AgentSettings
@@ -58,6 +61,8 @@ export type AgentPlaneInput = {
   readonly publish: PublishFile
   readonly ownEnvironment: Readonly<Record<string, string | undefined>>
   readonly credentials: () => readonly string[]
+  readonly platformUrl: string
+  readonly nodePath: string
   /** Where the agent is reached; asked for only once the server listens. */
   readonly ownUrl: () => string
   readonly startPatienceMs: number
@@ -190,6 +195,12 @@ function createAdapter(input: AgentPlaneInput): AgentAdapter {
     directories: roots,
     ownEnvironment,
     credentials,
+    tool: {
+      directory: TOOL_DIRECTORY,
+      nodePath: input.nodePath,
+      platformUrl: input.platformUrl,
+      tokenFile: join(input.configsDir, AUTH_TOKEN_FILE),
+    },
     publish,
   })
 }

@@ -67,6 +67,8 @@ function createAgent(resources: Resources, onWorkChange: () => void): AgentPlane
         signal,
       }),
     ownEnvironment: { ...process.env },
+    platformUrl: config.platformUrl,
+    nodePath: process.execPath,
     credentials: () =>
       [authToken.current(), ...inboundSecret.accepted()].filter((value) => value !== undefined),
     ownUrl,

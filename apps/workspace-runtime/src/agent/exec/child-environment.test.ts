@@ -11,7 +11,14 @@ const JOB = {
 }
 
 function environment(own: Record<string, string>, job: Partial<typeof JOB> = {}) {
-  const source = { own, homeDirectory: '/h', workspaceDirectory: '/w', credentials: ['s3cret'] }
+  const tool = {
+    directory: '/app/bin',
+    nodePath: '/app/node',
+    platformUrl: 'http://platform:8080',
+    tokenFile: '/configs/.auth_token',
+  }
+  const folders = { homeDirectory: '/h', workspaceDirectory: '/w' }
+  const source = { own, ...folders, tool, credentials: ['s3cret'] }
   return childEnvironment(source, { ...JOB, ...job })
 }
 
@@ -55,9 +62,17 @@ describe('childEnvironment', () => {
       PATH: expect.stringContaining('/usr/bin'),
     })
     expect(environment({ PATH: '/p', LANG: 'l', HOME: '/root' })).toMatchObject({
-      PATH: '/p',
+      PATH: '/p:/app/bin',
       LANG: 'l',
       HOME: '/h',
+    })
+  })
+
+  it('says where the platform and the token of the workspace are, and no token', () => {
+    expect(environment({ PLATFORM_URL: 'http://elsewhere' })).toMatchObject({
+      ATRIUM_PLATFORM_URL: 'http://platform:8080',
+      ATRIUM_TOKEN_FILE: '/configs/.auth_token',
+      ATRIUM_NODE: '/app/node',
     })
   })
 

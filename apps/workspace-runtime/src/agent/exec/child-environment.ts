@@ -1,5 +1,6 @@
 /** @module What a command may see of the environment (docs/guides/exec-adapter.md). */
 import { BOX_MARKER_ENV, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import { TOOL_ENV } from '../../tool/tool-settings.ts'
 import { EVENTS_FD } from './run-command.ts'
 
 /** A file of the message where the command finds it. */
@@ -22,6 +23,13 @@ export type EnvironmentSource = {
   readonly own: Readonly<Record<string, string | undefined>>
   readonly homeDirectory: string
   readonly workspaceDirectory: string
+  /** With what a command can call its peers: by its own token, which stays in its file. */
+  readonly tool: {
+    readonly directory: string
+    readonly nodePath: string
+    readonly platformUrl: string
+    readonly tokenFile: string
+  }
   /** Values that must not get through under any name: the credentials as they are now. */
   readonly credentials: readonly string[]
 }
@@ -59,6 +67,11 @@ export function childEnvironment(source: EnvironmentSource, job: JobFacts): Reco
     if (value !== undefined && mayPass(name, value, source.credentials)) environment[name] = value
   }
   environment['HOME'] = source.homeDirectory
+  // After the others: a program of this name that the workspace has brought along is preferred.
+  environment['PATH'] = `${environment['PATH']}:${source.tool.directory}`
+  environment['ATRIUM_NODE'] = source.tool.nodePath
+  environment[TOOL_ENV.platformUrl] = source.tool.platformUrl
+  environment[TOOL_ENV.tokenFile] = source.tool.tokenFile
   environment['ATRIUM_WORKSPACE_DIR'] = source.workspaceDirectory
   environment['ATRIUM_OUTPUT_DIR'] = job.outputDirectory
   environment['ATRIUM_EVENTS_FD'] = String(EVENTS_FD)

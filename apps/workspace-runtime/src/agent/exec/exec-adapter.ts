@@ -41,6 +41,7 @@ export type ExecAdapterDeps = {
   /** The runtime's own environment, and the credentials that must not leave it. */
   readonly ownEnvironment: EnvironmentSource['own']
   readonly credentials: () => readonly string[]
+  readonly tool: EnvironmentSource['tool']
   readonly publish: PublishFile
 }
 
@@ -112,6 +113,7 @@ export class ExecAdapter implements AgentAdapter {
         own: this.#deps.ownEnvironment,
         homeDirectory: directories.home,
         workspaceDirectory: directories.workspace,
+        tool: this.#deps.tool,
         credentials: this.#deps.credentials(),
       },
       { ...turn, attachments, outputDirectory: folder.outputPath },
