@@ -134,7 +134,7 @@ function isEmpty(value: JsonValue): boolean {
   return value === '' || value === false
 }
 
-const RUNS = { numRuns: 150 }
+const RUNS = { numRuns: 60 }
 
 describe('the card of SDK 1.3.0 is ours', () => {
   it('from 0.3 to 1.0', async () => {

@@ -53,7 +53,7 @@ function client(operation: Operation, result: JsonValue) {
   return { transport, sent }
 }
 
-const RUNS = { numRuns: 100 }
+const RUNS = { numRuns: 50 }
 
 describe('the REST client of SDK 0.3.14', () => {
   it('sends what we read as it was meant, and reads a message or a task', async () => {

@@ -95,18 +95,15 @@ const pushV03 = object(
   },
 )
 
-const configurationFields = {
-  acceptedOutputModes: list(mediaType),
-  historyLength: fc.nat({ max: 1000 }),
-}
+const historyLength = fc.nat({ max: 1000 })
 
-/** With the flag: what leaving it out means is not the same in both (ADR-0034). */
+/** With the flag, and in 0.3 with the list: leaving them out is not the same in both (ADR-0034). */
 export const sendV10 = object(
   { message: messageV10 },
   {
     configuration: object(
       { returnImmediately: fc.boolean() },
-      { ...configurationFields, taskPushNotificationConfig: pushV10 },
+      { acceptedOutputModes: list(mediaType), historyLength, taskPushNotificationConfig: pushV10 },
     ),
     ...metadata,
   },
@@ -116,8 +113,8 @@ export const sendV03 = object(
   { message: messageV03 },
   {
     configuration: object(
-      { blocking: fc.boolean() },
-      { ...configurationFields, pushNotificationConfig: pushV03 },
+      { blocking: fc.boolean(), acceptedOutputModes: fc.array(mediaType, { maxLength: 2 }) },
+      { historyLength, pushNotificationConfig: pushV03 },
     ),
     ...metadata,
   },

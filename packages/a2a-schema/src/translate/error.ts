@@ -109,6 +109,16 @@ function canonical(value: JsonValue | undefined): string {
   return JSON.stringify(value, sorted) ?? ''
 }
 
+function isSame(one: JsonValue | undefined, other: JsonValue | undefined): boolean {
+  try {
+    return canonical(one) === canonical(other)
+  } catch (error) {
+    // Nested too deep to compare: what is kept whole needs no comparison.
+    if (error instanceof RangeError) return false
+    throw error
+  }
+}
+
 /** The plain shape when the way back makes the same list of it, or else the list under a name. */
 function dataToV03(
   code: JsonValue | undefined,
@@ -117,8 +127,7 @@ function dataToV03(
   if (!isDetailList(data)) return data
   const last = data.at(-1)
   const plain = last === undefined ? undefined : plainOf(last)
-  const isWhole = canonical(dataToV10(code, plain)) === canonical(data)
-  return isWhole ? plain : { [DETAILS]: data }
+  return isSame(dataToV10(code, plain), data) ? plain : { [DETAILS]: data }
 }
 
 /**

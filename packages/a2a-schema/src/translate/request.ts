@@ -21,7 +21,12 @@ function inverted(flag: JsonValue): JsonValue {
   return typeof flag === 'boolean' ? !flag : flag
 }
 
+function unlessEmpty(modes: JsonValue): readonly (readonly [string, JsonValue])[] {
+  return Array.isArray(modes) && modes.length === 0 ? [] : [['acceptedOutputModes', modes]]
+}
+
 const CONFIGURATION_V10: FieldRules = new Map([
+  ['acceptedOutputModes', unlessEmpty],
   renamed('blocking', 'returnImmediately', inverted),
   renamed('pushNotificationConfig', 'taskPushNotificationConfig', pushConfigToV10),
 ])
@@ -34,9 +39,11 @@ const CONFIGURATION_V03: FieldRules = new Map([
 const configurationToV10 = object((configuration) => rewrite(configuration, CONFIGURATION_V10))
 
 // In 1.0 leaving the flag out means to wait. Agents of 0.3 do not agree on what it means, once there
-// is a configuration at all.
+// is a configuration at all; and those before 0.2.5 demand a list of modes, where none is every one.
+const DEFAULTS_V03: JsonObject = { blocking: true, acceptedOutputModes: [] }
+
 const configurationToV03 = object((configuration) =>
-  withDefaults(rewrite(configuration, CONFIGURATION_V03), { blocking: true }),
+  withDefaults(rewrite(configuration, CONFIGURATION_V03), DEFAULTS_V03),
 )
 
 const SEND_V10: FieldRules = new Map([
