@@ -55,7 +55,7 @@ export function createBackground(deps: AppDeps): Background {
     },
     async stop() {
       await sweeper.stop()
-      await Promise.all([deps.delegations.stop(), pump.stop()])
+      await Promise.all([deps.delegations.stop(), pump.stop(), deps.streams.stop()])
       await beat.stop()
     },
   }

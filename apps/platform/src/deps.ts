@@ -19,6 +19,7 @@ import { callWorkspace } from './services/gateway/call-workspace.ts'
 import type { GatewayCall } from './services/gateway/gateway-call.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { RefusedUses } from './services/refused-uses.ts'
+import { SecondOpinions } from './services/second-opinion.ts'
 import { SessionCheck } from './services/session-check.ts'
 import { Heartbeats } from './services/streams/heartbeats.ts'
 import { TaskIndex } from './services/streams/task-index.ts'
@@ -60,6 +61,7 @@ export function createDeps(resources: Resources) {
   const { config, log, clock, ids, database, keyring } = resources
   const replicaId = ids.uuid()
   const platformUrl = (): string => config.platformUrl ?? resources.ownUrl()
+  const lifecycle = lifecycleOf(resources, replicaId, platformUrl)
   const base = {
     db: database.db,
     log,
@@ -70,7 +72,8 @@ export function createDeps(resources: Resources) {
     templates: new WorkspaceTemplates(config.templatesDir),
     version: manifest.version,
     tracker: new TaskTracker((error) => log.error({ err: error }, 'background.failed')),
-    lifecycle: lifecycleOf(resources, replicaId, platformUrl),
+    lifecycle,
+    opinions: new SecondOpinions({ db: database.db, lifecycle }),
     resolve: systemResolve,
     ...settingsOf(config),
     ...clientsOf(config),
@@ -100,6 +103,7 @@ function settingsOf(config: Config) {
     eventRetentionDays: config.eventRetentionDays,
     maxRequestBytes: config.uploads.maxRequestBytes,
     clientIdleTimeoutMs: config.idleTimeoutMs,
+    agentTimeoutMs: config.agentTimeoutMs,
     ...config.identity,
     ...config.edge,
     isBootstrapOpen: config.isDevelopment,

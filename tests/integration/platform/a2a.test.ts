@@ -166,17 +166,19 @@ describe('POST /workspaces/:id/a2a', () => {
     expect([answer.status, await answer.text()]).toEqual([404, body])
   })
 
-  it('says 502 when nobody listens and 504 when the agent is silent', async () => {
+  it('queues what nobody took, and says 504 when the agent is silent', async () => {
     box.answer = () => undefined
     const silent = await send(request())
     expect(silent.status).toBe(504)
     await box.close()
     const another = { message: { ...message, messageId: 'm2' } }
     const dead = await send(request({ params: another }))
-    expect(dead.status).toBe(502)
-    expect(await dead.json()).toMatchObject({
+    expect(dead.status).toBe(202)
+    const queued = (await dead.json()) as { queue_id: string }
+    expect(queued).toMatchObject({
       id: 7,
-      error: { message: 'failed to reach workspace agent', data: { code: 'agent_unreachable' } },
+      result: { kind: 'task', id: queued.queue_id, status: { state: 'submitted' } },
+      ...{ queued: true, queue_depth: 1 },
     })
   })
 
@@ -187,8 +189,8 @@ describe('POST /workspaces/:id/a2a', () => {
     const lines = platform.logLines().filter((line) => line.includes(requestId))
     const failure = lines
       .map((line) => JSON.parse(line))
-      .find((each) => each.msg === 'http.failure')
-    expect(failure).toMatchObject({ level: 40, code: 'agent_unreachable' })
+      .find((each) => each.msg === 'delivery.not_taken')
+    expect(failure).toMatchObject({ level: 30, code: 'agent_unreachable' })
     expect(failure.err.message).toContain('ECONNREFUSED')
   })
 

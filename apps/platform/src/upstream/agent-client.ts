@@ -84,6 +84,8 @@ export class AgentClient {
           if (interim > MAX_INTERIM_RESPONSES)
             flood.abort(new AppError('workspace_invalid_response'))
         },
+        // Whoever calls knows how long to wait for the head, and says so with the signal.
+        headersTimeout: 0,
         dispatcher: input.endpoint.isTrusted ? this.#trusted : this.#guarded,
       })
       if (response.statusCode >= 300 && response.statusCode < 400) {

@@ -80,6 +80,13 @@ export const FORWARDING_ERRORS = {
     retryable: false,
     hop: 'workspace',
   },
+  agent_restarting: {
+    status: 503,
+    text: 'workspace agent unreachable — container restart triggered',
+    retryable: true,
+    retryAfterSeconds: 15,
+    hop: 'workspace',
+  },
   agent_busy: {
     status: 503,
     text: 'workspace agent busy — retry after a short backoff',

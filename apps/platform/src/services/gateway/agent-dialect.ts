@@ -4,11 +4,9 @@
  */
 import { agentDialects } from '@atrium/a2a-schema/translate/card-interfaces'
 import type { Clock } from '@atrium/http-kit/clock'
+import type { AgentDialect } from '../../domain/task-stream.ts'
 import type { Workspace } from '../find-workspace.ts'
 import { cardOf } from './agent-card.ts'
-
-/** 0.1 is sent as 0.3, which normalisation has made of it. */
-export type AgentDialect = '0.3' | '1.0'
 
 export function otherDialect(dialect: AgentDialect): AgentDialect {
   return dialect === '1.0' ? '0.3' : '1.0'

@@ -15,12 +15,14 @@ import {
 } from '../../upstream/agent-client.ts'
 import type { PresentedSecret } from '../inbound-secret-rotation.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
-import { suspectIfUnreachable } from '../suspect-if-unreachable.ts'
+import type { SecondOpinions } from '../second-opinion.ts'
 import type { WorkspaceLifecycle } from '../workspace-lifecycle.ts'
+import { type PatienceDeps, patienceWith } from './agent-patience.ts'
 
-export type ExchangeDeps = {
+export type ExchangeDeps = PatienceDeps & {
   readonly agentClient: AgentClient
   readonly lifecycle: WorkspaceLifecycle
+  readonly opinions: SecondOpinions
 }
 
 /** What of the caller's headers goes on to the agent; names in lower case. */
@@ -37,6 +39,8 @@ export type ExchangeInput = {
   readonly requestId: string
   /** By which an agent knows a repetition (ADR-0032). */
   readonly deliveryId: string | undefined
+  /** Whether the agent may do its work before it begins to answer. */
+  readonly isBlocking?: boolean
   readonly signal: AbortSignal
 }
 
@@ -60,8 +64,8 @@ export async function exchangeWithAgent(
   deps: ExchangeDeps,
   input: ExchangeInput,
 ): Promise<AgentReply> {
-  const { workspaceId } = input.target
-  const response = await suspectIfUnreachable(deps.lifecycle, workspaceId, post(deps, input))
+  const { workspaceId, row } = input.target
+  const response = await begun(deps, input)
   if (response.status === 401) {
     discardAnswer(response.body)
     deps.lifecycle.deliverInboundSecret(workspaceId)
@@ -73,6 +77,9 @@ export async function exchangeWithAgent(
   }
   const body = await readAnswer(response, deps.agentClient.answerTimeoutMs)
   if (response.status === 503) throwIfBusy(response, body)
+  if (isDeadClass(response.status) && (await deps.opinions.ask(row)) === 'dead') {
+    throw new AppError('agent_restarting', { extensions: RESTARTING })
+  }
   const answer = readRpcAnswer(body)
   // What is not JSON-RPC never reaches the caller: an HTML page is somebody's error, not an answer.
   if (answer === undefined) {
@@ -81,11 +88,41 @@ export async function exchangeWithAgent(
       : new AppError('agent_error', {
           message: `agent answered with HTTP status ${response.status}`,
           extensions: { upstream_status: response.status },
+          headers: retryAfterOf(response),
         })
   }
   const { bytes, envelope } = answer
   const { status, headers } = response
   return { kind: 'json', status, headers, body: bytes, envelope }
+}
+
+const RESTARTING = { restarting: true }
+
+/** What proxies say of a server that they cannot reach; 520, 525 and the rest are none of it. */
+function isDeadClass(status: number): boolean {
+  return [502, 503, 504, 521, 522, 523, 524].includes(status)
+}
+
+/** Failures of the connection, on which the lifecycle is asked whether anybody is there. */
+const SUSPICIOUS: ReadonlySet<string> = new Set(['agent_unreachable', 'workspace_timeout'])
+
+/** The head of the answer, for which the caller waits as long as is agreed. */
+async function begun(deps: ExchangeDeps, input: ExchangeInput): Promise<AgentResponse> {
+  const { row } = input.target
+  const patience = patienceWith(deps, { row, isBlocking: input.isBlocking ?? false })
+  try {
+    const signal = AbortSignal.any([input.signal, patience.signal])
+    return await post(deps, { ...input, signal })
+  } catch (error) {
+    const failure = findAppError(error)
+    if (failure === undefined || !SUSPICIOUS.has(failure.code)) throw error
+    if ((await deps.opinions.ask(row)) === 'alive') throw error
+    const isUndelivered = failure.extensions['undelivered'] === true
+    const extensions = isUndelivered ? { ...RESTARTING, undelivered: true } : RESTARTING
+    throw new AppError('agent_restarting', { cause: error, extensions })
+  } finally {
+    patience.end()
+  }
 }
 
 /** During a rotation an agent that refuses the first secret is offered the second (ADR-0024). */
@@ -168,12 +205,22 @@ function throwIfBusy(response: AgentResponse, body: Buffer): void {
   })
 }
 
+/** The agent's own word is passed on (contract/platform 13.9). */
+function retryAfterOf(response: AgentResponse): Record<string, string> {
+  const value = response.headers['retry-after']
+  return typeof value === 'string' && /^\d{1,5}$/.test(value) ? { 'Retry-After': value } : {}
+}
+
 /** Refused before the agent could see it. */
 const UNDELIVERED_CODES: ReadonlySet<string> = new Set([
   ...['agent_url_not_routable', 'workspace_auth_mismatch', 'workspace_redirected'],
 ])
 /** Broken off after the request had left. */
-const UNKNOWN_CODES: ReadonlySet<string> = new Set(['agent_unreachable', 'workspace_timeout'])
+const UNKNOWN_CODES: ReadonlySet<string> = new Set([
+  'agent_unreachable',
+  'workspace_timeout',
+  'agent_restarting',
+])
 
 /** What the ledger is told of an exchange that failed. */
 export function outcomeOfFailure(thrown: unknown): DispatchOutcome {
@@ -185,6 +232,10 @@ export function outcomeOfFailure(thrown: unknown): DispatchOutcome {
     return { kind: 'busy', error: text, retryAfterMs: seconds > 0 ? seconds * 1_000 : null }
   }
   const isUndelivered = error?.extensions['undelivered'] === true || UNDELIVERED_CODES.has(reason)
+  // Nobody took it, and the workspace lives: it waits until somebody does.
+  if (reason === 'agent_unreachable' && isUndelivered) {
+    return { kind: 'busy', error: text, retryAfterMs: null }
+  }
   if (!isUndelivered && UNKNOWN_CODES.has(reason)) return { kind: 'unknown', error: text }
   return { kind: 'failed', reason, error: text, isUndelivered }
 }

@@ -87,6 +87,11 @@ function renderingFor(reading: Reading | OwnReading) {
 
 /** The agent's own bytes, but for the id, wherever the caller can read them. */
 export function rendered(data: Buffer, reading: Reading | OwnReading): Buffer | undefined {
+  const told = asRead(data, reading)
+  return told === undefined || reading.view === undefined ? told : reading.view(told)
+}
+
+function asRead(data: Buffer, reading: Reading | OwnReading): Buffer | undefined {
   if (isToldAsWritten(reading)) {
     const isOwn = 'isOwnId' in reading && reading.isOwnId && !answersNobody(data)
     return isOwn ? data : Buffer.from(replaceId(data, reading.id))

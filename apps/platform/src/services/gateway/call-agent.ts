@@ -9,12 +9,13 @@ import { factsOf } from '@atrium/a2a-schema/result-facts'
 import { answerWithId } from '@atrium/a2a-schema/rpc-answer'
 import { translateRequest } from '@atrium/a2a-schema/translate/request'
 import { AppError } from '@atrium/http-kit/app-error'
+import type { AgentDialect } from '../../domain/task-stream.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import type { AgentStream } from '../streams/task-streams.ts'
-import { type AgentDialect, type AgentDialects, otherDialect } from './agent-dialect.ts'
+import { type AgentDialects, otherDialect } from './agent-dialect.ts'
 import { type AgentReply, type ExchangeDeps, exchangeWithAgent } from './agent-exchange.ts'
 import { type AgentStreamDeps, adoptedStream } from './agent-stream.ts'
-import type { GatewayAnswer } from './gateway-call.ts'
+import type { GatewayAnswer, GatewayCall } from './gateway-call.ts'
 import { envelopeFor, isToldAsWritten, type Reading } from './reply-for-sender.ts'
 import { RPC, RpcRefusal, unsupportedOperation } from './rpc-problem.ts'
 import { paramsForAgent, type TaskAlias } from './task-alias.ts'
@@ -41,6 +42,7 @@ export type AgentCall = {
   readonly sender: string
   /** Once, with the first event of a stream; undefined when it had none. */
   readonly onFirst?: AgentStream['onFirst']
+  readonly viewEvent?: GatewayCall['viewEvent']
   readonly signal: AbortSignal
 }
 
@@ -77,6 +79,7 @@ function attempt(deps: CallAgentDeps, call: AgentCall, direction: Direction): Pr
     headers: headersFor(call, direction.to),
     requestId: call.requestId,
     deliveryId: call.deliveryId,
+    isBlocking: call.traits.operation === 'send',
     signal: call.signal,
   })
 }
@@ -120,10 +123,11 @@ function told(deps: CallAgentDeps, call: AgentCall, { reply, from }: Said): Gate
   const { operation } = call.traits
   const { status } = reply
   const headers = passedBack(reply)
-  const reading: Reading = { operation, from, to: call.dialect, id: call.id, alias: call.alias }
+  const { dialect: to, id, alias, viewEvent: view } = call
+  const reading: Reading = { operation, from, to, id, alias, view }
   if (reply.kind === 'stream') {
     const { workspaceId } = call.target
-    const { sender, onFirst, alias } = call
+    const { sender, onFirst } = call
     const stream = { workspaceId, sender, dialect: from, body: reply.body, onFirst }
     // Of a method that nobody specified, nobody knows what its events mean.
     const body =

@@ -10,17 +10,13 @@ import { admitMessage, requireRelation } from '../admit-message.ts'
 import { replyByMessage } from '../delivery/reply-to-delivery.ts'
 import type { Workspace } from '../find-workspace.ts'
 import { noteOutbound } from '../note-use.ts'
-import { passedHeaders } from './agent-exchange.ts'
-import { callAgent } from './call-agent.ts'
+import { answerOperation, type OperationDeps } from './answer-operation.ts'
 import { type GatewayAnswer, type GatewayCall, GatewayFailure } from './gateway-call.ts'
-import { type KeepDeps, keepMessage } from './keep-message.ts'
 import { askedBy, type ReadableMessage, readableMessage } from './readable-message.ts'
-import { recordExchange } from './record-exchange.ts'
 import { repairHeaders } from './repair-headers.ts'
 import { RpcRefusal } from './rpc-problem.ts'
-import { callOf, messageTarget, type SendDeps, sendMessage } from './send-message.ts'
 
-export type GatewayDeps = SendDeps & KeepDeps
+export type GatewayDeps = OperationDeps
 
 /**
  * Sends a request to the workspace's agent, or keeps it for one that fetches its messages. Throws
@@ -50,11 +46,9 @@ export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promi
   }
 }
 
-async function answerOf(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
-  if (deliveryModeOf(message.target) === 'poll') return await keepMessage(deps, message)
-  return message.traits.carriesMessage
-    ? await sendMessage(deps, message)
-    : await askAgent(deps, message)
+function answerOf(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
+  const mode = deliveryModeOf(message.target)
+  return answerOperation(deps, message, mode)
 }
 
 /** To who has no business there, a workspace that is not there looks like any other (wart W16). */
@@ -72,21 +66,4 @@ function deliveryModeOf(target: Workspace) {
     stored: target.deliveryMode,
     runtimeKind: target.runtimeKind,
   })
-}
-
-/** Everything but messages: may be repeated at will, so that nobody keeps it. */
-async function askAgent(deps: GatewayDeps, message: ReadableMessage): Promise<GatewayAnswer> {
-  const { call } = message
-  const startedAt = deps.clock.now()
-  const target = await messageTarget(deps, message.target)
-  const answer = await deps.detached.run(call.signal, message.bytes.length, (signal) =>
-    callAgent(deps, {
-      ...callOf(message, target),
-      headers: passedHeaders(call.headers),
-      requestId: call.requestId,
-      signal,
-    }),
-  )
-  recordExchange(deps, { message, startedAt, answer })
-  return answer
 }

@@ -19,6 +19,8 @@ export type GatewayCall = {
    * the agent finishes it.
    */
   readonly signal: AbortSignal
+  /** What a reader of REST sees of an event, which comes as a JSON-RPC reply. */
+  readonly viewEvent?: (data: Buffer) => Buffer
 }
 
 /** Always JSON-RPC, with the id and in the dialect of the request. */

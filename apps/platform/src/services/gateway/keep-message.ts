@@ -9,10 +9,10 @@ import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import { answerKnown } from './answer-known.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { newDelivery } from './new-delivery.ts'
-import { queuedAnswer } from './queued-answer.ts'
+import { type QueuedReplyDeps, queuedReply } from './queued-answer.ts'
 import type { ReadableMessage } from './readable-message.ts'
 
-export type KeepDeps = PollDeps & { readonly ledger: DeliveryLedger }
+export type KeepDeps = PollDeps & QueuedReplyDeps & { readonly ledger: DeliveryLedger }
 
 /** Throws what `deliverByPoll` throws, `idempotency_conflict`, `queue_full`, `workspace_not_found`. */
 export async function keepMessage(
@@ -40,14 +40,8 @@ export async function keepMessage(
   })
   const kept = await deliverByPoll(deps, polled, delivery)
   switch (kept.kind) {
-    case 'queued': {
-      const body = queuedAnswer({
-        ...{ id: given.id, dialect: delivery.dialect, method: given.method },
-        ...{ queueId: delivery.id, contextId: delivery.contextId ?? delivery.id },
-        ...{ at: deps.clock.now(), queue: undefined },
-      })
-      return { kind: 'json', status: 200, body }
-    }
+    case 'queued':
+      return queuedReply(deps, message, { delivery })
     case 'known':
       return await answerKnown(deps, message, kept.delivery)
     case 'conflict':

@@ -10,6 +10,7 @@ import { storableText } from '../../domain/activity.ts'
 import type { Sender } from '../../domain/caller.ts'
 import { type NewDelivery, PRIORITIES } from '../../domain/delivery.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
+import { senderText } from './sender-text.ts'
 
 /** A message id is remembered for so long, a key that was given as one for a day. */
 const MESSAGE_ID_MS = 10 * 60_000
@@ -67,21 +68,6 @@ export function newDelivery(
     expiresAt: expiryOf(request.params, source.mode, now),
     delegationId: delegationOf(message),
     activityId: source.activityId,
-  }
-}
-
-/** Who may ask for it later. */
-export function senderText(sender: Sender): string {
-  switch (sender.kind) {
-    case 'workspace':
-      return `workspace:${sender.workspaceId}`
-    case 'internal':
-      return `internal:${sender.name}`
-    case 'anonymous':
-      return 'anonymous'
-    case 'operator':
-      if (sender.via === 'org_token') return `org_token:${sender.tokenId}`
-      return sender.via === 'session' ? `session:${sender.userId}` : 'admin'
   }
 }
 

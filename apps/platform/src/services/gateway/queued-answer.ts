@@ -3,7 +3,13 @@
  * A2A, and beside it the fields of the contract (contract/a2a 2.8; platform 4.4, 4.6).
  */
 import type { RpcId } from '@atrium/a2a-schema/json-rpc'
-import type { WireDialect } from '../../domain/delivery.ts'
+import type { Clock } from '@atrium/http-kit/clock'
+import type { NewDelivery, WireDialect } from '../../domain/delivery.ts'
+import type { Heartbeats } from '../streams/heartbeats.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
+import { type QueuedStreamDeps, queuedFlow } from './queued-stream.ts'
+import type { ReadableMessage } from './readable-message.ts'
+import { streamAnswer } from './stream-answer.ts'
 
 export type QueuedMessage = {
   readonly id: RpcId
@@ -44,4 +50,38 @@ export function queuedAnswer(message: QueuedMessage): Buffer {
         : { queued: true, queue_depth: queue.depth, message: BUSY_TEXT, position: queue.position }),
     }),
   )
+}
+
+export type QueuedReplyDeps = QueuedStreamDeps & {
+  readonly clock: Clock
+  readonly heartbeats: Heartbeats
+}
+
+/** What is told to who sent it just now: JSON, or events for who asked for them. */
+export function queuedReply(
+  deps: QueuedReplyDeps,
+  message: ReadableMessage,
+  queued: {
+    readonly delivery: NewDelivery
+    /** undefined: it waits for its agent to fetch it. */
+    readonly depth?: number
+    readonly position?: number
+  },
+): GatewayAnswer {
+  const { delivery, depth, position } = queued
+  const { given, dialect, call, traits } = message
+  const isPolled = depth === undefined || position === undefined
+  const body = queuedAnswer({
+    ...{ id: given.id, dialect, method: given.method, queueId: delivery.id },
+    contextId: delivery.contextId ?? delivery.id,
+    at: deps.clock.now(),
+    queue: isPolled ? undefined : { depth, position },
+  })
+  const wantsEvents = call.headers('accept')?.includes('text/event-stream') === true
+  if (!traits.isStreaming || !wantsEvents) {
+    return { kind: 'json', status: isPolled ? 200 : 202, body }
+  }
+  const { workspaceId, id: deliveryId } = delivery
+  const flow = queuedFlow(deps, { workspaceId, deliveryId, first: body })
+  return streamAnswer(deps, message, flow)
 }

@@ -13,6 +13,8 @@ export type Reading = {
   readonly to: SpokenDialect
   readonly id: RpcId
   readonly alias: TaskAlias | undefined
+  /** What a reader of REST sees of an event. */
+  readonly view?: ((data: Buffer) => Buffer) | undefined
 }
 
 /**

@@ -2,19 +2,22 @@
 import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
 import { methodTraits } from '@atrium/a2a-schema/method'
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
-import type { Ids } from '@atrium/http-kit/clock'
 import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
 import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
 import { discardAnswer } from '../../upstream/agent-client.ts'
 import type { SendClaimed } from '../delivery/delivery-pump.ts'
-import type { ForwardTarget, ForwardTargetDeps } from '../resolve-forward-target.ts'
+import type { ForwardTarget } from '../resolve-forward-target.ts'
 import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
 import { outcomeOfFailure } from './agent-exchange.ts'
-import { type CallAgentDeps, callAgent } from './call-agent.ts'
-import { messageTarget } from './send-message.ts'
+import type { AskDeps } from './ask-agent.ts'
+import { callAgent } from './call-agent.ts'
+import { taskIdOf } from './known-task.ts'
+import { messageTarget } from './message-target.ts'
+import { recordExchange } from './record-exchange.ts'
+import { senderOf } from './sender-text.ts'
 
-export type SendQueuedDeps = ForwardTargetDeps & CallAgentDeps & { readonly ids: Ids }
+export type SendQueuedDeps = AskDeps
 
 /** Asked again so much later when the workspace cannot be called at the moment. */
 const NOT_NOW_MS = 5_000
@@ -72,20 +75,25 @@ async function dispatch(
   delivery: ClaimedDelivery,
   target: ForwardTarget,
 ): Promise<DispatchOutcome> {
+  const call = storedCall(delivery)
+  const startedAt = deps.clock.now()
+  const isNew = taskIdOf(call.request.params) === undefined
   try {
     const first = Promise.withResolvers<StreamEvent | undefined>()
     const answer = await callAgent(deps, {
       target,
-      ...storedCall(delivery),
+      ...call,
       headers: delivery.requestHeaders,
       requestId: deps.ids.uuid(),
       deliveryId: delivery.id,
-      // Its sender was told the id of the delivery.
-      alias: { known: delivery.id, upstream: undefined },
+      // Its sender was told the id of the delivery, unless it knows the task already.
+      alias: isNew ? { known: delivery.id, upstream: undefined } : undefined,
       sender: delivery.sender,
       onFirst: first.resolve,
       signal: new AbortController().signal,
     })
+    const asked = { sender: senderOf(delivery), target: target.row, request: call.request }
+    recordExchange(deps, { asked, startedAt, answer })
     if (answer.kind === 'stream') {
       // Whoever follows the task does so elsewhere.
       discardAnswer(answer.body)
@@ -94,6 +102,8 @@ async function dispatch(
     const upstreamTaskId = answer.facts?.taskId ?? null
     return { kind: 'answered', status: answer.status, response: answer.body, upstreamTaskId }
   } catch (error) {
+    // Left to whoever takes it over: the platform is going, and the agent may go on.
+    if (findAppError(error)?.code === 'shutting_down') throw error
     const outcome = outcomeOfFailure(error)
     const isAnswer = error instanceof AppError && error.code === 'agent_error'
     return isAnswer ? { kind: 'erred', error: error.publicText } : outcome

@@ -5,7 +5,12 @@
  */
 import { Readable } from 'node:stream'
 import { type AppError, findAppError } from '@atrium/http-kit/app-error'
-import { cursorText, type EventFlow, type StreamedEvent } from '../../domain/task-stream.ts'
+import {
+  type AgentDialect,
+  cursorText,
+  type EventFlow,
+  type StreamedEvent,
+} from '../../domain/task-stream.ts'
 import type { Heartbeats } from './heartbeats.ts'
 
 const BEAT = Buffer.from(': hb\n\n')
@@ -16,7 +21,7 @@ export type FrameOptions = {
   readonly flow: EventFlow
   readonly heartbeats: Heartbeats
   /** The reply as this reader is to read it; undefined leaves it out. */
-  readonly render: (data: Buffer) => Buffer | undefined
+  readonly render: (data: Buffer, dialect: AgentDialect) => Buffer | undefined
   /** The last reply of a stream that breaks off. */
   readonly renderFailure: (failure: AppError) => Buffer
   /** Told before the first event. */
@@ -89,7 +94,7 @@ async function* framesOf(options: FrameOptions): AsyncGenerator<Buffer, void> {
       const preamble = isFirst ? await before?.(event) : undefined
       if (preamble !== undefined) yield frame(preamble)
       isFirst = false
-      const data = render(event.data)
+      const data = render(event.data, event.dialect)
       if (data !== undefined) yield frame(data, event)
     }
   } catch (error) {

@@ -1,0 +1,93 @@
+/** @module A message that was written down, sent at once, and how that ended (ADR-0032). */
+import { findAppError } from '@atrium/http-kit/app-error'
+import type { Logger } from 'pino'
+import type { Claim, NewDelivery } from '../../domain/delivery.ts'
+import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
+import type { ForwardTarget } from '../resolve-forward-target.ts'
+import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
+import { outcomeOfFailure } from './agent-exchange.ts'
+import type { AskDeps } from './ask-agent.ts'
+import { callAgent } from './call-agent.ts'
+import { endWithCaller } from './end-with-caller.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
+import { callOf } from './message-target.ts'
+import { queuedReply } from './queued-answer.ts'
+import type { ReadableMessage } from './readable-message.ts'
+import { askedIn, recordExchange, recordFailure } from './record-exchange.ts'
+import type { TaskAlias } from './task-alias.ts'
+
+export type DispatchDeps = AskDeps & { readonly ledger: DeliveryLedger; readonly log: Logger }
+
+export type Dispatch = {
+  readonly message: ReadableMessage
+  readonly target: ForwardTarget
+  readonly delivery: NewDelivery
+  readonly claim: Claim
+  /** Of the task that the message belongs to. */
+  readonly alias: TaskAlias | undefined
+}
+
+/** Of an answer so much is kept for who asks again. */
+const MAX_KEPT_BYTES = 1024 * 1024
+
+export async function dispatchNow(deps: DispatchDeps, dispatch: Dispatch): Promise<GatewayAnswer> {
+  const { message, delivery } = dispatch
+  const startedAt = deps.clock.now()
+  try {
+    const answer = await send(deps, dispatch)
+    recordExchange(deps, { asked: askedIn(message), startedAt, answer })
+    if (answer.kind === 'json') settleLater(deps, dispatch, answer)
+    else endWithCaller(answer.body, message.call.signal)
+    return answer
+  } catch (error) {
+    const settled = await deps.ledger.settle(dispatch.claim, outcomeOfFailure(error))
+    if (settled.kind === 'written' && settled.state === 'queued') {
+      const { code, cause } = findAppError(error) ?? {}
+      deps.log.info({ request_id: message.call.requestId, code, err: cause }, 'delivery.not_taken')
+      return queuedReply(deps, message, { delivery, depth: settled.depth, position: 1 })
+    }
+    recordFailure(deps, { asked: askedIn(message), startedAt, error })
+    throw error
+  }
+}
+
+function send(deps: DispatchDeps, dispatch: Dispatch): Promise<GatewayAnswer> {
+  const { message, target, delivery, alias } = dispatch
+  const { signal, requestId } = message.call
+  return deps.detached.run(signal, delivery.request.length, (detached) =>
+    callAgent(deps, {
+      ...callOf(message, target),
+      headers: delivery.requestHeaders,
+      ...{ requestId, deliveryId: delivery.id, alias, signal: detached },
+      onFirst: (first) => settleStream(deps, dispatch, first),
+    }),
+  )
+}
+
+/** The caller does not wait for it: what a crash leaves of it is an answer that nobody missed. */
+function settleLater(
+  deps: DispatchDeps,
+  { claim, delivery }: Dispatch,
+  answer: Extract<GatewayAnswer, { kind: 'json' }>,
+): void {
+  const isKept = delivery.key !== null && answer.body.length <= MAX_KEPT_BYTES
+  deps.tracker.run(async () => {
+    await deps.ledger.settle(claim, {
+      kind: 'answered',
+      status: answer.status,
+      response: isKept ? answer.body : null,
+      upstreamTaskId: answer.facts?.taskId ?? null,
+    })
+  })
+}
+
+/** An agent that has begun to tell has the message: what it tells later is its task's affair. */
+function settleStream(
+  deps: DispatchDeps,
+  { claim }: Dispatch,
+  first: StreamEvent | undefined,
+): void {
+  deps.tracker.run(async () => {
+    await deps.ledger.settle(claim, outcomeOfFirst(first))
+  })
+}
