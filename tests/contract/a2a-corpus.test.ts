@@ -104,12 +104,15 @@ function refusalOf({ bytes, meta }: InvalidEntry): Refusal {
     : { code: -32602, message: `${fault.field} ${fault.detail}`, field: fault.field }
 }
 
-describe('POST /workspaces/:id/a2a', () => {
+describe('the gateway', () => {
   provideBoxedWorkspace({})
 
   /** One sender may say the same twice; here every entry is a message of its own. */
-  const post = ({ name, bytes, meta }: ValidEntry | InvalidEntry) =>
-    platform.request(`/workspaces/${workspace.id}/a2a`, {
+  const post = (
+    { name, bytes, meta }: ValidEntry | InvalidEntry,
+    address = `/workspaces/${workspace.id}/a2a`,
+  ) =>
+    platform.request(address, {
       method: 'POST',
       body: bytes,
       headers: {
@@ -120,6 +123,13 @@ describe('POST /workspaces/:id/a2a', () => {
       },
       as: workspace.authToken,
     })
+
+  /** What the agent was told, which it must be told once. */
+  function heard(name: string): Buffer | undefined {
+    const told = box.requests.filter(({ headers }) => headers['x-request-id'] === `corpus.${name}`)
+    expect([name, told.length]).toEqual([name, 1])
+    return told[0]?.body
+  }
 
   /** With a card that says so, and no other version. */
   async function register(version: '0.3' | '1.0'): Promise<void> {
@@ -161,28 +171,43 @@ describe('POST /workspaces/:id/a2a', () => {
       expect([name, idOf(text)]).toEqual([name, expectedId(entry)])
       expectSenderTold(entry, answer.headers)
       if (entry.meta._emit_v03 === undefined) return
-      const told = box.requests.filter(({ headers }) => headers['x-request-id'] === `corpus.${name}`)
-      expect([name, told.length]).toEqual([name, 1])
-      expectAgentGot(entry, spoken, told[0]?.body)
+      expectAgentGot(entry, spoken, heard(name))
       expectHeardBack(entry, text)
     })
   })
 
-  it('refuses every invalid entry aloud, under its own id, and tells no agent', async () => {
+  it.each([
+    ['/workspaces/:id/a2a', undefined],
+    // Where the standards have JSON-RPC errors, they have them under 200 (contract/a2a 2.5).
+    ['/a2a/:id', 200],
+    ['/a2a/:id/', 200],
+  ] as const)(
+    'refuses every invalid entry at %s, under its own id, and tells no agent',
+    async (address, status) => {
+      echo()
+      await eachOf(INVALID, async (entry) => {
+        const { meta, name } = entry
+        const answer = await post(entry, address.replace(':id', workspace.id))
+        const text = await answer.text()
+        expect([name, answer.status]).toEqual([name, status ?? meta._expect_status])
+        const { error, id } = JSON.parse(text)
+        expect([name, error.code]).toEqual([name, meta._expect_code])
+        expect(error.message).toContain(meta._expect_error)
+        const known = parseRpcRequest(entry.bytes, ids)
+        expect([name, id]).toEqual([name, known.ok ? known.request.id : known.error.id])
+        if (meta._expect_field !== undefined) expect(fieldIn(error.data)).toBe(meta._expect_field)
+      })
+      expect(box.requests).toEqual([])
+    },
+  )
+
+  it('gives the agent the same at the address of its card', async () => {
     echo()
-    await eachOf(INVALID, async (entry) => {
-      const { meta, name } = entry
-      const answer = await post(entry)
-      const text = await answer.text()
-      expect([name, answer.status]).toEqual([name, meta._expect_status])
-      const { error, id } = JSON.parse(text)
-      expect([name, error.code]).toEqual([name, meta._expect_code])
-      expect(error.message).toContain(meta._expect_error)
-      const known = parseRpcRequest(entry.bytes, ids)
-      expect([name, id]).toEqual([name, known.ok ? known.request.id : known.error.id])
-      if (meta._expect_field !== undefined) expect(fieldIn(error.data)).toBe(meta._expect_field)
+    await eachOf(VALID, async (entry) => {
+      const answer = await post(entry, `/a2a/${workspace.id}`)
+      expect([entry.name, answer.status]).toEqual([entry.name, 200])
+      if (entry.meta._emit_v03 !== undefined) expectAgentGot(entry, undefined, heard(entry.name))
     })
-    expect(box.requests).toEqual([])
   })
 })
 
