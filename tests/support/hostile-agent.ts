@@ -6,7 +6,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-type Answer = (response: ServerResponse, request: { readonly id: unknown }) => void
+type Call = { readonly id: unknown; readonly method: string }
+type Answer = (response: ServerResponse, call: Call) => void
 
 const MIB = 1024 * 1024
 const JSON_TYPE = 'application/json'
@@ -108,7 +109,13 @@ const STREAMS = {
   ),
   'no events at all': body(200, EVENTS, ''),
   'half an event': body(200, EVENTS, 'data: {"jsonrpc":"2.0","id":1,"res'),
-  'a task that is never heard of again': (response, { id }) => {
+  'a task that it has never heard of afterwards': (response, { id, method }) => {
+    if (!isMessage(method)) {
+      const error = { code: -32001, message: 'Task not found' }
+      response.writeHead(200, { 'content-type': JSON_TYPE })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error }))
+      return
+    }
     const status = { state: 'working' }
     const result = { kind: 'task', id: 'lost', contextId: 'c', status }
     response.writeHead(200, { 'content-type': EVENTS })
@@ -205,12 +212,14 @@ export class HostileAgent {
       return
     }
     const call = callOf(Buffer.concat(pieces).toString('utf8'))
-    if (/send|stream/i.test(call.method)) this.messages += 1
+    if (isMessage(call.method)) this.messages += 1
     ALL[this.says]?.(response, call)
   }
 }
 
-function callOf(text: string): { readonly id: unknown; readonly method: string } {
+const isMessage = (method: string): boolean => /send|stream/i.test(method)
+
+function callOf(text: string): Call {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null && 'id' in value && 'method' in value) {

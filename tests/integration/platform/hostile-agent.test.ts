@@ -2,7 +2,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../../support/eventually.ts'
 import { type EvilBehaviour, EvilWorkspace } from '../../support/evil-workspace.ts'
-import { HOSTILE_ANSWERS, HostileAgent, ODD_ANSWERS } from '../../support/hostile-agent.ts'
+import {
+  HOSTILE_ANSWERS,
+  HOSTILE_STREAMS,
+  HostileAgent,
+  ODD_ANSWERS,
+} from '../../support/hostile-agent.ts'
 import { type OutsideAgent, registerOutsideAgent } from '../../support/outside-agent.ts'
 import { type PlatformProcess, startPlatform } from '../../support/platform-process.ts'
 import { peakResidentBytes, resetPeak } from '../../support/process-figures.ts'
@@ -104,7 +109,7 @@ describe('a message to an agent that answers', () => {
   })
   afterAll(() => agent.close())
 
-  it.each(HOSTILE_ANSWERS)('%s is an error', async (name) => {
+  it.each([...HOSTILE_ANSWERS, ...HOSTILE_STREAMS])('%s is an error', async (name) => {
     agent.says = name
     agent.messages = 0
     resetPeak(platform.pid)
