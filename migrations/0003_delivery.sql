@@ -149,7 +149,7 @@ CREATE TABLE a2a_push_configs (
   dialect text NOT NULL,
   url text NOT NULL,
   -- Token and credentials of the caller's own, sealed like every secret (ADR-0009).
-  secret_sealed bytea,
+  secret_sealed text,
   created_at timestamptz NOT NULL,
   PRIMARY KEY (workspace_id, task_id, config_id)
 );

@@ -63,7 +63,7 @@ CREATE TABLE a2a_push_configs (
   sender text NOT NULL,
   dialect text NOT NULL,
   url text NOT NULL,
-  secret_sealed bytea,
+  secret_sealed text,
   created_at timestamp with time zone NOT NULL,
   CONSTRAINT a2a_push_configs_pkey PRIMARY KEY (workspace_id, task_id, config_id),
   CONSTRAINT a2a_push_configs_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE

@@ -6,6 +6,7 @@ import { DeliveryPump } from './services/delivery/delivery-pump.ts'
 import { sendQueued } from './services/gateway/send-queued.ts'
 import { taskAgent } from './services/gateway/task-agent.ts'
 import { pruneEvents } from './services/prune-events.ts'
+import { PushRelay } from './services/push/push-relay.ts'
 import { replicaPresence } from './services/replica-presence.ts'
 import {
   hibernationSweep,
@@ -42,6 +43,7 @@ export function createBackground(deps: AppDeps): Background {
     tickMs: deps.sweepIntervalMs,
   })
   const pump = new DeliveryPump({ ...deps, send: sendQueued(deps) })
+  const relay = new PushRelay(deps)
   return {
     start() {
       deps.refusedUses.start()
@@ -50,12 +52,13 @@ export function createBackground(deps: AppDeps): Background {
       deps.streams.whenNews((news) => deps.taskIndex.noteNews(news))
       deps.streams.start((stream) => taskAgent(deps, stream))
       pump.start()
+      relay.start()
       beat.start()
       sweeper.start()
     },
     async stop() {
       await sweeper.stop()
-      await Promise.all([deps.delegations.stop(), pump.stop(), deps.streams.stop()])
+      await Promise.all([deps.delegations.stop(), pump.stop(), relay.stop(), deps.streams.stop()])
       await beat.stop()
     },
   }

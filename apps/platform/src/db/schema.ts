@@ -312,7 +312,7 @@ export const a2aPushConfigs = pgTable(
     sender: text('sender').notNull(),
     dialect: text('dialect').$type<WireDialect>().notNull(),
     url: text('url').notNull(),
-    secretSealed: bytea('secret_sealed'),
+    secretSealed: text('secret_sealed'),
     createdAt: moment('created_at').notNull(),
   },
   (table) => [

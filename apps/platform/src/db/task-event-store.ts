@@ -7,6 +7,7 @@ import { and, asc, eq, gt, isNull, lt, sql } from 'drizzle-orm'
 import { workspaceIdSchema } from '../domain/ids.ts'
 import type { AgentDialect, TaskKey } from '../domain/task-stream.ts'
 import type { Db, Sql } from './client.ts'
+import { PUSH_CHANNEL } from './push-outbox-store.ts'
 import { a2aStreams, a2aTaskEvents } from './schema.ts'
 
 /** Payload: workspace and task of which there is news, with a space between them. */
@@ -132,6 +133,16 @@ export async function appendTaskEvents(
         ) AS e (ord, seq, data, dialect)
         JOIN held h ON h.ord = e.ord
       ON CONFLICT DO NOTHING
+      RETURNING workspace_id, task_id, seq, event, dialect
+    ), pushed AS (
+      -- With the event itself, so that a webhook is called for each that is kept, and once.
+      INSERT INTO a2a_push_outbox
+        (workspace_id, task_id, config_id, event, dialect, next_attempt_at, created_at)
+      SELECT w.workspace_id, w.task_id, c.config_id, w.event, w.dialect, now(), now()
+        FROM written w
+        JOIN a2a_push_configs c ON c.workspace_id = w.workspace_id AND c.task_id = w.task_id
+       ORDER BY w.workspace_id, w.task_id, w.seq
+      RETURNING id
     ), pruned AS (
       DELETE FROM a2a_task_events t USING held h
        WHERE t.workspace_id = h.workspace_id AND t.task_id = h.task_id
@@ -139,7 +150,9 @@ export async function appendTaskEvents(
     ), told AS (
       SELECT pg_notify(${TASK_EVENTS_CHANNEL}, workspace_id::text || ' ' || task_id) FROM held
     )
-    SELECT ord, (SELECT count(*) FROM told) AS told FROM held`
+    SELECT ord, (SELECT count(*) FROM told) AS told,
+           (SELECT pg_notify(${PUSH_CHANNEL}, '') FROM pushed LIMIT 1) AS pushed
+      FROM held`
   const held = new Set(rows.map(({ ord }) => Number(ord)))
   return items.map((_, index) => (held.has(index + 1) ? 'kept' : 'lost'))
 }

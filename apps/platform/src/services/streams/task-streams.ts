@@ -153,6 +153,24 @@ export class TaskStreams {
     return reader
   }
 
+  /** Begins to follow a task of which nobody reads a stream; false when somebody does. */
+  async watch(
+    task: Pick<AgentStream, 'sender' | 'dialect' | 'agentOf'> & {
+      readonly key: TaskKey
+      readonly upstreamTaskId: string
+    },
+  ): Promise<boolean> {
+    const { key, upstreamTaskId, sender, dialect } = task
+    const { db, replicaId } = this.#deps
+    const stream = { ...key, upstreamTaskId, sender, dialect }
+    const claim = await openStream(db, { ...stream, replicaId, leaseMs: LEASE_MS })
+    if (claim === undefined) return false
+    const hub = this.#newHub({ key, dialect, claim })
+    const agent = task.agentOf(upstreamTaskId)
+    this.#track(this.#read({ hub, upstreamTaskId, sender, agent, events: undefined }))
+    return true
+  }
+
   /** What is known of a task's stream, on whichever replica. */
   async find(key: TaskKey): Promise<StreamRow | undefined> {
     return isKeepableTaskId(key.taskId) ? await findStream(this.#deps.db, key) : undefined

@@ -42,8 +42,10 @@ export type WholeStreamDeps = {
   readonly signal: AbortSignal
 }
 
-/** So often in a row it is asked; with the waits between them a minute and a half. */
-const MAX_ATTEMPTS = 8
+/** So often in a row it is asked in vain; with the waits between them a minute and a half. */
+const MAX_FAILURES = 8
+/** A task that goes on for longer without a stream is not waited for. */
+const MAX_POLL_MS = 24 * 60 * 60_000
 const BACKOFF_BASE_MS = 500
 const BACKOFF_CAP_MS = 30_000
 /** A stream that held so long was one: the next repair begins anew. */
@@ -68,29 +70,36 @@ export async function* wholeStream(
   deps: WholeStreamDeps,
   begin: AsyncIterable<StreamEvent> | undefined,
 ): AsyncGenerator<StreamEvent> {
+  const { clock } = deps
   const seen = new SeenTask(deps.dialect)
+  const tries = { attempt: 0, failures: 0, until: clock.now().getTime() + MAX_POLL_MS }
   let events = begin
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const startedAt = deps.clock.now().getTime()
+  while (tries.failures < MAX_FAILURES && clock.now().getTime() < tries.until) {
+    const startedAt = clock.now().getTime()
     if (events !== undefined && (yield* untilItEnds(events, seen))) return
-    if (deps.clock.now().getTime() - startedAt >= GOOD_STREAM_MS) attempt = 0
-    events = yield* repair(deps, seen, attempt)
+    if (clock.now().getTime() - startedAt >= GOOD_STREAM_MS) tries.attempt = 0
+    events = yield* repair(deps, seen, tries)
     if (seen.isSettled) return
   }
   throw new AppError('stream_interrupted')
 }
 
+/** `failures`: how often in a row the agent could not be asked. */
+type Tries = { attempt: number; failures: number; readonly until: number }
+
 /** Asks how the task stands: what is new of it, and its events from now on when it goes on. */
 async function* repair(
   { clock, agent, signal }: WholeStreamDeps,
   seen: SeenTask,
-  attempt: number,
+  tries: Tries,
 ): AsyncGenerator<StreamEvent, AsyncIterable<StreamEvent> | undefined> {
   signal.throwIfAborted()
   // At once after a break, and later each time.
-  if (attempt > 0) await clock.sleep(backoffMs(attempt), signal)
+  if (tries.attempt > 0) await clock.sleep(backoffMs(tries.attempt), signal)
+  tries.attempt += 1
   const asked = await agent.askTask(signal)
   if (asked.kind === 'absent') throw new AppError('stream_interrupted')
+  tries.failures = asked.kind === 'failed' ? tries.failures + 1 : 0
   if (asked.kind === 'failed') return undefined
   yield* seen.newsIn(asked.task)
   if (seen.isSettled) return undefined

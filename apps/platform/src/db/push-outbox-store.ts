@@ -1,0 +1,110 @@
+/**
+ * @module Notifications on their way to callers' webhooks: written with the event that they tell of,
+ * and to each webhook in the order of the events.
+ */
+import { and, eq, sql } from 'drizzle-orm'
+import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
+import type { AgentDialect, TaskKey } from '../domain/task-stream.ts'
+import type { Db, Sql } from './client.ts'
+import { a2aPushOutbox } from './schema.ts'
+
+/** Says that there is something to be told. */
+export const PUSH_CHANNEL = 'atrium_push'
+
+export type ClaimedPush = {
+  readonly id: number
+  readonly fence: string
+  readonly workspaceId: WorkspaceId
+  readonly taskId: string
+  readonly configId: string
+  /** The JSON-RPC reply of the agent. */
+  readonly event: Buffer
+  readonly dialect: AgentDialect
+  readonly attempts: number
+}
+
+type ClaimedRow = {
+  readonly id: string
+  readonly fence: string
+  readonly workspace_id: string
+  readonly task_id: string
+  readonly config_id: string
+  readonly event: Buffer
+  readonly dialect: AgentDialect
+  readonly attempts: number
+}
+
+/** Claims what is due, of each webhook the oldest only: nothing overtakes it. */
+export async function claimPushes(
+  query: Sql,
+  claim: { readonly replicaId: string; readonly leaseMs: number; readonly limit: number },
+): Promise<ClaimedPush[]> {
+  const rows = await query<ClaimedRow[]>`
+    WITH due AS (
+      SELECT o.id FROM a2a_push_outbox o
+       WHERE o.next_attempt_at <= now() AND (o.lease_until IS NULL OR o.lease_until < now())
+         AND NOT EXISTS (
+           SELECT 1 FROM a2a_push_outbox e
+            WHERE e.workspace_id = o.workspace_id AND e.task_id = o.task_id
+              AND e.config_id = o.config_id AND e.id < o.id)
+       ORDER BY o.id LIMIT ${claim.limit} FOR UPDATE SKIP LOCKED)
+    UPDATE a2a_push_outbox o SET lease_owner = ${claim.replicaId},
+           lease_until = now() + ${claim.leaseMs} * interval '1 millisecond',
+           fence = nextval('a2a_fence'), attempts = attempts + 1
+      FROM due WHERE o.id = due.id
+    RETURNING o.id, o.fence::text, o.workspace_id, o.task_id, o.config_id, o.event, o.dialect,
+              o.attempts`
+  return rows.map((row) => ({
+    id: Number(row.id),
+    fence: row.fence,
+    workspaceId: workspaceIdSchema.parse(row.workspace_id),
+    taskId: row.task_id,
+    configId: row.config_id,
+    event: row.event,
+    dialect: row.dialect,
+    attempts: row.attempts,
+  }))
+}
+
+function held(push: ClaimedPush) {
+  return and(eq(a2aPushOutbox.id, push.id), eq(a2aPushOutbox.fence, Number(push.fence)))
+}
+
+/** Told, or given up; false when another replica has taken it over. */
+export async function removePush(db: Db, push: ClaimedPush): Promise<boolean> {
+  const rows = await db.delete(a2aPushOutbox).where(held(push)).returning({ id: a2aPushOutbox.id })
+  return rows.length === 1
+}
+
+/** To be told again after a while; false when another replica has taken it over. */
+export async function postponePush(db: Db, push: ClaimedPush, delayMs: number): Promise<boolean> {
+  const rows = await db
+    .update(a2aPushOutbox)
+    .set({
+      leaseOwner: null,
+      leaseUntil: null,
+      nextAttemptAt: sql`now() + ${delayMs} * interval '1 millisecond'`,
+    })
+    .where(held(push))
+    .returning({ id: a2aPushOutbox.id })
+  return rows.length === 1
+}
+
+/** Tells a task's webhooks of something that came by no stream. How many there are. */
+export async function enqueuePush(
+  query: Sql,
+  key: TaskKey,
+  told: { readonly event: Buffer; readonly dialect: AgentDialect },
+): Promise<number> {
+  const rows = await query`
+    WITH pushed AS (
+      INSERT INTO a2a_push_outbox
+        (workspace_id, task_id, config_id, event, dialect, next_attempt_at, created_at)
+      SELECT workspace_id, task_id, config_id, decode(${told.event.toString('base64')}, 'base64'),
+             ${told.dialect}, now(), now()
+        FROM a2a_push_configs
+       WHERE workspace_id = ${key.workspaceId} AND task_id = ${key.taskId}
+      RETURNING id)
+    SELECT id, pg_notify(${PUSH_CHANNEL}, '') FROM pushed`
+  return rows.length
+}

@@ -1,0 +1,202 @@
+/**
+ * @module Calls callers' webhooks in the agents' place: in the caller's dialect, with the caller's own
+ * credentials, never to an address that agents may not have either, and again for a while when that
+ * fails for a reason that may pass (contract/a2a 2.6).
+ */
+import { isJsonObject, type JsonValue, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { translateEvent } from '@atrium/a2a-schema/translate/event'
+import { findAppError } from '@atrium/http-kit/app-error'
+import type { Clock } from '@atrium/http-kit/clock'
+import type { Logger } from 'pino'
+import type { DatabaseClient, Db, Sql } from '../../db/client.ts'
+import { loggableDatabaseError } from '../../db/db-error.ts'
+import { findPushConfig, prunePushConfigs } from '../../db/push-config-store.ts'
+import {
+  type ClaimedPush,
+  claimPushes,
+  PUSH_CHANNEL,
+  postponePush,
+  removePush,
+} from '../../db/push-outbox-store.ts'
+import { MAX_PUSH_ATTEMPTS, type PushConfig, pushBackoffMs } from '../../domain/push-config.ts'
+import type { Keyring } from '../../domain/secret-envelope.ts'
+import { type AgentClient, discardAnswer } from '../../upstream/agent-client.ts'
+import { openPushConfig } from './push-configs.ts'
+
+/** Looked for at least so often: what was postponed comes due without a notification. */
+const LOOK_EVERY_MS = 1_000
+const PRUNE_EVERY_MS = 60 * 60_000
+const KEPT_MS = 7 * 24 * 60 * 60_000
+/** A webhook has so long for its answer. */
+const ANSWER_MS = 15_000
+const LEASE_MS = 60_000
+const BATCH = 32
+
+export type RelayDeps = {
+  readonly db: Db
+  readonly sql: Sql
+  readonly listen: DatabaseClient['listen']
+  readonly clock: Clock
+  readonly log: Logger
+  readonly replicaId: string
+  readonly keyring: Keyring
+  readonly agentClient: Pick<AgentClient, 'post'>
+}
+
+type Told =
+  | 'told'
+  /** It will not do better another time. */
+  | 'refused'
+  | 'later'
+
+export class PushRelay {
+  readonly #deps: RelayDeps
+  readonly #stopping = new AbortController()
+  #wake: (() => void) | undefined
+  #isHinted = false
+  #running: readonly Promise<void>[] = []
+
+  constructor(deps: RelayDeps) {
+    this.#deps = deps
+  }
+
+  start(): void {
+    if (this.#running.length > 0) return
+    const { listen, log } = this.#deps
+    const hint = (): void => {
+      this.#isHinted = true
+      this.#wake?.()
+    }
+    listen(PUSH_CHANNEL, {
+      payload: hint,
+      listening: hint,
+      failed: (error) => log.warn({ err: loggableDatabaseError(error) }, 'push.listen_failed'),
+    })
+    this.#running = [this.#run(), this.#prune()]
+  }
+
+  /** Waits for the calls that are made at the moment. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the platform is stopping'))
+    this.#wake?.()
+    await Promise.all(this.#running)
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    let isFailing = false
+    while (!signal.aborted) {
+      try {
+        this.#isHinted = false
+        const hasMore = await this.#relaySome()
+        isFailing = false
+        if (hasMore) continue
+      } catch (error) {
+        // Once per outage: the next turn looks again.
+        if (!isFailing) {
+          this.#deps.log.warn({ err: loggableDatabaseError(error) }, 'push.look_failed')
+        }
+        isFailing = true
+      }
+      await this.#rest()
+    }
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#isHinted) return
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    const either = AbortSignal.any([woken.signal, this.#stopping.signal])
+    // Aborted is what it waits for.
+    await this.#deps.clock.sleep(LOOK_EVERY_MS, either).catch(() => undefined)
+    this.#wake = undefined
+  }
+
+  async #prune(): Promise<void> {
+    const { db, clock, log } = this.#deps
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      const before = new Date(clock.now().getTime() - KEPT_MS)
+      await prunePushConfigs(db, before).catch((error: unknown) =>
+        log.warn({ err: loggableDatabaseError(error) }, 'push.prune_failed'),
+      )
+      await clock.sleep(PRUNE_EVERY_MS, signal).catch(() => undefined)
+    }
+  }
+
+  async #relaySome(): Promise<boolean> {
+    const { sql, replicaId } = this.#deps
+    const claimed = await claimPushes(sql, { replicaId, leaseMs: LEASE_MS, limit: BATCH })
+    await Promise.all(claimed.map((push) => this.#relay(push)))
+    return claimed.length > 0
+  }
+
+  async #relay(push: ClaimedPush): Promise<void> {
+    const { db, log } = this.#deps
+    const told = await this.#tell(push)
+    if (told === 'later' && push.attempts < MAX_PUSH_ATTEMPTS) {
+      await postponePush(db, push, pushBackoffMs(push.attempts))
+      return
+    }
+    if (told !== 'told') {
+      log.warn({ workspace_id: push.workspaceId, attempts: push.attempts }, 'push.given_up')
+    }
+    await removePush(db, push)
+  }
+
+  async #tell(push: ClaimedPush): Promise<Told> {
+    const { workspaceId, taskId, configId } = push
+    const stored = await findPushConfig(this.#deps.db, { key: { workspaceId, taskId }, configId })
+    if (stored === undefined) return 'refused'
+    const config = openPushConfig(this.#deps.keyring, stored)
+    const body = bodyFor(push, config)
+    // What went wrong with a stream is told to who reads it; a webhook is for the task.
+    return body === undefined ? 'told' : await this.#call(config, body)
+  }
+
+  async #call(config: PushConfig, body: Buffer): Promise<Told> {
+    try {
+      const { status, body: answer } = await this.#deps.agentClient.post({
+        endpoint: { url: new URL(config.url), isTrusted: false },
+        body,
+        headers: headersFor(config),
+        signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ANSWER_MS)]),
+      })
+      discardAnswer(answer)
+      return toldBy(status)
+    } catch (error) {
+      const code = findAppError(error)?.code
+      return code === 'agent_url_not_routable' || code === 'workspace_redirected'
+        ? 'refused'
+        : 'later'
+    }
+  }
+}
+
+function toldBy(status: number): Told {
+  if (status < 300) return 'told'
+  return status >= 500 || status === 408 || status === 429 ? 'later' : 'refused'
+}
+
+function headersFor(config: PushConfig): Record<string, string> {
+  const { dialect, token, scheme, credentials } = config
+  return {
+    'content-type': dialect === '1.0' ? 'application/a2a+json' : 'application/json',
+    'a2a-version': dialect,
+    ...(token === undefined ? {} : { 'x-a2a-notification-token': token }),
+    ...(scheme === undefined || credentials === undefined
+      ? {}
+      : { authorization: `${scheme} ${credentials}` }),
+  }
+}
+
+/** The event without the envelope of JSON-RPC; undefined for an error. */
+function bodyFor({ event, dialect }: ClaimedPush, config: PushConfig): Buffer | undefined {
+  const told = translateEvent(resultOf(event), dialect, config.dialect)
+  return told === undefined ? undefined : Buffer.from(JSON.stringify(told))
+}
+
+function resultOf(event: Buffer): JsonValue | undefined {
+  const envelope = parseLossless(event.toString('utf8'))
+  return isJsonObject(envelope) ? envelope['result'] : undefined
+}

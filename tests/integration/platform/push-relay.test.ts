@@ -1,0 +1,278 @@
+/** Callers' webhooks, called by the platform in the agents' place. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { PassThrough } from 'node:stream'
+import { systemClock } from '@atrium/http-kit/clock'
+import pino from 'pino'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { WorkspaceId } from '../../../apps/platform/src/domain/ids.ts'
+import {
+  MAX_PUSH_ATTEMPTS,
+  type PushConfig,
+} from '../../../apps/platform/src/domain/push-config.ts'
+import { keyringOf } from '../../../apps/platform/src/domain/secret-envelope.ts'
+import {
+  dropPushConfig,
+  keepPushConfig,
+  readPushConfig,
+  readPushConfigs,
+} from '../../../apps/platform/src/services/push/push-configs.ts'
+import { PushRelay } from '../../../apps/platform/src/services/push/push-relay.ts'
+import {
+  type AddressPolicy,
+  systemResolve,
+} from '../../../apps/platform/src/upstream/agent-address.ts'
+import { AgentClient } from '../../../apps/platform/src/upstream/agent-client.ts'
+import { eventually } from '../../support/eventually.ts'
+import {
+  newWorkspace,
+  PlayedAgent,
+  readFlow,
+  type StreamReplica,
+  startStreamReplica,
+} from '../../support/streaming-agent.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/test-database.ts'
+import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
+
+const AT_HOME: AddressPolicy = { allowLoopback: true, allowPrivate: false }
+const OUTSIDE: AddressPolicy = { allowLoopback: false, allowPrivate: false }
+const keyring = keyringOf(randomBytes(32))
+
+let database: TestDatabase
+let replica: StreamReplica
+let webhook: WorkspaceServer
+let workspaceId: WorkspaceId
+let agent: PlayedAgent
+const ends: (() => Promise<unknown>)[] = []
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  replica = startStreamReplica(database.url)
+  webhook = await startWorkspaceServer()
+  ends.push(() => database.drop())
+  ends.push(() => Promise.all([replica.stop(), webhook.close()]))
+})
+afterAll(async () => {
+  for (const end of ends.toReversed()) await end()
+})
+beforeEach(async () => {
+  agent = new PlayedAgent()
+  workspaceId = await newWorkspace(replica)
+  webhook.requests.length = 0
+  webhook.answer = (_, response) => response.writeHead(200).end()
+})
+
+async function withRelay(policy: AddressPolicy, work: () => Promise<void>): Promise<void> {
+  const { db, sql } = replica.client
+  const timeouts = { connectTimeoutMs: 2_000, headersTimeoutMs: 2_000, idleTimeoutMs: 2_000 }
+  const agentClient = new AgentClient({ ...timeouts, policy })
+  const relay = new PushRelay({
+    ...{ db, sql, clock: systemClock, keyring, agentClient, replicaId: randomUUID() },
+    listen: (...on) => replica.client.listen(...on),
+    log: pino({ level: 'silent' }),
+  })
+  relay.start()
+  try {
+    await work()
+  } finally {
+    await relay.stop()
+    await agentClient.close()
+  }
+}
+
+const configDeps = (policy = AT_HOME) => ({
+  ...{ db: replica.client.db, clock: systemClock, keyring, addressPolicy: policy },
+  resolve: systemResolve,
+})
+
+function config(fields: Partial<PushConfig> = {}): PushConfig {
+  return {
+    key: { workspaceId, taskId: agent.taskId },
+    ...{ configId: 'one', sender: 'admin', dialect: '1.0', url: `${webhook.url}/hook` },
+    ...{ token: 'known-by-this', scheme: 'Bearer', credentials: 'let-me-in' },
+    ...fields,
+  }
+}
+
+/** An agent's stream from its first event to its end. */
+async function streamOnce(...frames: string[]): Promise<void> {
+  const body = new PassThrough()
+  const reader = readFlow(
+    replica.streams.adopt({
+      ...{ workspaceId, sender: 'admin', dialect: '0.3', body, agentOf: () => agent },
+    }),
+  )
+  body.end(frames.join(''))
+  await eventually(() => reader.isOver())
+}
+
+const waiting = async (): Promise<number> => {
+  const rows = await database.sql`
+    SELECT id FROM a2a_push_outbox WHERE workspace_id = ${workspaceId}`
+  return rows.length
+}
+
+const dueNow = () => database.sql`
+  WITH due AS (
+    UPDATE a2a_push_outbox SET next_attempt_at = now() WHERE workspace_id = ${workspaceId}
+    RETURNING id)
+  SELECT pg_notify('atrium_push', '') FROM due`
+
+describe('a webhook', () => {
+  it('is called for every event, in order, in the dialect and with the credentials it has', async () => {
+    await keepPushConfig(configDeps(), config())
+    await withRelay(AT_HOME, async () => {
+      await streamOnce(agent.begin(), agent.artifact('a'), agent.status('completed', true))
+      await eventually(() => webhook.requests.length === 3)
+    })
+    const bodies = webhook.requests.map(({ body }) => JSON.parse(body.toString()) as object)
+    expect(bodies.map((body) => Object.keys(body))).toEqual([
+      ...[['task'], ['artifactUpdate'], ['statusUpdate']],
+    ])
+    expect(bodies[2]).toMatchObject({ statusUpdate: { status: { state: 'TASK_STATE_COMPLETED' } } })
+    expect(webhook.requests[0]).toMatchObject({
+      url: '/hook',
+      headers: {
+        'content-type': 'application/a2a+json',
+        'a2a-version': '1.0',
+        authorization: 'Bearer let-me-in',
+        'x-a2a-notification-token': 'known-by-this',
+      },
+    })
+    expect(await waiting()).toBe(0)
+  })
+
+  it('of a 0.3 caller gets the event as 0.3 writes it', async () => {
+    await keepPushConfig(configDeps(), config({ dialect: '0.3', scheme: undefined }))
+    await withRelay(AT_HOME, async () => {
+      await streamOnce(agent.begin(), agent.status('completed', true))
+      await eventually(() => webhook.requests.length === 2)
+    })
+    const [first] = webhook.requests
+    expect(first?.headers['content-type']).toBe('application/json')
+    expect(first?.headers.authorization).toBeUndefined()
+    expect(JSON.parse(String(first?.body))).toMatchObject({ kind: 'task', id: agent.taskId })
+  })
+
+  it('that fails is called again, with nothing overtaking, until it has taken it', async () => {
+    await keepPushConfig(configDeps(), config())
+    let fails = 2
+    webhook.answer = (_, response) => {
+      fails -= 1
+      response.writeHead(fails >= 0 ? 503 : 200).end()
+    }
+    await withRelay(AT_HOME, async () => {
+      await streamOnce(agent.begin(), agent.status('completed', true))
+      await eventually(async () => {
+        await dueNow()
+        return webhook.requests.length === 4
+      })
+    })
+    const kinds = webhook.requests.map(({ body }) => Object.keys(JSON.parse(String(body)))[0])
+    expect(kinds).toEqual(['task', 'task', 'task', 'statusUpdate'])
+  })
+
+  it.each([
+    ['says that it does not want it', 410],
+    ['points somewhere else', 302],
+  ])('that %s is not called again', async (_case, status) => {
+    await keepPushConfig(configDeps(), config())
+    webhook.answer = (_, response) =>
+      response.writeHead(status, { location: `${webhook.url}/elsewhere` }).end()
+    await withRelay(AT_HOME, async () => {
+      await streamOnce(agent.status('completed', true))
+      await eventually(async () => webhook.requests.length > 0 && (await waiting()) === 0)
+    })
+    expect(webhook.requests.map(({ url }) => url)).toEqual(['/hook'])
+  })
+
+  it('that always fails is given up', async () => {
+    await keepPushConfig(configDeps(), config())
+    webhook.answer = (_, response) => response.writeHead(500).end()
+    await withRelay(AT_HOME, async () => {
+      await streamOnce(agent.status('completed', true))
+      await database.sql`
+        UPDATE a2a_push_outbox SET attempts = ${MAX_PUSH_ATTEMPTS - 2}
+         WHERE workspace_id = ${workspaceId}`
+      await eventually(async () => {
+        await dueNow()
+        return (await waiting()) === 0
+      })
+    })
+    expect(webhook.requests.length).toBeLessThanOrEqual(3)
+  })
+
+  it('is called once by however many replicas', async () => {
+    await keepPushConfig(configDeps(), config())
+    await withRelay(AT_HOME, () =>
+      withRelay(AT_HOME, async () => {
+        const artifacts = Array.from({ length: 30 }, (_, index) => agent.artifact(`a${index}`))
+        await streamOnce(agent.begin(), ...artifacts, agent.status('completed', true))
+        await eventually(async () => (await waiting()) === 0)
+      }),
+    )
+    const told = webhook.requests.map(({ body }) => String(body))
+    expect(told).toHaveLength(32)
+    expect(new Set(told).size).toBe(32)
+  })
+})
+
+describe('protects', () => {
+  it.each(['http://127.0.0.1/', 'http://169.254.169.254/', 'file:///etc/passwd', 'http://[::1]/x'])(
+    'from a webhook at %s, when it is given',
+    async (url) => {
+      const kept = keepPushConfig(configDeps(OUTSIDE), config({ url }))
+      await expect(kept).rejects.toMatchObject({ code: 'invalid_agent_url' })
+    },
+  )
+
+  it('from an address that became a forbidden one, when it is called', async () => {
+    await keepPushConfig(configDeps(), config())
+    await withRelay(OUTSIDE, async () => {
+      await streamOnce(agent.status('completed', true))
+      await eventually(async () => (await waiting()) === 0)
+    })
+    expect(webhook.requests).toEqual([])
+  })
+
+  it('from credentials that are more than one header', async () => {
+    const kept = keepPushConfig(configDeps(), config({ credentials: 'a\r\nhost: b' }))
+    await expect(kept).rejects.toMatchObject({ code: 'invalid_request_body' })
+  })
+
+  it('what the webhook knows us by, in the database and from others', async () => {
+    const mine = config()
+    expect(await keepPushConfig(configDeps(), mine)).toBe(true)
+    const [row] = await database.sql<{ text: string }[]>`
+      SELECT row_to_json(c)::text AS text FROM a2a_push_configs c
+       WHERE workspace_id = ${workspaceId}`
+    expect(row?.text).not.toMatch(/known-by-this|let-me-in/)
+    expect(await readPushConfig(configDeps(), mine, 'admin')).toEqual(mine)
+    expect(await readPushConfig(configDeps(), mine, 'org_token:x')).toBeUndefined()
+    expect(await readPushConfigs(configDeps(), mine.key, 'org_token:x')).toEqual([])
+    expect(await keepPushConfig(configDeps(), config({ sender: 'org_token:x' }))).toBe(false)
+    expect(await dropPushConfig(configDeps(), mine, 'org_token:x')).toBe(false)
+    expect(await dropPushConfig(configDeps(), mine, undefined)).toBe(true)
+    expect(await readPushConfigs(configDeps(), mine.key, undefined)).toEqual([])
+  })
+})
+
+describe('a task that nobody reads', () => {
+  it('is followed for its webhook, by asking when its agent has no streams', async () => {
+    const still = new PlayedAgent({ hasStreams: false })
+    const key = { workspaceId, taskId: still.taskId }
+    await keepPushConfig(configDeps(), config({ key }))
+    still.asked = { kind: 'task', task: still.task('working') }
+    await withRelay(AT_HOME, async () => {
+      const watched = replica.streams.watch({
+        ...{ key, upstreamTaskId: still.taskId, sender: 'admin', dialect: '0.3' },
+        agentOf: () => still,
+      })
+      expect(await watched).toBe(true)
+      await eventually(() => webhook.requests.length === 1)
+      still.asked = { kind: 'task', task: still.task('completed', ['a']) }
+      await eventually(() => webhook.requests.length === 3)
+    })
+    const kinds = webhook.requests.map(({ body }) => Object.keys(JSON.parse(String(body)))[0])
+    expect(kinds).toEqual(['task', 'task', 'statusUpdate'])
+  })
+})
