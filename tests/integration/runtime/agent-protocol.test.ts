@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AgentRuntime, startAgentRuntime, userMessage } from '../../support/agent-runtime.ts'
@@ -176,14 +175,30 @@ describe('POST /', () => {
     },
   )
 
-  it('tells nobody what went wrong inside the SDK', async () => {
-    const { error } = await runtime.call('tasks/pushNotificationConfig/set', {})
-    expect(error).toMatchObject({
-      code: -32603,
-      message: 'internal error',
-      data: { code: 'internal', hop: 'workspace', request_id: expect.any(String) },
-    })
-    expect(readFileSync(runtime.logFile, 'utf8')).toContain('a2a.sdk_failed')
+  it('refuses at once what the SDK would stumble over, and says where', async () => {
+    for (const [method, field] of [
+      ['tasks/pushNotificationConfig/set', 'params.taskId'],
+      ['GetTask', 'params.id'],
+      ['tasks/cancel', 'params.id'],
+    ] as const) {
+      const { error } = await runtime.call(method, {})
+      expect([method, error?.code]).toEqual([method, -32602])
+      expect(JSON.stringify(error?.data)).toContain(field)
+    }
+    const list = await runtime.call('ListTasks', { pageSize: 'many' })
+    expect(list.error?.code).toBe(-32602)
+  })
+
+  it('takes what home-made clients send', async () => {
+    for (const [method, params] of [
+      ['message/send', { message: { role: 'ROLE_USER', content: 'old' } }],
+      ['message/send', { parts: ['old'] }],
+      ['SendMessage', { message: { message_id: 'm', content: [{ kind: 'text', text: 'old' }] } }],
+    ] as const) {
+      const { result, error } = await runtime.call(method, params)
+      expect([method, error]).toEqual([method, undefined])
+      expect(JSON.stringify(result)).toContain('"old"')
+    }
   })
 
   it('answers anything in the place of anything without a slip', async () => {

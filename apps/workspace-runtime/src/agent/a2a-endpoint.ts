@@ -2,6 +2,7 @@
 import { parseRpcRequest, type RpcRequest, rpcError } from '@atrium/a2a-schema/json-rpc'
 import { type MethodTraits, methodTraits } from '@atrium/a2a-schema/method'
 import { normaliseRequest } from '@atrium/a2a-schema/normalise'
+import { validateParams } from '@atrium/a2a-schema/validate-params'
 import { readVersion } from '@atrium/a2a-schema/version'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { type A2aAnswer, jsonAnswer } from './a2a-answer.ts'
@@ -21,7 +22,7 @@ import type { AgentHost } from './agent-host.ts'
 import { CallState } from './call-state.ts'
 import type { DeliveryClaim } from './deliveries/delivery-claim.ts'
 import type { DeliveryDesk } from './deliveries/delivery-desk.ts'
-import { findMessageFault, findTaskFault, taskOfMessage } from './message-rules.ts'
+import { findLostPart, taskOfMessage } from './message-rules.ts'
 import type { SdkDispatch } from './sdk-dispatch.ts'
 import type { WorkQueue } from './work-queue.ts'
 
@@ -79,15 +80,15 @@ export class A2aEndpoint {
     }
     const { requestId, deliveryId } = input
     const call = { request: normalised.request, traits, requestId, deliveryId }
-    if (traits.carriesMessage) return this.#takeMessage(call, facts)
-    const refused = refuseTask(facts, call.request.params)
+    if (traits.carriesMessage) return this.#takeMessage(call)
+    const refused = refuseParams(call)
     if (refused !== undefined) return jsonAnswer(refused)
     return this.#deps.sdk.answer({ ...call, state: undefined })
   }
 
-  async #takeMessage(call: JudgedCall, facts: RequestFacts): Promise<A2aAnswer> {
-    const { params } = call.request
-    const fault = findMessageFault(params, facts.dialect)
+  async #takeMessage(call: JudgedCall): Promise<A2aAnswer> {
+    const facts = factsOf(call)
+    const fault = findLostPart(call.request.params)
     if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
     const { deliveryId } = call
     if (deliveryId !== undefined && !DELIVERY_ID.test(deliveryId)) {
@@ -191,9 +192,16 @@ function refuseEnvelope(
   return undefined
 }
 
-function refuseTask(facts: RequestFacts, params: RpcRequest['params']): string | undefined {
-  const fault = findTaskFault(params)
-  return fault === undefined ? undefined : invalidParams(facts, fault)
+function factsOf({ request, traits }: JudgedCall): RequestFacts {
+  return { id: request.id, dialect: traits.dialect }
+}
+
+/** Of a method that carries no message; the others were judged when they were normalised. */
+function refuseParams(call: JudgedCall): string | undefined {
+  const { operation, dialect } = call.traits
+  if (operation === undefined || dialect === 'unknown') return undefined
+  const fault = validateParams(operation, dialect, call.request.params)
+  return fault === undefined ? undefined : invalidParams(factsOf(call), fault)
 }
 
 function isJsonType(header: string | undefined): boolean {

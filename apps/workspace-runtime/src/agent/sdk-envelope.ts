@@ -13,17 +13,14 @@ export function envelopeForSdk(request: RpcRequest, traits: MethodTraits): Recor
   const plain: unknown = JSON.parse(rpcRequestText(request))
   const envelope = { ...(isRecord(plain) ? plain : {}), id: 1 }
   const params: unknown = Reflect.get(envelope, 'params')
-  if (!traits.carriesMessage || !isRecord(params) || !isRecord(params['message'])) return envelope
-  // A message of a client without a role can only be the user's (contract/a2a 2.3 #14).
-  const role = traits.dialect === '1.0' ? 'ROLE_USER' : 'user'
-  const message = { role, ...params['message'] }
+  if (!traits.carriesMessage || !isRecord(params)) return envelope
   const configuration = params['configuration']
   // In 0.3 who does not say waits; the SDK takes a configuration without the word for the opposite.
   const waits =
     traits.dialect === '0.3' && isRecord(configuration)
       ? { configuration: { blocking: true, ...configuration } }
       : {}
-  return { ...envelope, params: { ...params, message, ...waits } }
+  return { ...envelope, params: { ...params, ...waits } }
 }
 
 /** The answer's text with the caller's own id, same value and type. */
