@@ -78,6 +78,28 @@ describe('atrium connect --exec', () => {
     expect(agent.stderr()).toContain('ended; 1 answered')
   })
 
+  it('answers in the ledger as well, where the sender asks for it', async () => {
+    const peer = await externalWorkspace()
+    const agent = connect(['--exec', 'tr a-z A-Z'])
+    await agent.connected()
+    await say('from a person')
+    await say('from an agent', peer.authToken)
+    await say('an answer', peer.authToken, { 'atrium/in_reply_to': 'm-earlier' })
+    const rows = (await feed(workspace)).filter((row) => row.method === 'message/send')
+    expect(rows).toHaveLength(3)
+    for (const row of rows) {
+      const path = `/workspaces/${workspace.id}/a2a/queue/${row['queue_id']}`
+      const entry = await eventually(async () => {
+        const found = (await (await platform.request(path)).json()) as Record<string, unknown>
+        return found['status'] === 'completed' ? found : undefined
+      })
+      const [part] = (row.request_body?.params?.message?.['parts'] ?? []) as { text: string }[]
+      expect(entry).toMatchObject({
+        response_body: { result: { role: 'agent', parts: [{ text: part?.text.toUpperCase() }] } },
+      })
+    }
+  })
+
   it('answers another workspace by a message that names the one it answers', async () => {
     const peer = await externalWorkspace()
     const agent = connect(['--exec', 'cat'])

@@ -13,7 +13,7 @@ import type { ConnectState, PendingReply } from './connect-state.ts'
 import { CursorGone, type Feed, type FeedPlace } from './feed.ts'
 import { type ActivityRow, type InboundMessage, messageOf } from './inbound-message.ts'
 import { AgentBrokeOff, failureAnswer, type LocalAgent, type LocalAnswer } from './local-agent.ts'
-import { type SendDeps, sendAnswer } from './send-answer.ts'
+import { answerInLedger, type SendDeps, sendAnswer } from './send-answer.ts'
 
 /** Rows that are held in memory beyond those at work. */
 const READ_AHEAD = 8
@@ -160,13 +160,18 @@ export class MessageLoop {
       to: message.sourceId ?? null,
       in_reply_to: message.messageId,
       context_id: message.contextId ?? null,
+      queue_id: message.queueId ?? null,
       text: answer.text,
       files: [...answer.files],
     }
     await state.answered(message.rowId, reply)
     const seconds = formatSeconds((clock.now().getTime() - startedMs) / 1000)
     if (message.inReplyTo === undefined) await this.#send(message.rowId, reply)
-    else await state.sent(message.rowId)
+    else {
+      // Not sent to anybody's agent: only the platform is told that this is done.
+      await state.sent(message.rowId)
+      await answerInLedger(this.#deps, message.rowId, reply)
+    }
     await bookmark?.reach(state.cursor)
     this.answered += 1
     const how = answer.text.startsWith(AGENT_ERROR_PREFIX) ? 'failed' : 'answered'
@@ -202,6 +207,7 @@ export class MessageLoop {
 
   async #send(rowId: string, reply: PendingReply): Promise<void> {
     await sendAnswer(this.#deps, rowId, reply)
+    await answerInLedger(this.#deps, rowId, reply)
     await this.#deps.state.sent(rowId)
   }
 

@@ -20,6 +20,8 @@ const pendingReply = z.object({
   to: z.string().nullable(),
   in_reply_to: z.string(),
   context_id: z.string().nullable(),
+  /** Under which the platform keeps the message; null: it is an older one. */
+  queue_id: z.string().nullable().default(null),
   text: z.string(),
   files: z.array(attachment),
 })

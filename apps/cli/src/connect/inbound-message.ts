@@ -9,6 +9,7 @@ export const activityRow = z.looseObject({
   source_id: z.string().nullish(),
   method: z.string().nullish(),
   created_at: z.string(),
+  queue_id: z.guid().nullish().catch(null),
   request_body: z.unknown().optional(),
   response_body: z.unknown().optional(),
 })
@@ -52,6 +53,8 @@ export type InboundMessage = {
   readonly sourceId: string | undefined
   readonly messageId: string
   readonly contextId: string | undefined
+  /** Under which the platform keeps it; undefined where it is an older one. */
+  readonly queueId: string | undefined
   /** The message that this one answers, when it says so. */
   readonly inReplyTo: string | undefined
   readonly text: string
@@ -72,18 +75,23 @@ export function messageOf(row: ActivityRow, workspaceId: string): InboundMessage
   if (!request.success) return undefined
   const { message } = request.data.params
   const parts = message.parts ?? []
-  const inReplyTo = message.metadata?.[IN_REPLY_TO]
   return {
     rowId: row.id,
     receivedAt: row.created_at,
     sourceId: row.source_id ?? undefined,
     messageId: message.messageId ?? row.id,
     contextId: message.contextId ?? undefined,
-    inReplyTo: typeof inReplyTo === 'string' ? inReplyTo : undefined,
+    queueId: row.queue_id ?? undefined,
+    inReplyTo: answeredBy(message),
     text: parts.flatMap(textOf).join('\n'),
     files: parts.flatMap(fileOf),
     raw: message,
   }
+}
+
+function answeredBy({ metadata }: z.infer<typeof a2aMessage>): string | undefined {
+  const inReplyTo = metadata?.[IN_REPLY_TO]
+  return typeof inReplyTo === 'string' ? inReplyTo : undefined
 }
 
 function textOf(part: unknown): string[] {

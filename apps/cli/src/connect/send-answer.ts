@@ -57,6 +57,39 @@ export async function sendAnswer(
   }
 }
 
+/**
+ * The same answer in the ledger of the platform, where whoever has sent the message asks for it. That it
+ * is over there already, has expired, or that the platform is older and knows of no ledger, is nobody's
+ * trouble any more. Throws as `sendAnswer` does.
+ */
+export async function answerInLedger(
+  deps: SendDeps,
+  rowId: string,
+  reply: PendingReply,
+): Promise<void> {
+  const { queue_id: queueId } = reply
+  if (queueId === null) return
+  const { signal } = deps
+  try {
+    await deps.link.json(ledgerReply(deps.workspaceId, rowId, { ...reply, queue_id: queueId }), {
+      signal,
+      patienceMs: PATIENCE_MS,
+    })
+  } catch (thrown) {
+    if (!(thrown instanceof CliFailure) || isForLater(deps, thrown)) throw thrown
+  }
+}
+
+function ledgerReply(
+  workspaceId: string,
+  rowId: string,
+  reply: PendingReply & { readonly queue_id: string },
+): PlatformRequest {
+  const result = { ...messageOf(rowId, reply), role: 'agent' }
+  const segments = ['workspaces', workspaceId, 'a2a', 'queue', reply.queue_id, 'reply']
+  return { method: 'POST', segments, json: { result } }
+}
+
 function isForLater({ signal }: SendDeps, failure: CliFailure): boolean {
   if (failure.exitCode === EXIT.auth) return failure.facts.status === 401
   return signal.aborted
@@ -89,21 +122,23 @@ function messageTo(sourceId: string, rowId: string, reply: PendingReply): Platfo
       id: messageId,
       method: 'message/send',
       params: {
-        message: {
-          kind: 'message',
-          role: 'user',
-          messageId,
-          ...(reply.context_id === null ? {} : { contextId: reply.context_id }),
-          parts: [
-            ...(reply.text === '' ? [] : [{ kind: 'text', text: reply.text }]),
-            ...reply.files.map(filePart),
-          ],
-          metadata: { [IN_REPLY_TO]: reply.in_reply_to },
-        },
+        message: messageOf(rowId, reply),
         // It is told, not asked: what it makes of the answer is not waited for.
         configuration: { blocking: false },
       },
     },
+  }
+}
+
+function messageOf(rowId: string, reply: PendingReply) {
+  const text = reply.text !== '' || reply.files.length === 0 ? [reply.text] : []
+  return {
+    kind: 'message',
+    role: 'user',
+    messageId: derivedUuid(rowId),
+    ...(reply.context_id === null ? {} : { contextId: reply.context_id }),
+    parts: [...text.map((each) => ({ kind: 'text', text: each })), ...reply.files.map(filePart)],
+    metadata: { [IN_REPLY_TO]: reply.in_reply_to },
   }
 }
 
