@@ -112,6 +112,8 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
       body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
       answers: 200,
     },
+    'GET /a2a/:id/*': {},
+    'DELETE /a2a/:id/*': {},
     'POST /a2a/:id/*': {
       body: () => ({ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 'x' } }),
       answers: 200,

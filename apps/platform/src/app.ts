@@ -22,7 +22,7 @@ import { securityHeaders } from './http/middleware/security-headers.ts'
 import { tenantGuard } from './http/middleware/tenant-guard.ts'
 import { type MountedRoute, mountScope, type ScopeName } from './http/mount-scope.ts'
 import { a2aRoutes } from './http/routes/a2a.routes.ts'
-import { a2aStandardRoutes } from './http/routes/a2a-standard.routes.ts'
+import { a2aStandardRoutes, renderRefusal } from './http/routes/a2a-standard.routes.ts'
 import { activityRoutes } from './http/routes/activity.routes.ts'
 import { apiReferenceRoutes } from './http/routes/api-reference.routes.ts'
 import { auditRoutes } from './http/routes/audit.routes.ts'
@@ -74,7 +74,7 @@ export function createApp(deps: AppDeps): PlatformApp {
     none: async (_, next) => next(),
     identity: publicScope(scopes),
     peer: a2aRefusals(peerScope(scopes), (c, thrown) => toJsonRpcError(c, thrown, 'platform')),
-    a2a: a2aRefusals(peerScope(scopes), (c, thrown) => toJsonRpcError(c, thrown, 'standard')),
+    a2a: a2aRefusals(peerScope(scopes), renderRefusal),
     workspace: workspaceScope(scopes),
     admin: adminScope(scopes),
   }

@@ -114,10 +114,14 @@ async function bodyOf(answer: Response): Promise<unknown> {
   return JSON.parse(text, (key, value: unknown) => (key === 'request_id' ? undefined : value))
 }
 
-/** The error object, wherever the route puts it: JSON-RPC has it in `error.data`. */
+type Detail = { readonly '@type': string; readonly value?: unknown }
+type RpcProblem = { readonly data?: unknown; readonly details?: readonly Detail[] }
+
+/** The error object, wherever the route puts it: JSON-RPC has it in `error.data`, REST in its details. */
 function problemOf(body: unknown): unknown {
-  const { error } = body as { error?: { data?: unknown } }
-  return typeof error === 'object' ? error.data : body
+  const { error } = body as { error?: RpcProblem | string }
+  if (typeof error !== 'object') return body
+  return error.data ?? error.details?.find((detail) => 'value' in detail)?.value
 }
 
 async function expectVerdict(

@@ -25,6 +25,8 @@ export type DescribedFault = A2aFault & {
   readonly id: RpcId
   readonly dialect: Dialect
   readonly status: number
+  /** The status where every failure has one. */
+  readonly httpStatus: number
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -50,6 +52,7 @@ export function describeFault<E extends AppEnv>(
     contract: described.body,
     retryAfterSeconds: secondsOf(described.body['retry_after']),
     status: statusOf(known, described, surface),
+    httpStatus: statusOf(known, described, 'platform'),
     headers: { ...described.headers, ...challenge(described.status) },
   }
 }
@@ -95,6 +98,7 @@ function refusal(
     contract: { ...described.body, error: rpc.message },
     details: rpc.data,
     status: surface === 'standard' ? 200 : refusalStatus(rpc.code),
+    httpStatus: refusalStatus(rpc.code),
     headers: {},
   }
 }

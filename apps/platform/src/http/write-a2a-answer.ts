@@ -12,7 +12,7 @@ export const EVENT_STREAM_HEADERS = {
 /** Writes the whole answer. Throws as `writeAnswer` does. */
 export async function writeA2aAnswer(
   exchange: RawExchange,
-  answer: GatewayAnswer,
+  answer: GatewayAnswer & { readonly contentType?: string },
   stallMs: number,
 ): Promise<void> {
   const { outgoing, signal } = exchange
@@ -20,7 +20,7 @@ export async function writeA2aAnswer(
   if (answer.kind === 'json') {
     outgoing.writeHead(answer.status, {
       ...answer.headers,
-      'Content-Type': 'application/json',
+      'Content-Type': answer.contentType ?? 'application/json',
       'Content-Length': answer.body.length,
     })
     await writeAnswer(exchange, piecesOf(answer.body), stallMs)

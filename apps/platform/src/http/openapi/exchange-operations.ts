@@ -120,6 +120,28 @@ export const EXCHANGE_OPERATIONS: Operations = {
       'payload_too_large',
     ],
   },
+  'GET /a2a/:id/*': {
+    tag: 'Messages',
+    summary: "Read an agent's card and its tasks, as REST has it",
+    description:
+      '`.well-known/agent-card.json` and `.well-known/agent.json`: the card with the addresses of the platform, in the shape of `A2A-Version`. Otherwise the paths of REST 1.0 (`tasks`, `tasks/{id}`, `tasks/{id}:subscribe`, `tasks/{id}/pushNotificationConfigs`, `extendedAgentCard`) and, below `v1`, of 0.3.',
+    headers: z.object({
+      'a2a-version': z.string().optional(),
+      'if-none-match': z.string().optional(),
+      'last-event-id': z.string().optional(),
+    }),
+    answers: {
+      200: { description: 'What was asked for.', contentType: 'application/json' },
+      304: { description: 'It is the card that the client has.' },
+    },
+    errors: ['not_found', 'workspace_not_found', 'invalid_caller_id', 'invalid_caller_token'],
+  },
+  'DELETE /a2a/:id/*': {
+    tag: 'Messages',
+    summary: 'Delete a push notification configuration, as REST has it',
+    answers: { 200: { description: 'An empty object.', contentType: 'application/json' } },
+    errors: ['not_found', 'workspace_not_found', 'invalid_caller_id', 'invalid_caller_token'],
+  },
   'POST /a2a/:id/*': {
     tag: 'Messages',
     summary: 'Speak A2A with the agent of a workspace',

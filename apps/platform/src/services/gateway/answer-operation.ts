@@ -8,12 +8,13 @@ import type { GatewayAnswer } from './gateway-call.ts'
 import { type KeepDeps, keepMessage } from './keep-message.ts'
 import { deliveryOfTask, taskIdOf } from './known-task.ts'
 import { cancelOwnTask, getOwnTask } from './own-task.ts'
+import type { PublicCardDeps } from './public-card.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { methodNotFound, RpcRefusal, taskNotFound, unsupportedOperation } from './rpc-problem.ts'
 import { sendMessage } from './send-message.ts'
 import { subscribeToTask } from './subscribe.ts'
 
-export type OperationDeps = AskDeps & DispatchDeps & KeepDeps
+export type OperationDeps = AskDeps & DispatchDeps & KeepDeps & PublicCardDeps
 
 export async function answerOperation(
   deps: OperationDeps,
@@ -31,7 +32,7 @@ export async function answerOperation(
     case 'subscribe':
       return await subscribeToTask(deps, message, mode)
     case 'extended_card':
-      return await extendedCard(deps, message)
+      return await extendedCard(deps, message, mode)
     case undefined:
       if (mode === 'poll') throw new RpcRefusal(methodNotFound())
       return await askAgent(deps, message)
