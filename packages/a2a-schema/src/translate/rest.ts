@@ -150,11 +150,3 @@ const RESULTS: Readonly<Record<Operation, (result: JsonValue) => JsonValue | und
 export function restResult(answer: OperationResult): JsonValue | undefined {
   return RESULTS[answer.operation](answer.result ?? null)
 }
-
-/**
- * The body of a REST answer for a result of JSON-RPC in the caller's dialect; of a stream, one event.
- * Undefined when it is no result.
- */
-export function restBody(answer: OperationResult, dialect: '0.3' | '1.0'): JsonValue | undefined {
-  return dialect === '1.0' ? answer.result : restResult(answer)
-}
