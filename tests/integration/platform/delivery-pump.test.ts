@@ -8,6 +8,7 @@ import type {
   DispatchOutcome,
 } from '../../../apps/platform/src/domain/delivery.ts'
 import { DeliveryPump } from '../../../apps/platform/src/services/delivery/delivery-pump.ts'
+import { openDatabaseGate } from '../../support/database-gate.ts'
 import { eventually } from '../../support/eventually.ts'
 import { HeldClock } from '../../support/held-clock.ts'
 import {
@@ -174,5 +175,33 @@ describe('the pump', () => {
       replica.clock.advance(15_000)
       return await isOver(id)()
     })
+  })
+})
+
+describe('an answer', () => {
+  it('is not lost to a database that is away while it comes', async () => {
+    const gate = await openDatabaseGate(database.url)
+    const own = openDatabase({ url: gate.url, maxConnections: 2 })
+    try {
+      const through = replicaOfLedger(own, randomUUID())
+      const message = messageFor(await workspaceWithRoom())
+      const accepted = await through.accept(message)
+      if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+      await gate.shut()
+      const settled = through.settle(accepted.claim, ANSWER)
+      await eventually(async () => {
+        const failed = await own.ping().then(
+          () => false,
+          () => true,
+        )
+        return failed
+      })
+      await gate.open()
+      expect(await settled).toMatchObject({ kind: 'written', state: 'completed' })
+    } finally {
+      await gate.open()
+      await own.close()
+      await gate.shut()
+    }
   })
 })

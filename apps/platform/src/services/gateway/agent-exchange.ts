@@ -99,7 +99,7 @@ export async function exchangeWithAgent(
 const RESTARTING = { restarting: true }
 
 /** What proxies say of a server that they cannot reach; 520, 525 and the rest are none of it. */
-function isDeadClass(status: number): boolean {
+export function isDeadClass(status: number): boolean {
   return [502, 503, 504, 521, 522, 523, 524].includes(status)
 }
 

@@ -9,7 +9,7 @@ import { discardAnswer } from '../../upstream/agent-client.ts'
 import type { SendClaimed } from '../delivery/delivery-pump.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
-import { outcomeOfFailure } from './agent-exchange.ts'
+import { isDeadClass, outcomeOfFailure } from './agent-exchange.ts'
 import type { AskDeps } from './ask-agent.ts'
 import { callAgent } from './call-agent.ts'
 import { taskIdOf } from './known-task.ts'
@@ -104,8 +104,16 @@ async function dispatch(
   } catch (error) {
     // Left to whoever takes it over: the platform is going, and the agent may go on.
     if (findAppError(error)?.code === 'shutting_down') throw error
-    const outcome = outcomeOfFailure(error)
-    const isAnswer = error instanceof AppError && error.code === 'agent_error'
-    return isAnswer ? { kind: 'erred', error: error.publicText } : outcome
+    const isRefusal = error instanceof AppError && error.code === 'agent_error'
+    return isRefusal ? outcomeOfRefusal(error) : outcomeOfFailure(error)
   }
+}
+
+/** An agent's server that says it failed is asked again; one before it may have passed the message on. */
+function outcomeOfRefusal(error: AppError): DispatchOutcome {
+  const status = Number(error.extensions['upstream_status'])
+  const text = `agent answered with HTTP status ${status}`
+  if (isDeadClass(status)) return { kind: 'unknown', error: text }
+  if (status >= 500) return { kind: 'erred', error: text }
+  return { kind: 'failed', reason: error.code, error: text, isUndelivered: false }
 }
