@@ -146,11 +146,11 @@ describe('a message that is sent at once', () => {
       const state = agent()
       state.manner = manner
       const messageId = randomUUID()
-      expect((await send(say(messageId))).status).toBe(502)
+      expect((await send(say(messageId))).status).toBeGreaterThanOrEqual(500)
       state.manner = 'answers'
       await beat(0)
       await queuedNothing()
-      expect((await send(say(messageId))).status).toBe(502)
+      expect((await send(say(messageId))).status).toBeGreaterThanOrEqual(500)
       expect(state.seen).toEqual([messageId])
     },
   )
