@@ -9,10 +9,12 @@ import { queuePlace } from '../../db/delivery-store.ts'
 import type { Delivery } from '../../domain/delivery.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
-import { queuedAnswer } from './queued-answer.ts'
+import { type QueuedReplyDeps, queuedAnswer, wantsEvents } from './queued-answer.ts'
+import { queuedFlow } from './queued-stream.ts'
 import type { ReadableMessage } from './readable-message.ts'
+import { streamAnswer } from './stream-answer.ts'
 
-export type KnownDeps = {
+export type KnownDeps = QueuedReplyDeps & {
   readonly db: Db
   readonly clock: Clock
   readonly ledger: DeliveryLedger
@@ -30,14 +32,8 @@ export async function answerKnown(
   const { id } = message.given
   switch (known.state) {
     case 'queued':
-    case 'leased': {
-      const queue = known.mode === 'poll' ? undefined : await queuePlace(deps.db, known)
-      const body = queuedAnswer({
-        ...{ id, dialect: known.dialect, method: message.given.method, queueId: known.id },
-        ...{ contextId: known.contextId ?? known.id, at: known.enqueuedAt, queue },
-      })
-      return { kind: 'json', status: known.mode === 'poll' ? 200 : 202, body }
-    }
+    case 'leased':
+      return await stillWaiting(deps, message, known)
     case 'dispatched': {
       const deadline = AbortSignal.timeout(JOIN_MS)
       const signal = AbortSignal.any([deadline, message.call.signal])
@@ -46,10 +42,44 @@ export async function answerKnown(
       return await answerKnown(deps, message, over)
     }
     case 'completed':
-      return answered(known, id)
+      return (await streamedBefore(deps, message, known)) ?? answered(known, id)
     default:
       throw endOf(known)
   }
+}
+
+async function stillWaiting(
+  deps: KnownDeps,
+  message: ReadableMessage,
+  known: Delivery,
+): Promise<GatewayAnswer> {
+  const { workspaceId, id: deliveryId, mode } = known
+  const queue = mode === 'poll' ? undefined : await queuePlace(deps.db, known)
+  const body = queuedAnswer({
+    ...{ id: message.given.id, dialect: known.dialect, method: message.given.method },
+    ...{ queueId: deliveryId, contextId: known.contextId ?? deliveryId },
+    ...{ at: known.enqueuedAt, queue },
+  })
+  if (!wantsEvents(message)) return { kind: 'json', status: mode === 'poll' ? 200 : 202, body }
+  const flow = queuedFlow(deps, { workspaceId, deliveryId, first: body })
+  return streamAnswer(deps, message, flow)
+}
+
+/** A stream is told again from its beginning, as far as that is kept, and on to its end. */
+async function streamedBefore(
+  deps: KnownDeps,
+  message: ReadableMessage,
+  known: Delivery,
+): Promise<GatewayAnswer | undefined> {
+  if (!known.isStreaming || known.response !== null) return undefined
+  const { workspaceId, id, upstreamTaskId } = known
+  for (const taskId of [id, upstreamTaskId ?? id]) {
+    const key = { workspaceId, taskId }
+    if ((await deps.streams.find(key)) === undefined) continue
+    if (!(await deps.streams.isResumable(key, 0))) return undefined
+    return streamAnswer(deps, message, deps.streams.follow(key, 0))
+  }
+  return undefined
 }
 
 function answered(known: Delivery, id: RpcId): GatewayAnswer {

@@ -69,7 +69,7 @@ export function queuedReply(
   },
 ): GatewayAnswer {
   const { delivery, depth, position } = queued
-  const { given, dialect, call, traits } = message
+  const { given, dialect } = message
   const isPolled = depth === undefined || position === undefined
   const body = queuedAnswer({
     ...{ id: given.id, dialect, method: given.method, queueId: delivery.id },
@@ -77,11 +77,15 @@ export function queuedReply(
     at: deps.clock.now(),
     queue: isPolled ? undefined : { depth, position },
   })
-  const wantsEvents = call.headers('accept')?.includes('text/event-stream') === true
-  if (!traits.isStreaming || !wantsEvents) {
+  if (!wantsEvents(message)) {
     return { kind: 'json', status: isPolled ? 200 : 202, body }
   }
   const { workspaceId, id: deliveryId } = delivery
   const flow = queuedFlow(deps, { workspaceId, deliveryId, first: body })
   return streamAnswer(deps, message, flow)
+}
+
+/** Whether the sender asked for events, and can read them. */
+export function wantsEvents({ call, traits }: ReadableMessage): boolean {
+  return traits.isStreaming && call.headers('accept')?.includes('text/event-stream') === true
 }
