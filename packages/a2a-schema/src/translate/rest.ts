@@ -18,6 +18,7 @@ import {
   object,
   renamed,
   rewrite,
+  withDefaults,
   without,
 } from './rewrite.ts'
 
@@ -34,7 +35,8 @@ const SEND: FieldRules = new Map([
   renamed('request', 'message', messageFromRest),
   mapped(
     'configuration',
-    object((configuration) => rewrite(configuration, CONFIGURATION)),
+    // proto3 leaves false out: a client that says nothing of it does not want to wait.
+    object((given) => withDefaults(rewrite(given, CONFIGURATION), { blocking: false })),
   ),
 ])
 
