@@ -1,20 +1,28 @@
 /** @module Which part of the gateway answers which operation (contract/a2a 1.1). */
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import type { Delivery } from '../../domain/delivery.ts'
+import { isTranslated } from './agent-of-task.ts'
 import { type AskDeps, askAgent } from './ask-agent.ts'
 import type { DispatchDeps } from './dispatch-message.ts'
 import { extendedCard } from './extended-card.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { type KeepDeps, keepMessage } from './keep-message.ts'
 import { deliveryOfTask, taskIdOf } from './known-task.ts'
+import { type ListTasksDeps, listOwnTasks } from './list-tasks.ts'
 import { cancelOwnTask, getOwnTask } from './own-task.ts'
 import type { PublicCardDeps } from './public-card.ts'
+import { isPushOperation, type PushOperationDeps, pushOperation } from './push-operations.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { methodNotFound, RpcRefusal, taskNotFound, unsupportedOperation } from './rpc-problem.ts'
 import { sendMessage } from './send-message.ts'
 import { subscribeToTask } from './subscribe.ts'
 
-export type OperationDeps = AskDeps & DispatchDeps & KeepDeps & PublicCardDeps
+export type OperationDeps = AskDeps &
+  DispatchDeps &
+  KeepDeps &
+  PublicCardDeps &
+  ListTasksDeps &
+  PushOperationDeps
 
 export async function answerOperation(
   deps: OperationDeps,
@@ -37,10 +45,22 @@ export async function answerOperation(
       if (mode === 'poll') throw new RpcRefusal(methodNotFound())
       return await askAgent(deps, message)
     default:
+      if (mode === 'push' && isTranslated(deps, message)) return await inAgentsPlace(deps, message)
       if (mode === 'poll')
         throw new RpcRefusal(unsupportedOperation('the agent fetches its messages'))
       return await askAgent(deps, message)
   }
+}
+
+/** What an agent of the other dialect lacks (contract/a2a 2.6). */
+async function inAgentsPlace(
+  deps: OperationDeps,
+  message: ReadableMessage,
+): Promise<GatewayAnswer> {
+  const { operation } = message.traits
+  if (isPushOperation(operation)) return await pushOperation(deps, message, operation)
+  const isList = operation === 'list' && message.dialect === '1.0'
+  return isList ? await listOwnTasks(deps, message) : await askAgent(deps, message)
 }
 
 type OwnAnswer = (

@@ -2,6 +2,7 @@
  * @module One call of an agent in the version of the protocol that it speaks, and its answer as the
  * caller reads it (contract/a2a 2.1, 2.4). Where both speak the same, the bytes are not touched.
  */
+import { historyLengthOf } from '@atrium/a2a-schema/history'
 import type { RpcId, RpcRequest } from '@atrium/a2a-schema/json-rpc'
 import { isJsonObject, type JsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
 import { type MethodTraits, methodName, type SpokenDialect } from '@atrium/a2a-schema/method'
@@ -124,7 +125,8 @@ function told(deps: CallAgentDeps, call: AgentCall, { reply, from }: Said): Gate
   const { status } = reply
   const headers = passedBack(reply)
   const { dialect: to, id, alias, viewEvent: view } = call
-  const reading: Reading = { operation, from, to, id, alias, view }
+  const historyLength = historyLengthOf(call.request.params)
+  const reading: Reading = { operation, from, to, id, alias, view, historyLength }
   if (reply.kind === 'stream') {
     const { workspaceId } = call.target
     const { sender, onFirst } = call

@@ -11,12 +11,14 @@ import { callAgent } from './call-agent.ts'
 import { endWithCaller } from './end-with-caller.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { callOf } from './message-target.ts'
+import { type NoteTaskDeps, noteTask } from './note-task.ts'
 import { queuedReply } from './queued-answer.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { askedIn, recordExchange, recordFailure } from './record-exchange.ts'
 import type { TaskAlias } from './task-alias.ts'
 
-export type DispatchDeps = AskDeps & { readonly ledger: DeliveryLedger; readonly log: Logger }
+export type DispatchDeps = AskDeps &
+  NoteTaskDeps & { readonly ledger: DeliveryLedger; readonly log: Logger }
 
 export type Dispatch = {
   readonly message: ReadableMessage
@@ -36,6 +38,7 @@ export async function dispatchNow(deps: DispatchDeps, dispatch: Dispatch): Promi
   try {
     const answer = await send(deps, dispatch)
     recordExchange(deps, { asked: askedIn(message), startedAt, answer })
+    noteTask(deps, message, answer)
     if (answer.kind === 'json') settleLater(deps, dispatch, answer)
     else endWithCaller(answer.body, message.call.signal)
     return answer
