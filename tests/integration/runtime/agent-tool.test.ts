@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runTool } from '../../../apps/workspace-runtime/src/tool/run-tool.ts'
 import { type AgentRuntime, startAgentRuntime } from '../../support/agent-runtime.ts'
+import { eventually } from '../../support/eventually.ts'
 import type { OnlineWorkspace } from '../../support/platform-harness.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
 
@@ -227,24 +228,21 @@ describe('atrium-agent', () => {
     expect(away.err).not.toContain(me.authToken)
   })
 
-  it('hands a task over, and tells what became of it', async () => {
-    const row = { delegation_id: 'd-1', status: 'completed', response_preview: 'the report' }
-    const stage = await standIn([
-      { status: 202, body: { delegation_id: 'd-1', status: 'delegated', target_id: peer.id } },
-      { status: 200, body: [row, { ...row, delegation_id: 'd-2' }] },
-    ])
-    const handed = await called(['delegate', peer.id, 'write it', '--key', 'k'], stage.env)
-    expect(handed).toMatchObject({ code: 0, out: 'delegated: d-1\n' })
-    expect(JSON.parse(stage.asked[0]?.body ?? '')).toEqual({
-      target_id: peer.id,
-      task: 'write it',
-      idempotency_key: 'k',
+  it('hands a task over once, and tells what became of it', async () => {
+    const handed = await tool(['delegate', 'parrot', 'write it', '--key', 'd-1', '--json'])
+    expect(handed).toMatchObject({ code: 0, err: '' })
+    const { delegation_id: id, peer: target } = JSON.parse(handed.out)
+    expect(target).toBe(peer.id)
+    const again = await called(['delegate', 'parrot', 'write it', '--key', 'd-1', '--json'])
+    expect(JSON.parse(again.out)).toMatchObject({ delegation_id: id })
+    const row = await eventually(async () => {
+      const [found] = JSON.parse((await called(['delegate', '--status', id, '--json'])).out)
+      return found.status === 'completed' && found
     })
-    const status = await called(['delegate', '--status', 'd-1'], stage.env)
-    expect(status).toMatchObject({ code: 0, out: 'd-1 completed the report\n' })
-    const unknown = await called(['delegate', '--status', 'd-9'], stage.env)
-    expect(unknown.code).toBe(4)
-    await stage.close()
+    expect(JSON.stringify(row)).toContain('write it')
+    const all = await called(['delegate', '--status'])
+    expect(all.out).toContain(`${id} completed write it`)
+    expect((await called(['delegate', '--status', crypto.randomUUID()])).code).toBe(4)
   })
 
   it('is at hand for the command of an agent', async () => {

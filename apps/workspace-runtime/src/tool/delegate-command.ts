@@ -7,7 +7,11 @@ import { EXIT, type ExitCode, ToolFailure } from './tool-failure.ts'
 
 const SHOWN = 10
 
-const delegated = z.looseObject({ delegation_id: z.string(), status: z.string() })
+const delegated = z.looseObject({
+  delegation_id: z.string(),
+  status: z.string(),
+  warning: z.string().optional(),
+})
 const delegation = z.looseObject({
   delegation_id: z.string(),
   status: z.string().nullish(),
@@ -34,8 +38,9 @@ async function handOver(context: ToolContext): Promise<ExitCode> {
   })
   const parsed = delegated.safeParse(reply.body)
   if (reply.status >= 300 || !parsed.success) throw refusalOf(reply)
-  const { delegation_id, status } = parsed.data
-  say(`${status}: ${delegation_id}`, { delegation_id, status, peer: target })
+  const { delegation_id, status, warning } = parsed.data
+  const lines = [`${status}: ${delegation_id}`, ...(warning === undefined ? [] : [warning])]
+  say(lines.join('\n'), { delegation_id, status, peer: target, warning })
   return EXIT.done
 }
 
