@@ -178,6 +178,12 @@ describe('the Python snippet', () => {
       parts: [{ kind: 'text', text: 'You said: and you?' }],
       metadata: { 'atrium/in_reply_to': 'q' },
     })
+    // And over A2A, where both have asked.
+    await eventually(async () => {
+      const rows = await feed(workspace(), 'from=start')
+      const answered = rows.filter((each) => each['queue_id'] && each.response_body?.['result'])
+      return answered.length === 2
+    })
     expect(agent.said()).not.toContain(workspace().authToken)
   })
 })

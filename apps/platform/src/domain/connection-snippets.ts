@@ -68,7 +68,7 @@ export function pythonSnippet({ platformUrl, workspaceId, orgId }: SnippetFacts)
 
 export WORKSPACE_AUTH_TOKEN=...   # auth_token of this answer
 """
-import json, os, threading, time, urllib.request
+import json, os, threading, time, urllib.error, urllib.request
 
 PLATFORM = ${JSON.stringify(platformUrl)}
 WORKSPACE = ${JSON.stringify(workspaceId)}
@@ -122,6 +122,20 @@ def handle(row):
                 "kind": "message", "role": "user", "messageId": "answer-" + row["id"],
                 "parts": [{"kind": "text", "text": reply}],
                 "metadata": {"atrium/in_reply_to": message.get("messageId")}}}})
+
+
+    end(row, reply)
+
+
+def end(row, reply):  # for who asked, as soon as they look
+    if not row.get("queue_id"):
+        return
+    try:
+        call("POST", "/workspaces/%s/a2a/queue/%s/reply" % (WORKSPACE, row["queue_id"]),
+             {"text": reply or " "})
+    except urllib.error.HTTPError as refusal:
+        if refusal.code not in (404, 409):  # it is over: expired, or answered before
+            raise
 
 
 def main():
