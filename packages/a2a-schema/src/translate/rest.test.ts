@@ -53,13 +53,17 @@ describe('restRequest', () => {
     expect(read).toEqual({ message: MESSAGE })
   })
 
-  it('reads a configuration', () => {
+  it('reads a configuration, whose sender does not want to wait when it does not say so', () => {
     const configuration = { push_notification: HOOK, history_length: 2, acceptedOutputModes: ['a'] }
-    expect(
-      restRequest({ operation: 'stream', params: { message: MESSAGE, configuration } }),
-    ).toEqual({
+    const params = { message: MESSAGE, configuration }
+    expect(restRequest({ operation: 'stream', params })).toEqual({
       message: MESSAGE,
-      configuration: { pushNotificationConfig: HOOK, historyLength: 2, acceptedOutputModes: ['a'] },
+      configuration: {
+        pushNotificationConfig: HOOK,
+        historyLength: 2,
+        acceptedOutputModes: ['a'],
+        blocking: false,
+      },
     })
   })
 
