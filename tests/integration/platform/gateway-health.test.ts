@@ -143,3 +143,21 @@ describe('a message to an agent that is busy', () => {
     ])
   })
 })
+
+it('W21: waits as long as its sender says, and answers when it is sent again', async () => {
+  const gate = Promise.withResolvers<void>()
+  box.answer = async (_, response) => {
+    await gate.promise
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end('{"jsonrpc":"2.0","id":7,"result":{"kind":"message"}}')
+  }
+  const impatient = await send(request(), { 'x-timeout': '1' })
+  expect([impatient.status, await impatient.json()]).toMatchObject([
+    504,
+    { id: 7, error: { data: { code: 'workspace_timeout', queue_id: expect.any(String) } } },
+  ])
+  const again = send(request({ id: 8 }))
+  gate.resolve()
+  expect(await (await again).json()).toEqual({ jsonrpc: '2.0', id: 8, result: { kind: 'message' } })
+  expect(box.requests).toHaveLength(1)
+})

@@ -97,12 +97,20 @@ export const EXCHANGE_OPERATIONS: Operations = {
     tag: 'Messages',
     summary: 'Send a JSON-RPC request to the agent of a workspace',
     description:
-      'A2A, in the dialect of the agent. Streaming methods answer with server-sent events. Errors are JSON-RPC errors, with the description of the failure as their `data`. A workspace in poll mode fetches the message itself: the answer is then `{"status":"queued"}`.',
+      'A2A, in any dialect: an agent of another version is translated for. Streaming methods answer with server-sent events. Errors are JSON-RPC errors, with the description of the failure as their `data`. A message that has to wait, for an agent that is busy (202) or fetches its messages (200), is answered with a submitted task, whose id is its `queue_id`.',
     body: { schema: rpcCall },
     headers: z.object({
       'x-workspace-id': z.string().optional().describe('May only agree with the credential.'),
       'a2a-version': z.string().optional(),
       'a2a-extensions': z.string().optional(),
+      'x-timeout': z
+        .string()
+        .optional()
+        .describe('Seconds that the sender waits; what it sent goes on.'),
+      'idempotency-key': z
+        .string()
+        .optional()
+        .describe('A repetition is answered and not sent again.'),
     }),
     answers: ok(rpcAnswer, "The agent's answer."),
     errors: [
@@ -115,6 +123,9 @@ export const EXCHANGE_OPERATIONS: Operations = {
       'workspace_waking',
       'agent_unreachable',
       'agent_error',
+      'agent_restarting',
+      'idempotency_conflict',
+      'queue_full',
       'agent_not_configured',
       'agent_starting',
       'payload_too_large',

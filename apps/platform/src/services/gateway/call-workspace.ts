@@ -32,7 +32,8 @@ export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promi
     const { caller: sender, workspaceId: to } = call
     await replyByMessage(deps, { sender, to, request: message.request })
     const answer = await answerOf(deps, message)
-    if (call.caller.kind === 'workspace') noteOutbound(deps, call.caller.workspaceId)
+    const isHeard = answer.status < 400
+    if (isHeard && call.caller.kind === 'workspace') noteOutbound(deps, call.caller.workspaceId)
     return { ...answer, headers: { ...answer.headers, ...repairHeaders(message.repairs) } }
   } catch (cause) {
     if (cause instanceof GatewayFailure) throw cause

@@ -6,6 +6,7 @@ import { AppError } from '@atrium/http-kit/app-error'
 import { knowsDeliveries } from './agent-card.ts'
 import { passedHeaders } from './agent-exchange.ts'
 import { answerKnown } from './answer-known.ts'
+import { whileCallerWaits } from './caller-patience.ts'
 import { type DispatchDeps, dispatchNow } from './dispatch-message.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { aliasOf, deliveryOfTask, taskIdOf } from './known-task.ts'
@@ -37,7 +38,11 @@ export async function sendMessage(
   const accepted = await deps.ledger.accept(delivery)
   switch (accepted.kind) {
     case 'dispatched':
-      return await dispatchNow(deps, { message, target, delivery, claim: accepted.claim, alias })
+      return await whileCallerWaits(
+        deps,
+        { call: message.call, queueId: delivery.id },
+        dispatchNow(deps, { message, target, delivery, claim: accepted.claim, alias }),
+      )
     case 'queued':
       return queuedReply(deps, message, { ...accepted, delivery })
     case 'known':
