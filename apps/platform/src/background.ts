@@ -3,6 +3,7 @@ import type { AppDeps } from './deps.ts'
 import { ReplicaBeat } from './jobs/replica-beat.job.ts'
 import { Sweeper } from './jobs/sweeper.job.ts'
 import { DeliveryPump } from './services/delivery/delivery-pump.ts'
+import { rescueStranded } from './services/gateway/rescue-stranded.ts'
 import { sendQueued } from './services/gateway/send-queued.ts'
 import { taskAgent } from './services/gateway/task-agent.ts'
 import { pruneEvents } from './services/prune-events.ts'
@@ -24,7 +25,7 @@ import type { Sweep } from './services/sweeps/sweep.ts'
 import { SweepRecord } from './services/sweeps/sweep-record.ts'
 
 /** What nobody is at waits so long at most. */
-const DELEGATIONS_EVERY_MS = 15_000
+const UNATTENDED_EVERY_MS = 15_000
 const RETENTION_EVERY_MS = 60 * 60 * 1000
 
 export type Background = {
@@ -78,8 +79,13 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     auditRetentionSweep(deps),
     deliveryRetentionSweep(deps),
     {
+      name: 'stranded-deliveries',
+      everyMs: UNATTENDED_EVERY_MS,
+      run: () => rescueStranded(deps),
+    },
+    {
       name: 'delegations',
-      everyMs: DELEGATIONS_EVERY_MS,
+      everyMs: UNATTENDED_EVERY_MS,
       run: () => deps.delegations.look(),
     },
     {

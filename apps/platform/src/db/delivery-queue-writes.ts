@@ -196,6 +196,25 @@ export async function expireWaiting(db: Db, limit: number): Promise<Ended[]> {
   return ended(rows)
 }
 
+/** Ends what waits for a workspace that is gone, and tells its sender so. */
+export async function failOfRemoved(db: Db, limit: number): Promise<Ended[]> {
+  const rows = await db.execute<{ id: string; workspace_id: string }>(sql`
+    WITH orphan AS (
+      SELECT d.id FROM a2a_deliveries d JOIN workspaces w ON w.id = d.workspace_id
+       WHERE d.state = 'queued' AND w.status = 'removed'
+       ORDER BY d.seq LIMIT ${limit} FOR UPDATE OF d SKIP LOCKED
+    ), gone AS (
+      UPDATE a2a_deliveries d SET state = 'failed', finished_at = now(),
+             reason = CASE WHEN d.reason = 'outcome_unknown' THEN d.reason
+                           ELSE 'workspace_not_found' END,
+             last_error = 'the workspace was removed',
+             idempotency_key = CASE WHEN d.attempts = 0 THEN NULL ELSE d.idempotency_key END
+        FROM orphan WHERE d.id = orphan.id
+      RETURNING d.id, d.workspace_id)
+    SELECT id, workspace_id, pg_notify(${DELIVERY_DONE_CHANNEL}, id::text) FROM gone`)
+  return ended(rows)
+}
+
 /** Drops what has waited longer than `ageMs`, of one workspace or of all (contract/platform 4.7). */
 export async function dropStale(
   db: Db,

@@ -15,7 +15,8 @@ export const DELIVERY_CHANNEL = 'atrium_delivery'
 /** Payload: the delivery that has come to an end. */
 export const DELIVERY_DONE_CHANNEL = 'atrium_delivery_done'
 
-const shown = {
+/** Of a row what its readers need. */
+export const shown = {
   id: a2aDeliveries.id,
   workspaceId: a2aDeliveries.workspaceId,
   sender: a2aDeliveries.sender,

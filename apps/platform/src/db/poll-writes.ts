@@ -3,11 +3,12 @@
  * log in which it finds them, and ended by what it answers (contract/platform 4.4, contract/a2a 2.8).
  */
 import { and, eq, sql } from 'drizzle-orm'
-import type { Accepted, NewDelivery } from '../domain/delivery.ts'
+import type { Accepted, Delivery, NewDelivery } from '../domain/delivery.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
+import { EXTERNAL_RUNTIME_KIND } from '../domain/runtime-kind.ts'
 import { appendActivity, type NewActivity } from './activity-store.ts'
 import { type Db, inTransaction } from './client.ts'
-import { DELIVERY_DONE_CHANNEL, keyHolder } from './delivery-store.ts'
+import { DELIVERY_DONE_CHANNEL, keyHolder, shown, withIds } from './delivery-store.ts'
 import { a2aDeliveries, activityLogs, workspaces } from './schema.ts'
 import { whereLive } from './workspace-store.ts'
 
@@ -67,6 +68,55 @@ async function insertWaiting(tx: Db, delivery: NewDelivery, activityId: string):
     enqueuedAt: now,
     queuedAt: now,
   })
+}
+
+/** Messages that were to be sent to agents which fetch theirs by now. */
+export async function strandedDeliveries(db: Db, limit: number): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    SELECT d.id FROM a2a_deliveries d JOIN workspaces w ON w.id = d.workspace_id
+     WHERE d.state = 'queued' AND d.delivery_mode = 'push' AND w.status <> 'removed'
+       AND (w.delivery_mode = 'poll'
+         OR (w.delivery_mode IS NULL AND w.runtime_kind = ${EXTERNAL_RUNTIME_KIND}))
+     ORDER BY d.seq LIMIT ${limit}`)
+  return rows.map(({ id }) => id)
+}
+
+/** One of them, locked until the transaction ends; undefined when it has gone on meanwhile. */
+export async function lockStranded(tx: Db, id: string): Promise<StrandedDelivery | undefined> {
+  const rows = await tx
+    .select({ ...shown, request: a2aDeliveries.request })
+    .from(a2aDeliveries)
+    .where(
+      and(
+        eq(a2aDeliveries.id, id),
+        eq(a2aDeliveries.state, 'queued'),
+        eq(a2aDeliveries.deliveryMode, 'push'),
+      ),
+    )
+    .for('update', { skipLocked: true })
+  return rows.map(withIds)[0]
+}
+
+export type StrandedDelivery = Delivery & { readonly request: Buffer }
+
+/** Lets its agent fetch it: in the row of the log that is appended with it. */
+export async function handOver(
+  tx: Db,
+  delivery: Pick<Delivery, 'id' | 'expiresAt'>,
+  given: { readonly activity: NewActivity; readonly expiresAt: Date },
+): Promise<void> {
+  const { activity, expiresAt } = given
+  const appended = await appendActivity(tx, { ...activity, queueId: delivery.id })
+  if (appended !== 'appended') throw new Error('a message was handed over without its activity')
+  await tx
+    .update(a2aDeliveries)
+    .set({
+      deliveryMode: 'poll',
+      activityId: activity.id,
+      reason: null,
+      expiresAt: delivery.expiresAt ?? expiresAt,
+    })
+    .where(eq(a2aDeliveries.id, delivery.id))
 }
 
 export type PolledReply = {

@@ -17,7 +17,7 @@ const MESSAGE_ID_MS = 10 * 60_000
 const KEY_MS = 24 * 60 * 60_000
 const MAX_KEY_LENGTH = 200
 /** A poller that never comes does not fill the table. */
-const POLL_EXPIRY_MS = 7 * 24 * 60 * 60_000
+export const POLL_EXPIRY_MS = 7 * 24 * 60 * 60_000
 /** What the seconds of `expires_in_seconds` may be at most: a year. */
 const MAX_EXPIRY_SECONDS = 365 * 24 * 60 * 60
 const IDEMPOTENT_KEY = 'urn:atrium:a2a:idempotent'
