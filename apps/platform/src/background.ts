@@ -19,6 +19,7 @@ import {
   activityRetentionSweep,
   auditRetentionSweep,
   deliveryRetentionSweep,
+  taskRetentionSweep,
 } from './services/sweeps/retention-sweeps.ts'
 import { secretSweeps } from './services/sweeps/secret-sweeps.ts'
 import type { Sweep } from './services/sweeps/sweep.ts'
@@ -78,6 +79,7 @@ function sweepsOf(deps: AppDeps): readonly Sweep[] {
     activityRetentionSweep(deps),
     auditRetentionSweep(deps),
     deliveryRetentionSweep(deps),
+    taskRetentionSweep(deps),
     {
       name: 'stranded-deliveries',
       everyMs: UNATTENDED_EVERY_MS,

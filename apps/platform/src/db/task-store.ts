@@ -7,6 +7,7 @@ import type { WireDialect } from '../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import type { TaskKey } from '../domain/task-stream.ts'
 import type { Db, Sql } from './client.ts'
+import type { OldRows } from './delete-old-rows.ts'
 import { a2aTasks } from './schema.ts'
 
 export type TaskRow = TaskKey & {
@@ -112,7 +113,7 @@ export async function listTasks(
 }
 
 /** Removes what has not changed since; how many there were. */
-export async function pruneTasks(db: Db, before: Date, limit: number): Promise<number> {
+export async function pruneTasks(db: Db, { before, limit }: OldRows): Promise<number> {
   const rows = await db.execute(sql`
     DELETE FROM a2a_tasks t USING (
       SELECT workspace_id, task_id FROM a2a_tasks WHERE updated_at < ${before.toISOString()}

@@ -10,7 +10,11 @@ import type { Clock } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
 import type { DatabaseClient, Db, Sql } from '../../db/client.ts'
 import { loggableDatabaseError } from '../../db/db-error.ts'
-import { findPushConfig, prunePushConfigs } from '../../db/push-config-store.ts'
+import {
+  findPushConfig,
+  prunePushConfigs,
+  type StoredPushConfig,
+} from '../../db/push-config-store.ts'
 import {
   type ClaimedPush,
   claimPushes,
@@ -148,10 +152,22 @@ export class PushRelay {
     const { workspaceId, taskId, configId } = push
     const stored = await findPushConfig(this.#deps.db, { key: { workspaceId, taskId }, configId })
     if (stored === undefined) return 'refused'
-    const config = openPushConfig(this.#deps.keyring, stored)
+    const config = this.#opened(stored)
+    if (config === undefined) return 'refused'
     const body = bodyFor(push, config)
     // What went wrong with a stream is told to who reads it; a webhook is for the task.
     return body === undefined ? 'told' : await this.#call(config, body)
+  }
+
+  /** Of one whose key is gone nobody knows any more how to call it. */
+  #opened(stored: StoredPushConfig): PushConfig | undefined {
+    try {
+      return openPushConfig(this.#deps.keyring, stored)
+    } catch (error) {
+      const { workspaceId } = stored.key
+      this.#deps.log.warn({ workspace_id: workspaceId, err: error }, 'push.config_not_opened')
+      return undefined
+    }
   }
 
   async #call(config: PushConfig, body: Buffer): Promise<Told> {

@@ -2,6 +2,7 @@
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../../db/client.ts'
 import { pruneDeliveries } from '../../db/delivery-queue-writes.ts'
+import { pruneTasks } from '../../db/task-store.ts'
 import { purgeAuditTrail } from '../audit-trail.ts'
 import { pruneActivity } from '../prune-activity.ts'
 import { pruneOldRows } from '../prune-old-rows.ts'
@@ -47,5 +48,21 @@ export function deliveryRetentionSweep(deps: {
       const retention = { days: deps.deliveryRetentionHours / 24, batch: DELIVERY_BATCH, signal }
       return pruneOldRows(deps.clock, retention, (old) => pruneDeliveries(deps.db, old))
     },
+  }
+}
+
+const TASK_PRUNE_MS = 60 * 60 * 1000
+/** A task that nobody has heard of for so long is not in a list any more; its agent may still have it. */
+const TASK_DAYS = 7
+
+/** Tasks that callers come back for, as far as they do. */
+export function taskRetentionSweep(deps: { readonly db: Db; readonly clock: Clock }): Sweep {
+  return {
+    name: 'task-retention',
+    everyMs: TASK_PRUNE_MS,
+    run: (signal) =>
+      pruneOldRows(deps.clock, { days: TASK_DAYS, batch: DELIVERY_BATCH, signal }, (old) =>
+        pruneTasks(deps.db, old),
+      ),
   }
 }
