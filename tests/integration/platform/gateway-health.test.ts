@@ -126,6 +126,26 @@ describe('a message to an agent that is busy', () => {
     expect(await again.json()).toMatchObject({ id: 7, result: { id: queueId } })
   })
 
+  it('goes on waiting when its turn comes and its workspace is dead', async () => {
+    // As a machine that is gone looks: nobody takes the connection.
+    await platform.client.sql`
+      UPDATE workspaces SET endpoint_url = 'http://127.0.0.1:9' WHERE id = ${workspace.id}`
+    platform.provisioner.running.delete(workspace.id)
+    await platform.client
+      .sql`UPDATE a2a_deliveries SET next_attempt_at = now() WHERE id = ${queueId}`
+    await platform.client.sql`SELECT pg_notify('atrium_delivery', ${workspace.id})`
+    await eventually(() =>
+      platform.provisioner.starts.some((s) => s.workspaceId === workspace.id && s.generation === 2),
+    )
+    const row = await eventually(async () => {
+      const [found] = await platform.client.sql`
+        SELECT state, attempts FROM a2a_deliveries
+         WHERE id = ${queueId} AND last_error LIKE '%restart%'`
+      return found
+    })
+    expect(row).toMatchObject({ state: 'queued', attempts: 0 })
+  })
+
   it('tells who asked for events that it waits, and then how it ended', async () => {
     const body = request({
       method: 'message/stream',

@@ -1,7 +1,7 @@
 /** @module Sends what has waited, when its agent has room: nobody is on the line (ADR-0032). */
 import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
 import { methodTraits } from '@atrium/a2a-schema/method'
-import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import { type AppError, findAppError } from '@atrium/http-kit/app-error'
 import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
 import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
@@ -21,6 +21,8 @@ export type SendQueuedDeps = AskDeps
 
 /** Asked again so much later when the workspace cannot be called at the moment. */
 const NOT_NOW_MS = 5_000
+/** Contract/platform 4.12: what a sender is told of a restart. */
+const RESTARTED_MS = 15_000
 
 export function sendQueued(deps: SendQueuedDeps): SendClaimed {
   return async (delivery) => {
@@ -104,9 +106,17 @@ async function dispatch(
   } catch (error) {
     // Left to whoever takes it over: the platform is going, and the agent may go on.
     if (findAppError(error)?.code === 'shutting_down') throw error
-    const isRefusal = error instanceof AppError && error.code === 'agent_error'
-    return isRefusal ? outcomeOfRefusal(error) : outcomeOfFailure(error)
+    return outcomeOf(error)
   }
+}
+
+function outcomeOf(thrown: unknown): DispatchOutcome {
+  const error = findAppError(thrown)
+  if (error?.code === 'agent_error') return outcomeOfRefusal(error)
+  const isUntaken = error?.code === 'agent_restarting' && error.extensions['undelivered'] === true
+  // Nobody is on the line who would repeat it: it waits for the box that is being started.
+  if (isUntaken) return { kind: 'busy', error: error.publicText, retryAfterMs: RESTARTED_MS }
+  return outcomeOfFailure(thrown)
 }
 
 /** An agent's server that says it failed is asked again; one before it may have passed the message on. */
