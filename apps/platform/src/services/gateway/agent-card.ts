@@ -1,5 +1,7 @@
 /** @module What a workspace's agent says about itself. */
+
 import type { JsonObject } from '@atrium/a2a-schema/lossless-json'
+import { DELIVERY_ID_EXTENSION } from '@atrium/runtime-contract/delivery-id'
 import type { Workspace } from '../find-workspace.ts'
 
 /** The card with which the agent registered; undefined when it has told none. */
@@ -11,8 +13,6 @@ export function cardOf(row: Workspace): JsonObject | undefined {
 function isCard(card: unknown): card is JsonObject {
   return typeof card === 'object' && card !== null && !Array.isArray(card)
 }
-
-const DELIVERY_ID_EXTENSION = 'urn:atrium:a2a:delivery-id:v1'
 
 /** Whether the agent does a repeated delivery only once (ADR-0032). */
 export function knowsDeliveries(row: Workspace): boolean {

@@ -2,10 +2,12 @@
  * @module One request to an agent and its answer, and what a failure says about whether the agent
  * has seen the request (contract/platform 4.5).
  */
+
 import type { Readable } from 'node:stream'
 import type { JsonObject } from '@atrium/a2a-schema/lossless-json'
 import { readRpcAnswer } from '@atrium/a2a-schema/rpc-answer'
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
+import { DELIVERY_ID_HEADER } from '@atrium/runtime-contract/delivery-id'
 import type { DispatchOutcome } from '../../domain/delivery.ts'
 import {
   type AgentClient,
@@ -139,7 +141,7 @@ async function post(deps: ExchangeDeps, input: ExchangeInput): Promise<AgentResp
         'accept-encoding': 'identity',
         authorization: `Bearer ${secret.reveal()}`,
         'x-request-id': input.requestId,
-        ...(input.deliveryId === undefined ? {} : { 'x-atrium-delivery-id': input.deliveryId }),
+        ...(input.deliveryId === undefined ? {} : { [DELIVERY_ID_HEADER]: input.deliveryId }),
         ...input.headers,
       },
     })
