@@ -47,8 +47,8 @@ const AGENTS: readonly {
 }[] = [
   // Its card says that it calls no webhooks.
   { name: 'an agent of 1.0', start: runtimeAgent, manner: 'at once', lacks: ['push'] },
-  // 0.3 has no method by which tasks are listed.
-  { name: 'a genuine agent of 0.3', start: genuineAgent, manner: 'at once', lacks: ['list'] },
+  // 0.3 has no method by which tasks are listed: the platform lists what it has seen of them.
+  { name: 'a genuine agent of 0.3', start: genuineAgent, manner: 'at once', lacks: [] },
   // Nobody can be asked about tasks that wait, or told of webhooks for them.
   { name: 'an agent that polls', start: pollingAgent, manner: 'later', lacks: ['list', 'push'] },
   { name: 'a busy agent', start: busyAgent, manner: 'later', lacks: ['list', 'push'] },
