@@ -213,4 +213,32 @@ describe('a webhook', () => {
       await ask('CreateTaskPushNotificationConfig', { taskId: task.id, id: 'c', url: 'ftp://x/' }),
     ).toMatchObject({ error: { code: -32602 } })
   })
+
+  it('that comes with a message is called here, and the agent is not told of it', async () => {
+    const hook = await startWorkspaceServer()
+    try {
+      agent.next = () => agent.newTask('completed')
+      const taskPushNotificationConfig = { url: `${hook.url}/h`, token: 'tok' }
+      const configuration = { taskPushNotificationConfig, historyLength: 1 }
+      await ask('SendMessage', { message: message(), configuration })
+      await eventually(() => hook.requests.length === 2)
+      expect(hook.requests[1]?.headers['x-a2a-notification-token']).toBe('tok')
+      expect(JSON.stringify(agent.asked)).not.toContain('/h')
+      const task = agent.newTask()
+      await post('SendStreamingMessage', { message: message(), configuration })
+      const upstream = await eventually(() => agent.streams[0])
+      upstream.end(agent.status(task, 'completed', true))
+      await eventually(() => hook.requests.length === 3)
+    } finally {
+      await hook.close()
+    }
+  })
+
+  it('that comes with a message to an address that is none is refused before it is sent', async () => {
+    const taskPushNotificationConfig = { url: 'file:///etc/passwd' }
+    const configuration = { taskPushNotificationConfig }
+    const answer = await ask('SendMessage', { message: message(), configuration })
+    expect(answer).toMatchObject({ error: { code: -32602 } })
+    expect(agent.asked).toEqual([])
+  })
 })

@@ -13,15 +13,26 @@ import { AppError } from '@atrium/http-kit/app-error'
 import type { AgentDialect } from '../../domain/task-stream.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import type { AgentStream } from '../streams/task-streams.ts'
+import type { TaskTracker } from '../task-tracker.ts'
 import { type AgentDialects, otherDialect } from './agent-dialect.ts'
 import { type AgentReply, type ExchangeDeps, exchangeWithAgent } from './agent-exchange.ts'
 import { type AgentStreamDeps, adoptedStream } from './agent-stream.ts'
 import type { GatewayAnswer, GatewayCall } from './gateway-call.ts'
+import {
+  assertInlinePush,
+  type InlinePushDeps,
+  inlinePush,
+  keepInlinePush,
+  withoutInlinePush,
+} from './inline-push.ts'
 import { envelopeFor, isToldAsWritten, type Reading } from './reply-for-sender.ts'
 import { RPC, RpcRefusal, unsupportedOperation } from './rpc-problem.ts'
+import { taskAgent } from './task-agent.ts'
 import { paramsForAgent, type TaskAlias } from './task-alias.ts'
 
-export type CallAgentDeps = ExchangeDeps & AgentStreamDeps & { readonly dialects: AgentDialects }
+export type CallAgentDeps = ExchangeDeps &
+  AgentStreamDeps &
+  InlinePushDeps & { readonly dialects: AgentDialects; readonly tracker: TaskTracker }
 
 export type AgentCall = {
   readonly target: ForwardTarget
@@ -50,7 +61,7 @@ export type AgentCall = {
 /** Throws what `exchangeWithAgent` throws, and `workspace_invalid_response` for what nobody can read. */
 export async function callAgent(deps: CallAgentDeps, call: AgentCall): Promise<GatewayAnswer> {
   const { row } = call.target
-  const own = call.traits.dialect === '1.0' ? '1.0' : '0.3'
+  const own = ownDialect(call)
   const { operation } = call.traits
   const chosen = operation === undefined ? own : deps.dialects.choose(row, own)
   const reply = await attempt(deps, call, { own, to: chosen })
@@ -71,10 +82,20 @@ function isUnknownMethod(reply: AgentReply): boolean {
   return isJsonObject(error) && error['code'] === RPC.methodNotFound
 }
 
+function ownDialect({ traits }: AgentCall): AgentDialect {
+  return traits.dialect === '1.0' ? '1.0' : '0.3'
+}
+
 type Direction = { readonly own: AgentDialect; readonly to: AgentDialect }
 
-function attempt(deps: CallAgentDeps, call: AgentCall, direction: Direction): Promise<AgentReply> {
-  return exchangeWithAgent(deps, {
+async function attempt(
+  deps: CallAgentDeps,
+  call: AgentCall,
+  direction: Direction,
+): Promise<AgentReply> {
+  const push = inlinePushOf(call, direction)
+  if (push !== undefined) await assertInlinePush(deps, push)
+  return await exchangeWithAgent(deps, {
     target: call.target,
     body: bodyFor(call, direction),
     headers: headersFor(call, direction.to),
@@ -82,6 +103,49 @@ function attempt(deps: CallAgentDeps, call: AgentCall, direction: Direction): Pr
     deliveryId: call.deliveryId,
     isBlocking: call.traits.operation === 'send',
     signal: call.signal,
+  })
+}
+
+/** A webhook that the agent would call in another dialect than its owner's. */
+function inlinePushOf(call: AgentCall, { own, to }: Direction): JsonObject | undefined {
+  return call.traits.carriesMessage && own !== to ? inlinePush(call.request.params) : undefined
+}
+
+/** The webhook is there before the first event of a stream is kept, and told of it. */
+function firstWithPush(
+  deps: CallAgentDeps,
+  call: AgentCall,
+  { own, to }: Direction,
+): AgentStream['onFirst'] {
+  const { onFirst, sender, alias } = call
+  const config = inlinePushOf(call, { own, to })
+  if (config === undefined) return onFirst
+  return async (first) => {
+    onFirst?.(first)
+    const taskId = alias?.known ?? first?.taskId
+    if (taskId === undefined) return
+    const key = { workspaceId: call.target.workspaceId, taskId }
+    await keepInlinePush(deps, { key, sender, dialect: own, config })
+  }
+}
+
+/** Of a task whose agent has answered at once, somebody has to follow what becomes of it. */
+function followForPush(
+  deps: CallAgentDeps,
+  call: AgentCall,
+  answered: Direction & { readonly upstreamTaskId: string | undefined },
+): void {
+  const { own, to, upstreamTaskId } = answered
+  const { sender, alias } = call
+  const { workspaceId } = call.target
+  const config = inlinePushOf(call, answered)
+  if (config === undefined || upstreamTaskId === undefined) return
+  const key = { workspaceId, taskId: alias?.known ?? upstreamTaskId }
+  deps.tracker.run(async () => {
+    if (!(await keepInlinePush(deps, { key, sender, dialect: own, config }))) return
+    const agentOf = (taskId: string) =>
+      taskAgent(deps, { workspaceId, dialect: to, upstreamTaskId: taskId })
+    await deps.streams.watch({ key, sender, dialect: to, upstreamTaskId, agentOf })
   })
 }
 
@@ -97,7 +161,7 @@ function bodyFor(call: AgentCall, { own, to }: Direction): Buffer {
   if (method === undefined) throw new RpcRefusal(unsupportedOperation('the agent lacks it'))
   return textOf(request.envelope, {
     method,
-    params: translateRequest({ operation, params }, own, to),
+    params: translateRequest({ operation, params: withoutInlinePush(params) }, own, to),
   })
 }
 
@@ -125,11 +189,13 @@ function told(deps: CallAgentDeps, call: AgentCall, { reply, from }: Said): Gate
   const { status } = reply
   const headers = passedBack(reply)
   const { dialect: to, id, alias, viewEvent: view } = call
+  const own = ownDialect(call)
   const historyLength = historyLengthOf(call.request.params)
   const reading: Reading = { operation, from, to, id, alias, view, historyLength }
   if (reply.kind === 'stream') {
     const { workspaceId } = call.target
-    const { sender, onFirst } = call
+    const { sender } = call
+    const onFirst = firstWithPush(deps, call, { own, to: from })
     const stream = { workspaceId, sender, dialect: from, body: reply.body, onFirst }
     // Of a method that nobody specified, nobody knows what its events mean.
     const body =
@@ -143,6 +209,7 @@ function told(deps: CallAgentDeps, call: AgentCall, { reply, from }: Said): Gate
     return { kind: 'stream', status, headers, body }
   }
   const facts = factsOf(reply.envelope['result'])
+  followForPush(deps, call, { own, to: from, upstreamTaskId: facts?.taskId })
   return { kind: 'json', status, headers, body: jsonFor(reply, reading), facts }
 }
 

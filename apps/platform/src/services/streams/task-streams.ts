@@ -77,8 +77,8 @@ export type AgentStream = {
   /** By which its sender knows the task, when that is not the agent's name for it. */
   readonly alias?: string | undefined
   readonly agentOf: (upstreamTaskId: string) => TaskAgent
-  /** Once, with the first event; undefined when there was none. */
-  readonly onFirst?: ((first: StreamEvent | undefined) => void) | undefined
+  /** Once, with the first event, before it is kept; undefined when there was none. */
+  readonly onFirst?: ((first: StreamEvent | undefined) => void | Promise<void>) | undefined
 }
 
 /** An event with what is known of its stream, for the index of tasks and for webhooks. */
@@ -243,7 +243,7 @@ export class TaskStreams {
     try {
       const events = eventsOf(stream.body)
       const first = await firstOf(events)
-      stream.onFirst?.(first instanceof AppError ? undefined : first)
+      await stream.onFirst?.(first instanceof AppError ? undefined : first)
       if (first instanceof AppError) {
         reader.end(this.#stopping.signal.aborted ? new AppError('shutting_down') : first)
         return
