@@ -19,8 +19,12 @@ sharePlatform()
 let workspace: ExternalWorkspace
 let rows: ActivityJson[]
 beforeEach(async () => {
-  workspace = await externalWorkspace()
-  for (const summary of ['a', 'b', 'c', 'd']) await report(workspace, { summary })
+  workspace = await externalWorkspace({}, false)
+  await platform.client.sql`
+    INSERT INTO activity_logs (id, workspace_id, seq, activity_type, summary, status, created_at)
+    SELECT gen_random_uuid(), ${workspace.id}, n, 'agent_log', chr(96 + n), 'ok', now()
+      FROM generate_series(1, 4) AS n`
+  await platform.client.sql`UPDATE workspaces SET activity_seq = 4 WHERE id = ${workspace.id}`
   rows = await feed(workspace, 'from=start')
 })
 
