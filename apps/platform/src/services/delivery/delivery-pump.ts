@@ -16,6 +16,7 @@ import {
 import { DELIVERY_CHANNEL } from '../../db/delivery-store.ts'
 import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../../domain/ids.ts'
+import { runEvery } from '../run-every.ts'
 import { type DeliveryLedger, LEASE_MS } from './delivery-ledger.ts'
 
 /** Three missed renewals lose a lease. */
@@ -181,21 +182,14 @@ export class DeliveryPump {
     await expireWaiting(db, BATCH)
   }
 
-  async #every(everyMs: number, work: () => Promise<void>): Promise<void> {
+  #every(everyMs: number, work: () => Promise<unknown>): Promise<void> {
     const { clock, log } = this.#deps
-    const { signal } = this.#stopping
-    let isFailing = false
-    while (!signal.aborted) {
-      try {
-        await work()
-        isFailing = false
-      } catch (error) {
-        // Said once per outage: the next turn tries again.
-        if (!isFailing) log.warn({ err: loggableDatabaseError(error) }, 'deliveries.sweep_failed')
-        isFailing = true
-      }
-      // Aborted at the end, which the loop looks at.
-      await clock.sleep(everyMs, signal).catch(() => undefined)
+    const repetition = {
+      clock,
+      log,
+      signal: this.#stopping.signal,
+      failed: 'deliveries.sweep_failed',
     }
+    return runEvery(repetition, everyMs, work)
   }
 }

@@ -25,6 +25,7 @@ import {
 import { MAX_PUSH_ATTEMPTS, type PushConfig, pushBackoffMs } from '../../domain/push-config.ts'
 import type { Keyring } from '../../domain/secret-envelope.ts'
 import { type AgentClient, discardAnswer } from '../../upstream/agent-client.ts'
+import { runEvery } from '../run-every.ts'
 import { openPushConfig } from './push-configs.ts'
 
 /** Looked for at least so often: what was postponed comes due without a notification. */
@@ -116,16 +117,12 @@ export class PushRelay {
     this.#wake = undefined
   }
 
-  async #prune(): Promise<void> {
+  #prune(): Promise<void> {
     const { db, clock, log } = this.#deps
-    const { signal } = this.#stopping
-    while (!signal.aborted) {
-      const before = new Date(clock.now().getTime() - KEPT_MS)
-      await prunePushConfigs(db, before).catch((error: unknown) =>
-        log.warn({ err: loggableDatabaseError(error) }, 'push.prune_failed'),
-      )
-      await clock.sleep(PRUNE_EVERY_MS, signal).catch(() => undefined)
-    }
+    const repetition = { clock, log, signal: this.#stopping.signal, failed: 'push.prune_failed' }
+    return runEvery(repetition, PRUNE_EVERY_MS, () =>
+      prunePushConfigs(db, new Date(clock.now().getTime() - KEPT_MS)),
+    )
   }
 
   async #relaySome(): Promise<boolean> {

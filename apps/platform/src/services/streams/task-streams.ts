@@ -31,6 +31,7 @@ import {
   type TaskKey,
 } from '../../domain/task-stream.ts'
 import { GroupCommit } from '../group-commit.ts'
+import { runEvery } from '../run-every.ts'
 import { followTask } from './follow-task.ts'
 import { renameTaskIn } from './rename-task.ts'
 import { errorEvent, readStreamEvent, type StreamEvent } from './stream-event.ts'
@@ -135,9 +136,7 @@ export class TaskStreams {
       this.#tails.run(this.#stopping.signal),
       this.#every(RENEW_EVERY_MS, () => renewStreams(db, replicaId, LEASE_MS)),
       this.#every(SWEEP_EVERY_MS, () => this.#takeOver(agentOf)),
-      this.#every(PRUNE_EVERY_MS, async () => {
-        await pruneStreams(db, KEPT_MS)
-      }),
+      this.#every(PRUNE_EVERY_MS, () => pruneStreams(db, KEPT_MS)),
     ]
   }
 
@@ -357,22 +356,15 @@ export class TaskStreams {
     }
   }
 
-  async #every(everyMs: number, work: () => Promise<void>): Promise<void> {
+  #every(everyMs: number, work: () => Promise<unknown>): Promise<void> {
     const { clock, log } = this.#deps
-    const { signal } = this.#stopping
-    let isFailing = false
-    while (!signal.aborted) {
-      try {
-        await work()
-        isFailing = false
-      } catch (error) {
-        // Said once per outage: the next turn tries again.
-        if (!isFailing) log.warn({ err: loggableDatabaseError(error) }, 'task_events.sweep_failed')
-        isFailing = true
-      }
-      // Aborted at the end, which the loop looks at.
-      await clock.sleep(everyMs, signal).catch(() => undefined)
+    const repetition = {
+      clock,
+      log,
+      signal: this.#stopping.signal,
+      failed: 'task_events.sweep_failed',
     }
+    return runEvery(repetition, everyMs, work)
   }
 }
 
