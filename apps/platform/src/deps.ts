@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import type { DatabaseClient } from './db/client.ts'
 import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
+import { ActivityAppends } from './services/activity-appends.ts'
 import { ActivityBell } from './services/activity-bell.ts'
 import { BeatBatcher } from './services/beat-batcher.ts'
 import { DelegationRunner } from './services/delegation/delegation-runner.ts'
@@ -18,6 +19,7 @@ import { AgentDialects } from './services/gateway/agent-dialect.ts'
 import { callWorkspace } from './services/gateway/call-workspace.ts'
 import type { GatewayCall } from './services/gateway/gateway-call.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
+import { OutboundNotes } from './services/outbound-notes.ts'
 import { RefusedUses } from './services/refused-uses.ts'
 import { SecondOpinions } from './services/second-opinion.ts'
 import { SessionCheck } from './services/session-check.ts'
@@ -60,6 +62,7 @@ export type AppDeps = ReturnType<typeof createDeps>
 export function createDeps(resources: Resources) {
   const { config, log, clock, ids, database, keyring } = resources
   const replicaId = ids.uuid()
+  const tracker = new TaskTracker((error) => log.error({ err: error }, 'background.failed'))
   const platformUrl = (): string => config.platformUrl ?? resources.ownUrl()
   const lifecycle = lifecycleOf(resources, replicaId, platformUrl)
   const base = {
@@ -71,7 +74,8 @@ export function createDeps(resources: Resources) {
     replicaId,
     templates: new WorkspaceTemplates(config.templatesDir),
     version: manifest.version,
-    tracker: new TaskTracker((error) => log.error({ err: error }, 'background.failed')),
+    tracker,
+    outbound: new OutboundNotes({ db: database.db, clock, tracker }),
     lifecycle,
     opinions: new SecondOpinions({ db: database.db, lifecycle }),
     resolve: systemResolve,
@@ -119,6 +123,7 @@ function workersOf(resources: Resources, replicaId: string) {
   return {
     beats: new BeatBatcher({ sql, clock, log, isBootstrapOpen: config.isDevelopment }),
     refusedUses: new RefusedUses({ db, clock, ids, log }),
+    activities: new ActivityAppends(db),
     detached: new DetachedExchanges(),
     dialects: new AgentDialects(clock),
     ledger: new DeliveryLedger({

@@ -41,26 +41,48 @@ export type Appended = 'appended' | 'known' | 'absent'
  * workspace's row, whose lock is held until commit: commit order is sequence order.
  */
 export async function appendActivity(db: Db, activity: NewActivity): Promise<Appended> {
+  const [appended = 'absent'] = await appendActivities(db, activity.workspaceId, [activity])
+  return appended
+}
+
+/** The same for several rows of one workspace, in their order and with one turn at its lock. */
+export async function appendActivities(
+  db: Db,
+  workspaceId: WorkspaceId,
+  activities: readonly NewActivity[],
+): Promise<Appended[]> {
+  const latest = new Date(Math.max(...activities.map(({ createdAt }) => createdAt.getTime())))
   return db.transaction(async (tx) => {
     const taken = await tx
       .update(workspaces)
       .set({
-        activitySeq: sql`${workspaces.activitySeq} + 1`,
-        lastActivityAt: lastActivityAt(activity.createdAt),
+        activitySeq: sql`${workspaces.activitySeq} + ${activities.length}`,
+        lastActivityAt: lastActivityAt(latest),
       })
-      .where(and(eq(workspaces.id, activity.workspaceId), whereLive))
+      .where(and(eq(workspaces.id, workspaceId), whereLive))
       .returning({ seq: workspaces.activitySeq })
-    const seq = taken[0]?.seq
-    if (seq === undefined) return 'absent'
+    const last = taken[0]?.seq
+    if (last === undefined) return activities.map(() => 'absent')
+    const first = last - activities.length + 1
     const rows = await tx
       .insert(activityLogs)
-      .values({ ...activity, seq, bodyBytes: writtenBytes(activity) })
+      .values(
+        activities.map((activity, index) => ({
+          ...activity,
+          seq: first + index,
+          bodyBytes: writtenBytes(activity),
+        })),
+      )
       .onConflictDoNothing({
         target: [activityLogs.workspaceId, activityLogs.idempotencyKey],
         where: isNotNull(activityLogs.idempotencyKey),
       })
-      .returning({ notified: sql`pg_notify(${ACTIVITY_CHANNEL}, ${activity.workspaceId})` })
-    return rows.length === 1 ? 'appended' : 'known'
+      .returning({
+        id: activityLogs.id,
+        notified: sql`pg_notify(${ACTIVITY_CHANNEL}, ${workspaceId})`,
+      })
+    const written = new Set(rows.map(({ id }) => id))
+    return activities.map(({ id }) => (written.has(id) ? 'appended' : 'known'))
   })
 }
 

@@ -25,7 +25,8 @@ export async function requireRelation(
   sender: Sender,
   targetId: WorkspaceId,
 ): Promise<void> {
-  if (sender.kind === 'workspace' && !(await canCommunicate(db, sender.workspaceId, targetId))) {
+  if (sender.kind !== 'workspace' || sender.workspaceId === targetId) return
+  if (!(await canCommunicate(db, sender.workspaceId, targetId))) {
     throw new AppError('access_denied')
   }
 }

@@ -1,10 +1,12 @@
 /** @module A row of the activity log, and those who follow are told of it (contract/platform 5.4). */
-import { type Appended, appendActivity, type NewActivity } from '../db/activity-store.ts'
+import type { Appended, NewActivity } from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
+import type { ActivityAppends } from './activity-appends.ts'
 import type { EventBus } from './event-bus.ts'
 
 export type LogActivityDeps = {
   readonly db: Db
+  readonly activities: ActivityAppends
   readonly events: Pick<EventBus, 'broadcast'>
 }
 
@@ -13,7 +15,7 @@ const MAX_TOLD_TRACE_CHARACTERS = 4_000
 
 /** Appends like `appendActivity`. What is told holds no body: who wants it has the id. */
 export async function logActivity(deps: LogActivityDeps, activity: NewActivity): Promise<Appended> {
-  const appended = await appendActivity(deps.db, activity)
+  const appended = await deps.activities.append(activity)
   if (appended === 'appended') tellOfActivity(deps.events, activity)
   return appended
 }

@@ -1,11 +1,11 @@
 /**
- * @module That a workspace is used: by a file that moves, or by being the one who speaks. Messages to
- * it say so with the row they leave (`appendActivity`); a beat of an idle agent says nothing (W19).
+ * @module That a workspace is used by a file that moves. Messages to it say so with the row they leave
+ * (`appendActivity`), its own with `OutboundNotes`; a beat of an idle agent says nothing (W19).
  */
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../db/client.ts'
 import { recordUse } from '../db/workspace-store.ts'
-import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
+import { workspaceIdSchema } from '../domain/ids.ts'
 import type { Workspace } from './find-workspace.ts'
 import type { TaskTracker } from './task-tracker.ts'
 
@@ -20,10 +20,4 @@ export function noteUse(deps: NoteUseDeps, row: Workspace): void {
   if (now.getTime() - (row.lastActivityAt?.getTime() ?? 0) < RESOLUTION_MS) return
   const id = workspaceIdSchema.parse(row.id)
   deps.tracker.run(() => recordUse(deps.db, { id, now }))
-}
-
-/** The same for the workspace that sent something (contract/platform 4.11). */
-export function noteOutbound(deps: NoteUseDeps, id: WorkspaceId): void {
-  const use = { id, now: deps.clock.now(), isOutbound: true }
-  deps.tracker.run(() => recordUse(deps.db, use))
 }

@@ -11,7 +11,7 @@ import { firstCharacters } from '../../domain/activity.ts'
 import type { Delegation, DelegationEnd } from '../../domain/delegation.ts'
 import { type LogActivityDeps, tellOfActivity } from '../log-activity.ts'
 
-export type EndDelegationDeps = LogActivityDeps & {
+export type EndDelegationDeps = Pick<LogActivityDeps, 'db' | 'events'> & {
   readonly db: Db
   readonly clock: Clock
   readonly ids: Ids

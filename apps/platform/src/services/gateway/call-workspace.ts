@@ -9,14 +9,14 @@ import { resolveDeliveryMode } from '../../domain/delivery-mode.ts'
 import { admitMessage, requireRelation } from '../admit-message.ts'
 import { replyByMessage } from '../delivery/reply-to-delivery.ts'
 import type { Workspace } from '../find-workspace.ts'
-import { noteOutbound } from '../note-use.ts'
+import type { OutboundNotes } from '../outbound-notes.ts'
 import { answerOperation, type OperationDeps } from './answer-operation.ts'
 import { type GatewayAnswer, type GatewayCall, GatewayFailure } from './gateway-call.ts'
 import { askedBy, type ReadableMessage, readableMessage } from './readable-message.ts'
 import { repairHeaders } from './repair-headers.ts'
 import { RpcRefusal } from './rpc-problem.ts'
 
-export type GatewayDeps = OperationDeps
+export type GatewayDeps = OperationDeps & { readonly outbound: OutboundNotes }
 
 /**
  * Sends a request to the workspace's agent, or keeps it for one that fetches its messages. Throws
@@ -33,7 +33,7 @@ export async function callWorkspace(deps: GatewayDeps, call: GatewayCall): Promi
     await replyByMessage(deps, { sender, to, request: message.request })
     const answer = await answerOf(deps, message)
     const isHeard = answer.status < 400
-    if (isHeard && call.caller.kind === 'workspace') noteOutbound(deps, call.caller.workspaceId)
+    if (isHeard && call.caller.kind === 'workspace') deps.outbound.note(call.caller.workspaceId)
     return { ...answer, headers: { ...answer.headers, ...repairHeaders(message.repairs) } }
   } catch (cause) {
     if (cause instanceof GatewayFailure) throw cause
