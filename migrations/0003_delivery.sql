@@ -73,6 +73,9 @@ CREATE INDEX a2a_deliveries_in_flight_idx ON a2a_deliveries (workspace_id)
 CREATE INDEX a2a_deliveries_expiring_idx ON a2a_deliveries (expires_at)
   WHERE expires_at IS NOT NULL AND state = 'queued';
 CREATE INDEX a2a_deliveries_finished_idx ON a2a_deliveries (finished_at) WHERE finished_at IS NOT NULL;
+-- Tasks that are listed although no agent has told of them.
+CREATE INDEX a2a_deliveries_listing_idx ON a2a_deliveries (workspace_id)
+  WHERE delivery_mode = 'poll' OR queued_at IS NOT NULL;
 CREATE UNIQUE INDEX a2a_deliveries_key_idx ON a2a_deliveries (workspace_id, sender, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
 CREATE INDEX a2a_deliveries_delegation_idx ON a2a_deliveries (delegation_id)
@@ -150,9 +153,13 @@ CREATE TABLE a2a_push_configs (
   url text NOT NULL,
   -- Token and credentials of the caller's own, sealed like every secret (ADR-0009).
   secret_sealed text,
+  -- Of a message that has to wait: its end is told, and then this is NULL.
+  delivery_id uuid,
   created_at timestamptz NOT NULL,
   PRIMARY KEY (workspace_id, task_id, config_id)
 );
+CREATE INDEX a2a_push_configs_delivery_idx ON a2a_push_configs (delivery_id)
+  WHERE delivery_id IS NOT NULL;
 
 CREATE TABLE a2a_push_outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -53,6 +53,7 @@ CREATE INDEX a2a_deliveries_finished_idx ON public.a2a_deliveries USING btree (f
 CREATE INDEX a2a_deliveries_in_flight_idx ON public.a2a_deliveries USING btree (workspace_id) WHERE (state = ANY (ARRAY['leased'::delivery_state, 'dispatched'::delivery_state]));
 CREATE UNIQUE INDEX a2a_deliveries_key_idx ON public.a2a_deliveries USING btree (workspace_id, sender, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX a2a_deliveries_leased_idx ON public.a2a_deliveries USING btree (lease_until) WHERE (state = ANY (ARRAY['leased'::delivery_state, 'dispatched'::delivery_state]));
+CREATE INDEX a2a_deliveries_listing_idx ON public.a2a_deliveries USING btree (workspace_id) WHERE ((delivery_mode = 'poll'::text) OR (queued_at IS NOT NULL));
 CREATE INDEX a2a_deliveries_upstream_task_idx ON public.a2a_deliveries USING btree (workspace_id, upstream_task_id) WHERE (upstream_task_id IS NOT NULL);
 CREATE INDEX a2a_deliveries_waiting_idx ON public.a2a_deliveries USING btree (workspace_id, priority DESC, seq) WHERE (state = ANY (ARRAY['queued'::delivery_state, 'leased'::delivery_state]));
 
@@ -64,10 +65,12 @@ CREATE TABLE a2a_push_configs (
   dialect text NOT NULL,
   url text NOT NULL,
   secret_sealed text,
+  delivery_id uuid,
   created_at timestamp with time zone NOT NULL,
   CONSTRAINT a2a_push_configs_pkey PRIMARY KEY (workspace_id, task_id, config_id),
   CONSTRAINT a2a_push_configs_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
 );
+CREATE INDEX a2a_push_configs_delivery_idx ON public.a2a_push_configs USING btree (delivery_id) WHERE (delivery_id IS NOT NULL);
 
 CREATE TABLE a2a_push_outbox (
   id bigint NOT NULL,

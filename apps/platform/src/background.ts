@@ -3,6 +3,7 @@ import type { AppDeps } from './deps.ts'
 import { ReplicaBeat } from './jobs/replica-beat.job.ts'
 import { Sweeper } from './jobs/sweeper.job.ts'
 import { DeliveryPump } from './services/delivery/delivery-pump.ts'
+import { eventOfDelivery } from './services/gateway/delivery-task.ts'
 import { rescueStranded } from './services/gateway/rescue-stranded.ts'
 import { sendQueued } from './services/gateway/send-queued.ts'
 import { taskAgent } from './services/gateway/task-agent.ts'
@@ -45,7 +46,7 @@ export function createBackground(deps: AppDeps): Background {
     tickMs: deps.sweepIntervalMs,
   })
   const pump = new DeliveryPump({ ...deps, send: sendQueued(deps) })
-  const relay = new PushRelay(deps)
+  const relay = new PushRelay({ ...deps, eventOfEnd: eventOfDelivery })
   return {
     start() {
       deps.refusedUses.start()

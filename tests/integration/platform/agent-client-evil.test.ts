@@ -1,5 +1,7 @@
 /** Whatever an agent sends, a message ends in a typed error or a broken stream, and soon. */
+
 import { text } from 'node:stream/consumers'
+import { AppError } from '@atrium/http-kit/app-error'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AgentClient } from '../../../apps/platform/src/upstream/agent-client.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -23,13 +25,22 @@ afterEach(async () => {
   await evil.close()
 })
 
-const post = () =>
-  client.post({
-    endpoint: { url: new URL('/x', evil.url), isTrusted: true },
-    body: Buffer.from('{}'),
-    headers: {},
-    signal: new AbortController().signal,
-  })
+/** As the gateway does, which knows how long it waits. */
+function post() {
+  const patience = new AbortController()
+  const timer = setTimeout(
+    () => patience.abort(new AppError('workspace_timeout')),
+    deadlineMsFor(evil.behaviour),
+  )
+  return client
+    .post({
+      endpoint: { url: new URL('/x', evil.url), isTrusted: true },
+      body: Buffer.from('{}'),
+      headers: {},
+      signal: patience.signal,
+    })
+    .finally(() => clearTimeout(timer))
+}
 
 const REFUSED: readonly (readonly [EvilBehaviour, string])[] = [
   ['redirect', 'workspace_redirected'],

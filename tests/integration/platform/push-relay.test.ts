@@ -68,6 +68,7 @@ async function withRelay(policy: AddressPolicy, work: () => Promise<void>): Prom
   const relay = new PushRelay({
     ...{ db, sql, clock: systemClock, keyring, agentClient, replicaId: randomUUID() },
     listen: (...on) => replica.client.listen(...on),
+    eventOfEnd: () => undefined,
     log: pino({ level: 'silent' }),
   })
   relay.start()
@@ -207,6 +208,7 @@ describe('a webhook', () => {
       withRelay(AT_HOME, async () => {
         const artifacts = Array.from({ length: 30 }, (_, index) => agent.artifact(`a${index}`))
         await streamOnce(agent.begin(), ...artifacts, agent.status('completed', true))
+        await eventually(() => webhook.requests.length >= 32)
         await eventually(async () => (await waiting()) === 0)
       }),
     )

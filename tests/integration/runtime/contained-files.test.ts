@@ -144,7 +144,7 @@ describe('ContainedRoots.open', () => {
     const other = openSync(runtime.local('/workspace/closed.txt'), 'r')
     file.close()
     expect(() => closeSync(other)).not.toThrow()
-    expect(openFiles()).toBe(before)
+    await expectOpenFiles(before)
   })
 
   it('opens nothing for somebody who is gone already', async () => {
@@ -153,7 +153,7 @@ describe('ContainedRoots.open', () => {
     const reason = new Error('gone')
     const opening = runtime.files.roots.open(wire('/workspace/late.txt'), AbortSignal.abort(reason))
     await expect(opening).rejects.toBe(reason)
-    expect(openFiles()).toBe(before)
+    await expectOpenFiles(before)
   })
 
   it.each([

@@ -4,7 +4,7 @@
  * are kept by the database's clock, which all replicas share.
  */
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
-import { and, count, desc, eq, inArray, sql } from 'drizzle-orm'
+import { and, count, eq, inArray, sql } from 'drizzle-orm'
 import type { Accepted, Claim, Delivery, DeliveryState, NewDelivery } from '../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import type { Db } from './client.ts'
@@ -69,23 +69,14 @@ export async function findDelivery(db: Db, id: string): Promise<Delivery | undef
   return rows.map(withIds)[0]
 }
 
-/** By the id that its agent has given to the task; the newest. */
-export async function findDeliveryOfTask(
-  db: Db,
-  task: { readonly workspaceId: WorkspaceId; readonly upstreamTaskId: string },
-): Promise<Delivery | undefined> {
+/** In no order. */
+export async function findDeliveries(db: Db, ids: readonly string[]): Promise<Delivery[]> {
+  if (ids.length === 0) return []
   const rows = await db
     .select(shown)
     .from(a2aDeliveries)
-    .where(
-      and(
-        eq(a2aDeliveries.workspaceId, task.workspaceId),
-        eq(a2aDeliveries.upstreamTaskId, task.upstreamTaskId),
-      ),
-    )
-    .orderBy(desc(a2aDeliveries.seq))
-    .limit(1)
-  return rows.map(withIds)[0]
+    .where(inArray(a2aDeliveries.id, [...ids]))
+  return rows.map(withIds)
 }
 
 export const IN_FLIGHT = ['leased', 'dispatched'] as const
@@ -184,20 +175,6 @@ export async function releaseClaim(
       nextAttemptAt: sql`now() + ${back.delayMs} * interval '1 millisecond'`,
     })
     .where(and(held(claim), eq(a2aDeliveries.state, 'leased')))
-    .returning({ id: a2aDeliveries.id })
-  return rows.length === 1
-}
-
-/** The agent's id of the task, as soon as it is known: cancelling needs it before the end. */
-export async function noteUpstreamTask(
-  db: Db,
-  claim: Claim,
-  upstreamTaskId: string,
-): Promise<boolean> {
-  const rows = await db
-    .update(a2aDeliveries)
-    .set({ upstreamTaskId })
-    .where(held(claim))
     .returning({ id: a2aDeliveries.id })
   return rows.length === 1
 }

@@ -12,6 +12,8 @@ export type StoredPushConfig = {
   readonly dialect: AgentDialect
   readonly url: string
   readonly envelope: string | null
+  /** Of a message that has to wait: whose end is told to it. */
+  readonly deliveryId?: string | undefined
 }
 
 export type PushConfigKey = { readonly key: TaskKey; readonly configId: string }
@@ -39,13 +41,13 @@ export async function savePushConfig(
   config: StoredPushConfig,
   now: Date,
 ): Promise<boolean> {
-  const { key, envelope: secretSealed, configId, sender, dialect, url } = config
+  const { key, envelope: secretSealed, configId, sender, dialect, url, deliveryId } = config
   const rows = await db
     .insert(a2aPushConfigs)
-    .values({ ...key, configId, sender, dialect, url, secretSealed, createdAt: now })
+    .values({ ...key, configId, sender, dialect, url, secretSealed, deliveryId, createdAt: now })
     .onConflictDoUpdate({
       target: [a2aPushConfigs.workspaceId, a2aPushConfigs.taskId, a2aPushConfigs.configId],
-      set: { dialect, url, secretSealed },
+      set: { dialect, url, secretSealed, deliveryId: deliveryId ?? null },
       setWhere: eq(a2aPushConfigs.sender, sender),
     })
     .returning({ configId: a2aPushConfigs.configId })

@@ -4,7 +4,7 @@
  */
 import { and, eq, sql } from 'drizzle-orm'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
-import type { AgentDialect, TaskKey } from '../domain/task-stream.ts'
+import type { AgentDialect } from '../domain/task-stream.ts'
 import type { Db, Sql } from './client.ts'
 import { a2aPushOutbox } from './schema.ts'
 
@@ -88,23 +88,4 @@ export async function postponePush(db: Db, push: ClaimedPush, delayMs: number): 
     .where(held(push))
     .returning({ id: a2aPushOutbox.id })
   return rows.length === 1
-}
-
-/** Tells a task's webhooks of something that came by no stream. How many there are. */
-export async function enqueuePush(
-  query: Sql,
-  key: TaskKey,
-  told: { readonly event: Buffer; readonly dialect: AgentDialect },
-): Promise<number> {
-  const rows = await query`
-    WITH pushed AS (
-      INSERT INTO a2a_push_outbox
-        (workspace_id, task_id, config_id, event, dialect, next_attempt_at, created_at)
-      SELECT workspace_id, task_id, config_id, decode(${told.event.toString('base64')}, 'base64'),
-             ${told.dialect}, now(), now()
-        FROM a2a_push_configs
-       WHERE workspace_id = ${key.workspaceId} AND task_id = ${key.taskId}
-      RETURNING id)
-    SELECT id, pg_notify(${PUSH_CHANNEL}, '') FROM pushed`
-  return rows.length
 }

@@ -313,6 +313,7 @@ export const a2aPushConfigs = pgTable(
     dialect: text('dialect').$type<WireDialect>().notNull(),
     url: text('url').notNull(),
     secretSealed: text('secret_sealed'),
+    deliveryId: uuid('delivery_id'),
     createdAt: moment('created_at').notNull(),
   },
   (table) => [

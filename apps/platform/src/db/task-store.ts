@@ -2,13 +2,14 @@
  * @module Tasks that callers come back for, where their agent cannot be asked for a list of them, or
  * has not got them yet (contract/a2a 2.6).
  */
-import { and, count, desc, eq, gte, lt, or, sql } from 'drizzle-orm'
+import { and, count, desc, eq, gte, isNotNull, lt, notExists, or, sql } from 'drizzle-orm'
+import { unionAll } from 'drizzle-orm/pg-core'
 import type { WireDialect } from '../domain/delivery.ts'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import type { TaskKey } from '../domain/task-stream.ts'
 import type { Db, Sql } from './client.ts'
 import type { OldRows } from './delete-old-rows.ts'
-import { a2aTasks } from './schema.ts'
+import { a2aDeliveries, a2aTasks } from './schema.ts'
 
 export type TaskRow = TaskKey & {
   readonly upstreamTaskId: string | null
@@ -54,14 +55,6 @@ export async function writeTasks(query: Sql, tasks: readonly TaskRow[]): Promise
       WHERE excluded.updated_at >= a2a_tasks.updated_at`
 }
 
-export async function findTask(db: Db, key: TaskKey): Promise<TaskRow | undefined> {
-  const rows = await db
-    .select()
-    .from(a2aTasks)
-    .where(and(eq(a2aTasks.workspaceId, key.workspaceId), eq(a2aTasks.taskId, key.taskId)))
-  return rows.map(withId)[0]
-}
-
 function withId(row: typeof a2aTasks.$inferSelect): TaskRow {
   return { ...row, workspaceId: workspaceIdSchema.parse(row.workspaceId) }
 }
@@ -87,29 +80,73 @@ export async function listTasks(
   filter: TaskFilter,
   page: TaskPage,
 ): Promise<{ readonly tasks: readonly TaskRow[]; readonly total: number }> {
+  const all = knownTasks(db, filter.workspaceId)
   const matching = and(
-    eq(a2aTasks.workspaceId, filter.workspaceId),
-    filter.sender === undefined ? undefined : eq(a2aTasks.sender, filter.sender),
-    filter.contextId === undefined ? undefined : eq(a2aTasks.contextId, filter.contextId),
-    filter.state === undefined ? undefined : eq(a2aTasks.state, filter.state),
-    filter.since === undefined ? undefined : gte(a2aTasks.statusAt, filter.since),
+    filter.sender === undefined ? undefined : eq(all.sender, filter.sender),
+    filter.contextId === undefined ? undefined : eq(all.contextId, filter.contextId),
+    filter.state === undefined ? undefined : eq(all.state, filter.state),
+    filter.since === undefined ? undefined : gte(all.statusAt, filter.since),
   )
   const { after } = page
   const behind =
     after === undefined
       ? undefined
       : or(
-          lt(a2aTasks.statusAt, after.statusAt),
-          and(eq(a2aTasks.statusAt, after.statusAt), lt(a2aTasks.taskId, after.taskId)),
+          lt(all.statusAt, after.statusAt),
+          and(eq(all.statusAt, after.statusAt), lt(all.taskId, after.taskId)),
         )
   const rows = await db
     .select()
-    .from(a2aTasks)
+    .from(all)
     .where(and(matching, behind))
-    .orderBy(desc(a2aTasks.statusAt), desc(a2aTasks.taskId))
+    .orderBy(desc(all.statusAt), desc(all.taskId))
     .limit(page.limit)
-  const counted = await db.select({ total: count() }).from(a2aTasks).where(matching)
+  const counted = await db.select({ total: count() }).from(all).where(matching)
   return { tasks: rows.map(withId), total: counted[0]?.total ?? 0 }
+}
+
+/** What agents have told of, and messages that had to wait and that no agent has told of yet. */
+function knownTasks(db: Db, workspaceId: WorkspaceId) {
+  const { id, state, finishedAt, dispatchedAt, enqueuedAt } = a2aDeliveries
+  const told = db.select().from(a2aTasks).where(eq(a2aTasks.workspaceId, workspaceId))
+  const changedAt = sql<Date>`date_trunc('milliseconds',
+    coalesce(${finishedAt}, ${dispatchedAt}, ${enqueuedAt}))`
+  const waited = db
+    .select({
+      workspaceId: a2aDeliveries.workspaceId,
+      taskId: sql<string>`${id}::text`,
+      upstreamTaskId: a2aDeliveries.upstreamTaskId,
+      deliveryId: id,
+      sender: a2aDeliveries.sender,
+      contextId: sql<string | null>`coalesce(${a2aDeliveries.contextId}, ${id}::text)`,
+      state: sql<string>`CASE ${state} WHEN 'queued' THEN 'TASK_STATE_SUBMITTED'
+        WHEN 'leased' THEN 'TASK_STATE_SUBMITTED' WHEN 'dispatched' THEN 'TASK_STATE_WORKING'
+        WHEN 'completed' THEN 'TASK_STATE_COMPLETED' WHEN 'dropped' THEN 'TASK_STATE_CANCELED'
+        ELSE 'TASK_STATE_FAILED' END`,
+      statusAt: changedAt,
+      snapshot: sql<Buffer | null>`NULL::bytea`,
+      dialect: a2aDeliveries.dialect,
+      updatedAt: changedAt,
+    })
+    .from(a2aDeliveries)
+    .where(
+      and(
+        eq(a2aDeliveries.workspaceId, workspaceId),
+        or(eq(a2aDeliveries.deliveryMode, 'poll'), isNotNull(a2aDeliveries.queuedAt)),
+        notExists(
+          db
+            .select({ one: sql`1` })
+            .from(a2aTasks)
+            .where(
+              and(
+                eq(a2aTasks.workspaceId, workspaceId),
+                sql`${a2aTasks.taskId} IN (${id}::text, ${a2aDeliveries.upstreamTaskId})`,
+              ),
+            ),
+        ),
+      ),
+    )
+  return unionAll(told, waited).as('known_tasks')
 }
 
 /** Removes what has not changed since; how many there were. */

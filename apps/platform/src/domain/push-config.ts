@@ -13,6 +13,8 @@ export type PushConfig = {
   readonly token: string | undefined
   readonly scheme: string | undefined
   readonly credentials: string | undefined
+  /** Of a message that has to wait: whose end is told to it. */
+  readonly deliveryId?: string | undefined
 }
 
 /** Webhooks of one task. */

@@ -110,12 +110,17 @@ export const systemResolve: Resolve = async (hostname) =>
  */
 export async function validateAgentUrl(
   text: string,
-  options: { readonly policy: AddressPolicy; readonly resolve: Resolve },
+  options: {
+    readonly policy: AddressPolicy
+    readonly resolve: Resolve
+    /** A name that has no address now may have one when it is called, and is judged again then. */
+    readonly mayBeUnresolved?: boolean
+  },
 ): Promise<URL> {
   const url = parseAgentUrl(text)
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (isMetadataName(host)) throw refused('url targets a blocked address: metadata service')
-  const addresses = ipaddr.isValid(host) ? [host] : await resolveAll(host, options.resolve)
+  const addresses = await addressesOf(host, options)
   for (const address of addresses) {
     const reason = refusedAddress(address, options.policy)
     if (reason === undefined) continue
@@ -148,6 +153,16 @@ function parseAgentUrl(text: string): URL {
   // What no resolver has a name for; an IPv6 address comes in brackets.
   if (!/^(\[.*\]|[a-z0-9._-]+)$/.test(url.hostname)) throw refused('url is not valid: no host name')
   return url
+}
+
+async function addressesOf(
+  host: string,
+  options: { readonly resolve: Resolve; readonly mayBeUnresolved?: boolean },
+): Promise<readonly string[]> {
+  if (ipaddr.isValid(host)) return [host]
+  if (options.mayBeUnresolved !== true) return await resolveAll(host, options.resolve)
+  // Whoever calls it looks again.
+  return await options.resolve(host).catch(() => [])
 }
 
 async function resolveAll(host: string, resolve: Resolve): Promise<readonly string[]> {

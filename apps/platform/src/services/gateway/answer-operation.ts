@@ -12,6 +12,7 @@ import { type ListTasksDeps, listOwnTasks } from './list-tasks.ts'
 import { cancelOwnTask, getOwnTask } from './own-task.ts'
 import type { PublicCardDeps } from './public-card.ts'
 import { isPushOperation, type PushOperationDeps, pushOperation } from './push-operations.ts'
+import { isPushOurs } from './push-ownership.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { methodNotFound, RpcRefusal, taskNotFound, unsupportedOperation } from './rpc-problem.ts'
 import { sendMessage } from './send-message.ts'
@@ -45,22 +46,28 @@ export async function answerOperation(
       if (mode === 'poll') throw new RpcRefusal(methodNotFound())
       return await askAgent(deps, message)
     default:
-      if (mode === 'push' && isTranslated(deps, message)) return await inAgentsPlace(deps, message)
-      if (mode === 'poll')
-        throw new RpcRefusal(unsupportedOperation('the agent fetches its messages'))
-      return await askAgent(deps, message)
+      return await perhapsInAgentsPlace(deps, message, mode)
   }
 }
 
-/** What an agent of the other dialect lacks (contract/a2a 2.6). */
-async function inAgentsPlace(
+/** What an agent lacks that speaks another dialect, calls no webhooks, or is not called (contract/a2a 2.6). */
+async function perhapsInAgentsPlace(
   deps: OperationDeps,
   message: ReadableMessage,
+  mode: DeliveryMode,
 ): Promise<GatewayAnswer> {
   const { operation } = message.traits
-  if (isPushOperation(operation)) return await pushOperation(deps, message, operation)
-  const isList = operation === 'list' && message.dialect === '1.0'
-  return isList ? await listOwnTasks(deps, message) : await askAgent(deps, message)
+  if (isPushOperation(operation) && (await isPushOurs(deps, message, mode))) {
+    return await pushOperation(deps, message, { operation, mode })
+  }
+  const isListOurs = mode === 'poll' || isTranslated(deps, message)
+  if (operation === 'list' && message.dialect === '1.0' && isListOurs) {
+    return await listOwnTasks(deps, message)
+  }
+  if (mode === 'poll') {
+    throw new RpcRefusal(unsupportedOperation('the agent fetches its messages'))
+  }
+  return await askAgent(deps, message)
 }
 
 type OwnAnswer = (

@@ -25,6 +25,7 @@ import {
   keepInlinePush,
   withoutInlinePush,
 } from './inline-push.ts'
+import { callsWebhooks } from './push-ownership.ts'
 import { envelopeFor, isToldAsWritten, type Reading } from './reply-for-sender.ts'
 import { RPC, RpcRefusal, unsupportedOperation } from './rpc-problem.ts'
 import { taskAgent } from './task-agent.ts'
@@ -106,9 +107,10 @@ async function attempt(
   })
 }
 
-/** A webhook that the agent would call in another dialect than its owner's. */
+/** A webhook that the agent would not call, or in another dialect than its owner's. */
 function inlinePushOf(call: AgentCall, { own, to }: Direction): JsonObject | undefined {
-  return call.traits.carriesMessage && own !== to ? inlinePush(call.request.params) : undefined
+  const isOurs = own !== to || !callsWebhooks(call.target.row)
+  return call.traits.carriesMessage && isOurs ? inlinePush(call.request.params) : undefined
 }
 
 /** The webhook is there before the first event of a stream is kept, and told of it. */
@@ -154,7 +156,9 @@ function bodyFor(call: AgentCall, { own, to }: Direction): Buffer {
   const { operation } = traits
   const params = alias === undefined ? request.params : paramsForAgent(request.params, alias)
   if (operation === undefined || own === to) {
-    return params === request.params ? bytes : textOf(request.envelope, { params })
+    const hasPush = inlinePushOf(call, { own, to }) !== undefined
+    const told = hasPush ? withoutInlinePush(params) : params
+    return told === request.params ? bytes : textOf(request.envelope, { params: told })
   }
   const method = methodName(operation, to)
   // Nothing that an agent of the other version could be asked.

@@ -13,6 +13,14 @@ export function taskOfDelivery(delivery: Delivery, dialect: SpokenDialect): Json
   return answeredTask(delivery, dialect) ?? syntheticTask(completed(delivery), dialect)
 }
 
+/** How it ended, as the reply of 1.0 that webhooks are told from; undefined: the agent's stream tells it. */
+export function eventOfDelivery(delivery: Delivery): Buffer | undefined {
+  const { isStreaming, state, upstreamTaskId } = delivery
+  if (isStreaming && state === 'completed' && upstreamTaskId !== null) return undefined
+  const result = { task: taskOfDelivery(delivery, '1.0') }
+  return Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: delivery.id, result }))
+}
+
 function factsOfDelivery(delivery: Delivery) {
   const { id: taskId, mode } = delivery
   return {

@@ -37,7 +37,8 @@ export function withoutInlinePush(params: JsonValue | undefined): JsonValue | un
 
 /** Before the message is sent: its sender is the one who can mend it. */
 export async function assertInlinePush(deps: PushConfigDeps, config: JsonObject): Promise<void> {
-  const options = { policy: deps.addressPolicy, resolve: deps.resolve }
+  const { addressPolicy: policy, resolve } = deps
+  const options = { policy, resolve, mayBeUnresolved: true }
   try {
     await validateAgentUrl(textOf(config['url']) ?? '', options)
   } catch (error) {
@@ -54,11 +55,13 @@ export type InlinePush = {
   /** How its owner speaks. */
   readonly dialect: AgentDialect
   readonly config: JsonObject
+  /** Of a message that has to wait. */
+  readonly deliveryId?: string | undefined
 }
 
 /** Whether it is kept. The message has been sent: what goes wrong is said in the log. */
 export async function keepInlinePush(deps: InlinePushDeps, push: InlinePush): Promise<boolean> {
-  const { key, sender, dialect, config } = push
+  const { key, sender, dialect, config, deliveryId } = push
   const { authentication } = config
   const known = isJsonObject(authentication) ? authentication : {}
   try {
@@ -68,6 +71,7 @@ export async function keepInlinePush(deps: InlinePushDeps, push: InlinePush): Pr
       token: textOf(config['token']),
       scheme: textOf(known['scheme']),
       credentials: textOf(known['credentials']),
+      deliveryId,
     })
   } catch (error) {
     const { workspaceId } = key

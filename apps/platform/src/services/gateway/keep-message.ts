@@ -2,17 +2,22 @@
  * @module A message for an agent that fetches its messages (contract/platform 4.4): what is
  * acknowledged is stored, and under its id the sender asks for the answer (contract/a2a 2.8).
  */
+import type { JsonObject } from '@atrium/a2a-schema/lossless-json'
 import { methodTraits } from '@atrium/a2a-schema/method'
 import { AppError } from '@atrium/http-kit/app-error'
 import { deliverByPoll, noteForPoll, type PollDeps } from '../deliver-by-poll.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import { answerKnown } from './answer-known.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
+import { assertInlinePush, type InlinePushDeps, inlinePush, keepInlinePush } from './inline-push.ts'
 import { newDelivery } from './new-delivery.ts'
 import { type QueuedReplyDeps, queuedReply } from './queued-answer.ts'
 import type { ReadableMessage } from './readable-message.ts'
+import { senderText } from './sender-text.ts'
 
-export type KeepDeps = PollDeps & QueuedReplyDeps & { readonly ledger: DeliveryLedger }
+export type KeepDeps = PollDeps &
+  QueuedReplyDeps &
+  InlinePushDeps & { readonly ledger: DeliveryLedger }
 
 /** Throws what `deliverByPoll` throws, `idempotency_conflict`, `queue_full`, `workspace_not_found`. */
 export async function keepMessage(
@@ -38,9 +43,12 @@ export async function keepMessage(
     isIdempotentAgent: false,
     activityId: null,
   })
+  const push = inlinePush(request.params)
+  if (push !== undefined) await assertInlinePush(deps, push)
   const kept = await deliverByPoll(deps, polled, delivery)
   switch (kept.kind) {
     case 'queued':
+      if (push !== undefined) await keepPush(deps, message, { push, deliveryId: delivery.id })
       return queuedReply(deps, message, { delivery })
     case 'known':
       return await answerKnown(deps, message, kept.delivery)
@@ -51,4 +59,19 @@ export async function keepMessage(
     case 'absent':
       throw new AppError('workspace_not_found')
   }
+}
+
+/** A webhook that comes with a message is called when that has been answered, or has failed. */
+async function keepPush(
+  deps: KeepDeps,
+  { call, dialect }: ReadableMessage,
+  { push, deliveryId }: { readonly push: JsonObject; readonly deliveryId: string },
+): Promise<void> {
+  await keepInlinePush(deps, {
+    key: { workspaceId: call.workspaceId, taskId: deliveryId },
+    sender: senderText(call.caller),
+    dialect: dialect === '1.0' ? '1.0' : '0.3',
+    config: push,
+    deliveryId,
+  })
 }

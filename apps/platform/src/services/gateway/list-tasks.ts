@@ -1,6 +1,6 @@
 /**
- * @module The list of a caller's tasks where the agent has none to give: one of 0.3 (contract/a2a 1.9,
- * 2.6). It comes from what passed through here; what may have changed since is asked for.
+ * @module The list of a caller's tasks where the agent has none to give: one of 0.3, or one that
+ * fetches its messages (contract/a2a 1.9, 2.6, 2.8). It comes from what passed through here; what may have changed since is asked for.
  */
 import { historyLengthOf, withHistoryLength } from '@atrium/a2a-schema/history'
 import {
@@ -12,11 +12,13 @@ import {
 import { isTerminal, readState } from '@atrium/a2a-schema/task-state'
 import { bareTaskTo } from '@atrium/a2a-schema/translate/event'
 import type { Clock } from '@atrium/http-kit/clock'
+import { findDeliveries } from '../../db/delivery-store.ts'
 import { listTasks, type TaskFilter, type TaskPage, type TaskRow } from '../../db/task-store.ts'
 import type { AgentDialect } from '../../domain/task-stream.ts'
 import { renameTask } from '../streams/rename-task.ts'
 import type { TaskIndex } from '../streams/task-index.ts'
 import { type AgentOfTaskDeps, dialectsOf } from './agent-of-task.ts'
+import { taskOfDelivery } from './delivery-task.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { resultAnswer } from './own-task.ts'
 import type { ReadableMessage } from './readable-message.ts'
@@ -129,7 +131,9 @@ async function refreshed(
   dialect: AgentDialect,
 ): Promise<readonly JsonObject[]> {
   const now = deps.clock.now().getTime()
+  const waited = await waitedTasks(deps, rows)
   const stale = rows
+    .filter((row) => !waited.has(row.taskId))
     .filter((row) => !isOver(row) && now - row.updatedAt.getTime() >= FRESH_MS)
     .slice(0, MAX_REFRESHED)
   const signal = AbortSignal.timeout(REFRESH_MS)
@@ -138,7 +142,17 @@ async function refreshed(
       stale.map(async (row) => [row, await ask(deps, row, { dialect, signal })] as const),
     ),
   )
-  return rows.map((row) => asked.get(row) ?? noted(row))
+  return rows.map((row) => waited.get(row.taskId) ?? asked.get(row) ?? noted(row))
+}
+
+/** Messages that had to wait, as the ledger has them. */
+async function waitedTasks(
+  deps: ListTasksDeps,
+  rows: readonly TaskRow[],
+): Promise<ReadonlyMap<string, JsonObject>> {
+  const ids = rows.flatMap(({ deliveryId, taskId }) => (deliveryId === taskId ? [taskId] : []))
+  const deliveries = await findDeliveries(deps.db, ids)
+  return new Map(deliveries.map((each) => [each.id, taskOfDelivery(each, '1.0')]))
 }
 
 function isOver({ state }: TaskRow): boolean {

@@ -37,8 +37,12 @@ export function gatewayCard(
     {
       baseUrl: `${base}/a2a/${row.id}`,
       bindings: BINDINGS,
-      // Whoever fetches its messages cannot stream; the gateway tells how they stand all the same.
-      ...(row.deliveryMode === 'poll' ? { capabilities: { streaming: true } } : {}),
+      capabilities: {
+        // Webhooks of who calls none are called by the platform.
+        pushNotifications: true,
+        // Whoever fetches its messages cannot stream; the gateway tells how they stand all the same.
+        ...(row.deliveryMode === 'poll' ? { streaming: true } : {}),
+      },
     },
   )
 }

@@ -1,6 +1,6 @@
 /**
- * @module Webhooks of callers whose dialect their agent does not speak: the platform keeps them and
- * calls them itself (contract/a2a 1.9, 2.6). Of the others the agent is asked, as it is.
+ * @module Webhooks of callers that the platform keeps and calls itself: `push-ownership.ts` says when
+ * (contract/a2a 1.9, 2.6). Of the others the agent is asked, as it is.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from '@atrium/a2a-schema/lossless-json'
 import type { Operation } from '@atrium/a2a-schema/method'
@@ -8,6 +8,8 @@ import { isTerminal, readState } from '@atrium/a2a-schema/task-state'
 import { translateRequest } from '@atrium/a2a-schema/translate/request'
 import { translateResult } from '@atrium/a2a-schema/translate/result'
 import { findAppError } from '@atrium/http-kit/app-error'
+import type { DeliveryMode } from '@atrium/runtime-contract/registration'
+import type { Delivery } from '../../domain/delivery.ts'
 import type { PushConfig } from '../../domain/push-config.ts'
 import {
   dropPushConfig,
@@ -19,6 +21,7 @@ import {
 import type { TaskStreams } from '../streams/task-streams.ts'
 import { type AgentOfTaskDeps, agentOfTask, askedTask, dialectsOf } from './agent-of-task.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
+import { aliasOf, deliveryOfTask, taskIdOf } from './known-task.ts'
 import { resultAnswer } from './own-task.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { invalidParams, RpcRefusal, taskNotFound } from './rpc-problem.ts'
@@ -36,12 +39,15 @@ export function isPushOperation(operation: Operation | undefined): operation is 
 export async function pushOperation(
   deps: PushOperationDeps,
   message: ReadableMessage,
-  operation: PushOperation,
+  { operation, mode }: { readonly operation: PushOperation; readonly mode: DeliveryMode },
 ): Promise<GatewayAnswer> {
   const { own } = dialectsOf(deps, message)
   const given = translateRequest({ operation, params: message.request.params }, own, '1.0')
   const params = isJsonObject(given) ? given : {}
-  const result = await RESULTS[operation](deps, message, params)
+  const result =
+    operation === 'push_set'
+      ? await setConfig(deps, message, { params, mode })
+      : await RESULTS[operation](deps, message, params)
   return resultAnswer(
     message,
     translateResult({ operation, result }, '1.0', message.dialect) ?? null,
@@ -54,8 +60,7 @@ type Handler = (
   params: JsonObject,
 ) => Promise<JsonValue>
 
-const RESULTS: Readonly<Record<PushOperation, Handler>> = {
-  push_set: setConfig,
+const RESULTS: Readonly<Record<Exclude<PushOperation, 'push_set'>, Handler>> = {
   push_get: async (deps, message, params) => {
     const key = { key: keyOf(message, params), configId: textOf(params['id']) }
     // In 0.3 a task has one that needs no name.
@@ -79,8 +84,14 @@ const RESULTS: Readonly<Record<PushOperation, Handler>> = {
 async function setConfig(
   deps: PushOperationDeps,
   message: ReadableMessage,
-  params: JsonObject,
+  { params, mode }: { readonly params: JsonObject; readonly mode: DeliveryMode },
 ): Promise<JsonValue> {
+  const waiting = await waitingDelivery(deps, message, mode)
+  if (waiting !== undefined) {
+    const config = { ...configOf(deps, message, params), deliveryId: waiting.id }
+    await kept(deps, config)
+    return written(config)
+  }
   const found = await agentOfTask(deps, message)
   const task = await askedTask(found)
   const config = configOf(deps, message, params)
@@ -92,6 +103,19 @@ async function setConfig(
     await deps.streams.watch({ key, sender, dialect, upstreamTaskId, agentOf })
   }
   return written(config)
+}
+
+/** The message that the caller means by a task which its agent cannot be asked about. */
+async function waitingDelivery(
+  deps: PushOperationDeps,
+  message: ReadableMessage,
+  mode: DeliveryMode,
+): Promise<Delivery | undefined> {
+  const taskId = taskIdOf(message.request.params)
+  const delivery = await deliveryOfTask(deps.db, { ...message.call, taskId })
+  if (delivery === undefined && mode === 'poll') throw new RpcRefusal(taskNotFound(taskId ?? ''))
+  const isAskable = delivery?.mode === 'push' && aliasOf(delivery) !== undefined
+  return isAskable ? undefined : delivery
 }
 
 async function kept(deps: PushConfigDeps, config: PushConfig): Promise<void> {

@@ -1,8 +1,10 @@
 /** @module Sends what has waited, when its agent has room: nobody is on the line (ADR-0032). */
 import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
 import { methodTraits } from '@atrium/a2a-schema/method'
+import { isTerminal } from '@atrium/a2a-schema/task-state'
 import { type AppError, findAppError } from '@atrium/http-kit/app-error'
 import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
+import { countPushConfigs } from '../../db/push-config-store.ts'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
 import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
 import { discardAnswer } from '../../upstream/agent-client.ts'
@@ -12,10 +14,12 @@ import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
 import { isDeadClass, outcomeOfFailure } from './agent-exchange.ts'
 import type { AskDeps } from './ask-agent.ts'
 import { callAgent } from './call-agent.ts'
+import type { GatewayAnswer } from './gateway-call.ts'
 import { taskIdOf } from './known-task.ts'
 import { messageTarget } from './message-target.ts'
 import { recordExchange } from './record-exchange.ts'
 import { senderOf } from './sender-text.ts'
+import { taskAgent } from './task-agent.ts'
 
 export type SendQueuedDeps = AskDeps
 
@@ -102,12 +106,35 @@ async function dispatch(
       return outcomeOfFirst(await first.promise)
     }
     const upstreamTaskId = answer.facts?.taskId ?? null
+    if (isNew) followForWebhooks(deps, { delivery, target, answer })
     return { kind: 'answered', status: answer.status, response: answer.body, upstreamTaskId }
   } catch (error) {
     // Left to whoever takes it over: the platform is going, and the agent may go on.
     if (findAppError(error)?.code === 'shutting_down') throw error
     return outcomeOf(error)
   }
+}
+
+/** Webhooks that its sender gave while it waited are told of what becomes of a task that goes on. */
+function followForWebhooks(
+  deps: SendQueuedDeps,
+  sent: {
+    readonly delivery: ClaimedDelivery
+    readonly target: ForwardTarget
+    readonly answer: Extract<GatewayAnswer, { kind: 'json' }>
+  },
+): void {
+  const { workspaceId, id: taskId, sender, dialect: own } = sent.delivery
+  const { taskId: upstreamTaskId, state } = sent.answer.facts ?? {}
+  if (upstreamTaskId === undefined || state === undefined || isTerminal(state)) return
+  const dialect = deps.dialects.choose(sent.target.row, own === '1.0' ? '1.0' : '0.3')
+  const key = { workspaceId, taskId }
+  const agentOf = (upstream: string) =>
+    taskAgent(deps, { workspaceId, dialect, upstreamTaskId: upstream })
+  deps.tracker.run(async () => {
+    if ((await countPushConfigs(deps.db, key)) === 0) return
+    await deps.streams.watch({ key, sender, dialect, upstreamTaskId, agentOf })
+  })
 }
 
 function outcomeOf(thrown: unknown): DispatchOutcome {

@@ -36,7 +36,7 @@ const MAX_ID_LENGTH = 256
 export async function keepPushConfig(deps: PushConfigDeps, config: PushConfig): Promise<boolean> {
   assertUsable(config)
   const { policy, resolve } = { policy: deps.addressPolicy, resolve: deps.resolve }
-  const url = await validateAgentUrl(config.url, { policy, resolve })
+  const url = await validateAgentUrl(config.url, { policy, resolve, mayBeUnresolved: true })
   const isNew = (await findPushConfig(deps.db, config)) === undefined
   if (isNew && (await countPushConfigs(deps.db, config.key)) >= MAX_CONFIGS) {
     throw refused(`a task may have ${MAX_CONFIGS} of them`)

@@ -15,6 +15,7 @@ import {
   prunePushConfigs,
   type StoredPushConfig,
 } from '../../db/push-config-store.ts'
+import { pushEnds } from '../../db/push-end-store.ts'
 import {
   type ClaimedPush,
   claimPushes,
@@ -22,6 +23,7 @@ import {
   postponePush,
   removePush,
 } from '../../db/push-outbox-store.ts'
+import type { Delivery } from '../../domain/delivery.ts'
 import { MAX_PUSH_ATTEMPTS, type PushConfig, pushBackoffMs } from '../../domain/push-config.ts'
 import type { Keyring } from '../../domain/secret-envelope.ts'
 import { type AgentClient, discardAnswer } from '../../upstream/agent-client.ts'
@@ -46,6 +48,8 @@ export type RelayDeps = {
   readonly replicaId: string
   readonly keyring: Keyring
   readonly agentClient: Pick<AgentClient, 'post'>
+  /** The JSON-RPC reply of 1.0 that tells of a message's end; undefined: its stream does. */
+  readonly eventOfEnd: (delivery: Delivery) => Buffer | undefined
 }
 
 type Told =
@@ -126,7 +130,8 @@ export class PushRelay {
   }
 
   async #relaySome(): Promise<boolean> {
-    const { sql, replicaId } = this.#deps
+    const { db, sql, replicaId, eventOfEnd } = this.#deps
+    await pushEnds(db, BATCH, eventOfEnd)
     const claimed = await claimPushes(sql, { replicaId, leaseMs: LEASE_MS, limit: BATCH })
     await Promise.all(claimed.map((push) => this.#relay(push)))
     return claimed.length > 0
