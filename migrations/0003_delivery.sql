@@ -224,6 +224,18 @@ CREATE TABLE activity_pruned (
   seq bigint NOT NULL
 );
 
+-- What agents say their answers have cost in model tokens, by day of UTC (contract/platform 4.11).
+CREATE TABLE workspace_token_usage (
+  workspace_id uuid NOT NULL
+    CONSTRAINT workspace_token_usage_workspace_fk REFERENCES workspaces (id) ON DELETE CASCADE,
+  day date NOT NULL,
+  input_tokens bigint NOT NULL,
+  output_tokens bigint NOT NULL,
+  -- How many answers have said something.
+  answers bigint NOT NULL,
+  PRIMARY KEY (workspace_id, day)
+);
+
 -- Kept as they were written: jsonb sorts keys, drops those that come twice, and writes 1e300 in full.
 ALTER TABLE activity_logs
   ALTER COLUMN request_body TYPE json,

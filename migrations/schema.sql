@@ -316,6 +316,16 @@ CREATE TABLE workspace_secrets (
   CONSTRAINT workspace_secrets_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
 );
 
+CREATE TABLE workspace_token_usage (
+  workspace_id uuid NOT NULL,
+  day date NOT NULL,
+  input_tokens bigint NOT NULL,
+  output_tokens bigint NOT NULL,
+  answers bigint NOT NULL,
+  CONSTRAINT workspace_token_usage_pkey PRIMARY KEY (workspace_id, day),
+  CONSTRAINT workspace_token_usage_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
+
 CREATE TABLE workspaces (
   id uuid NOT NULL,
   name text NOT NULL,

@@ -82,6 +82,7 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
     'GET /workspaces/:id/activity': {},
     'POST /workspaces/:id/activity': { body: () => ({ activity_type: 'agent_log' }) },
     'POST /workspaces/:id/activity/ack': { body: () => ({ id: null }), answers: 200 },
+    'GET /workspaces/:id/metrics': OK,
     'POST /workspaces/:id/notify': { body: () => ({ message: 'done' }) },
     'POST /workspaces/:id/a2a/queue/:queueId/reply': { body: () => ({ text: 'x' }), answers: 404 },
     'POST /workspaces/:id/delegate': {

@@ -34,6 +34,7 @@ import { healthRoutes } from './http/routes/health.routes.ts'
 import { inboundSecretRoutes } from './http/routes/inbound-secret.routes.ts'
 import { failedStartRoutes, lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
 import { livenessRoutes } from './http/routes/liveness.routes.ts'
+import { metricsRoutes } from './http/routes/metrics.routes.ts'
 import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
 import { queueAdminRoutes, queueReplyRoutes, queueRoutes } from './http/routes/queue.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
@@ -131,6 +132,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { ...workspace, routes: workspaceRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },
+    { ...workspace, routes: metricsRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },
     { name: 'peer', guard: 'a2a', prefix: '/a2a/:id', routes: a2aStandardRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: queueRoutes(deps) },

@@ -27,6 +27,7 @@ import { Heartbeats } from './services/streams/heartbeats.ts'
 import { TaskIndex } from './services/streams/task-index.ts'
 import { TaskStreams } from './services/streams/task-streams.ts'
 import { TaskTracker } from './services/task-tracker.ts'
+import { UsageNotes } from './services/usage-notes.ts'
 import { WorkspaceLifecycle } from './services/workspace-lifecycle.ts'
 import { WorkspaceTemplates } from './services/workspace-templates.ts'
 import type { CheckAddress } from './upstream/address-guard.ts'
@@ -76,6 +77,7 @@ export function createDeps(resources: Resources) {
     version: manifest.version,
     tracker,
     outbound: new OutboundNotes({ db: database.db, clock, tracker }),
+    usage: new UsageNotes({ db: database.db, tracker }),
     lifecycle,
     opinions: new SecondOpinions({ db: database.db, lifecycle }),
     resolve: systemResolve,

@@ -6,6 +6,7 @@ import {
   bigint,
   boolean,
   customType,
+  date,
   doublePrecision,
   integer,
   jsonb,
@@ -373,3 +374,17 @@ export const activityPruned = pgTable('activity_pruned', {
   workspaceId: uuid('workspace_id').primaryKey(),
   seq: bigint('seq', { mode: 'number' }).notNull(),
 })
+
+export const workspaceTokenUsage = pgTable(
+  'workspace_token_usage',
+  {
+    workspaceId: uuid('workspace_id').notNull(),
+    day: date('day', { mode: 'string' }).notNull(),
+    inputTokens: bigint('input_tokens', { mode: 'number' }).notNull(),
+    outputTokens: bigint('output_tokens', { mode: 'number' }).notNull(),
+    answers: bigint('answers', { mode: 'number' }).notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'workspace_token_usage_pkey', columns: [table.workspaceId, table.day] }),
+  ],
+)

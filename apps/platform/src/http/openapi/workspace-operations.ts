@@ -12,6 +12,7 @@ import {
   resumedResponse,
   wokenResponse,
 } from '../wire/lifecycle.wire.ts'
+import { metricsQuery, metricsResponse } from '../wire/metrics.wire.ts'
 import { patchBody } from '../wire/update-workspace.wire.ts'
 import { createBody } from '../wire/workspace.wire.ts'
 import {
@@ -97,6 +98,15 @@ export const WORKSPACE_OPERATIONS: Operations = {
     summary: 'Say how a workspace is, for pollers',
     answers: ok(stateResponse, 'Its state.'),
     errors: ['workspace_not_found'],
+  },
+  'GET /workspaces/:id/metrics': {
+    tag: 'Workspaces',
+    summary: 'Say what the answers of a workspace have cost',
+    description:
+      "By the agent's own word: `usage` of its answers to messages, day by day. Streams and answers of polling agents are not counted.",
+    query: metricsQuery,
+    answers: ok(metricsResponse, 'The days that have something, latest first.'),
+    errors: ['invalid_query', 'workspace_not_found'],
   },
   'GET /workspaces/:id/console': {
     tag: 'Workspaces',

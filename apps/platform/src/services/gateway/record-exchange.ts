@@ -1,6 +1,7 @@
 /** @module The row of the activity log that an exchange leaves (contract/platform 4.11). */
 import { type RpcRequest, rpcRequestText } from '@atrium/a2a-schema/json-rpc'
 import { isJsonObject, type JsonValue, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { methodTraits } from '@atrium/a2a-schema/method'
 import { findAppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
@@ -8,16 +9,19 @@ import type { NewActivity } from '../../db/activity-store.ts'
 import { storableText } from '../../domain/activity.ts'
 import type { Sender } from '../../domain/caller.ts'
 import { workspaceIdSchema } from '../../domain/ids.ts'
+import { tokenUsageOf } from '../../domain/token-usage.ts'
 import type { Workspace } from '../find-workspace.ts'
 import { type LogActivityDeps, logActivity } from '../log-activity.ts'
 import { messageActivity } from '../log-message.ts'
 import type { TaskTracker } from '../task-tracker.ts'
+import type { UsageNotes } from '../usage-notes.ts'
 import type { ReadableMessage } from './readable-message.ts'
 
 export type RecordDeps = LogActivityDeps & {
   readonly clock: Clock
   readonly ids: Ids
   readonly tracker: TaskTracker
+  readonly usage: UsageNotes
 }
 
 /** What was asked, by whom and of whom. */
@@ -46,7 +50,9 @@ export function recordExchange(
   const { asked, answer } = exchange
   const isGood = answer.status < 400
   deps.tracker.run(async () => {
-    const body = answer.kind === 'json' ? storableBody(answer.body.toString('utf8')) : null
+    const said = saidIn(answer)
+    const body = answer.kind === 'json' ? storable(said) : null
+    noteUsage(deps, asked, isGood ? said : undefined)
     const ended = {
       responseBody: body,
       toolTrace: body === null ? null : traceOf(body),
@@ -83,7 +89,7 @@ function activityOf(
   return {
     ...messageActivity(asked),
     id: deps.ids.uuid(),
-    requestBody: storableBody(rpcRequestText(asked.request)),
+    requestBody: storable(readBody(rpcRequestText(asked.request))),
     durationMs: now.getTime() - startedAt.getTime(),
     createdAt: now,
     ...ended,
@@ -109,16 +115,36 @@ function tellCanvas(
 
 const OMITTED = { omitted: 'cannot be stored' }
 
-/** A body for the activity log, or a note in its place: what cannot be stored happened all the same. */
-function storableBody(text: string): JsonValue {
+function saidIn(answer: ExchangeAnswer): JsonValue | undefined {
+  return answer.kind === 'json' ? readBody(answer.body.toString('utf8')) : undefined
+}
+
+/** Undefined when it is nested deeper than it can be read without rounding its numbers. */
+function readBody(text: string): JsonValue | undefined {
   try {
-    const value = parseLossless(text)
-    return isStorableJson(value) ? value : OMITTED
+    return parseLossless(text)
   } catch (error) {
-    // Nested deeper than it can be read without rounding its numbers.
-    if (error instanceof RangeError) return OMITTED
+    if (error instanceof RangeError) return undefined
     throw error
   }
+}
+
+/** A body for the activity log, or a note in its place: what cannot be stored happened all the same. */
+function storable(body: JsonValue | undefined): JsonValue {
+  return body !== undefined && isStorableJson(body) ? body : OMITTED
+}
+
+/** A task that is read again tells again what it has cost, and that was counted. */
+function noteUsage(
+  deps: RecordDeps,
+  { target, request }: Asked,
+  answer: JsonValue | undefined,
+): void {
+  const { carriesMessage, operation } = methodTraits(request.method)
+  if (!carriesMessage && operation !== undefined) return
+  const usage = tokenUsageOf(answer)
+  if (usage === undefined) return
+  deps.usage.note(workspaceIdSchema.parse(target.id), usage, deps.clock.now())
 }
 
 /** `result.metadata.tool_trace`: which tools the agent says it has used (contract/platform 4.11). */
