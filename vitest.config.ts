@@ -47,7 +47,8 @@ export default defineConfig({
           include: ['tests/e2e/**/*.test.ts'],
           globalSetup: ['tests/support/postgres-global-setup.ts'],
           testTimeout: 180_000,
-          fileParallelism: false,
+          // Mostly they wait for leases and processes; three at once would wait for the processor.
+          maxWorkers: 2,
         },
       },
       {
