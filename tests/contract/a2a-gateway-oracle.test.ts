@@ -9,7 +9,7 @@ import { isJsonObject, type JsonObject } from '@atrium/a2a-schema/lossless-json'
 import type { MessageSendParams } from 'a2a-sdk-0-3-14'
 import { JsonRpcTransport as JsonRpcTransport03 } from 'a2a-sdk-0-3-14/client'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { messageV03, messageV10 } from '../support/a2a-arbitraries.ts'
 import { type ValidEntry, validEntries } from '../support/a2a-corpus.ts'
 import { startPlatformHarness } from '../support/platform-harness.ts'
@@ -28,8 +28,6 @@ let mirror03: Awaited<ReturnType<typeof startMirror03>>
 const through = new Map<string, { url: string; fetchImpl: typeof fetch }>()
 
 beforeAll(async () => {
-  // The SDK's server says so of every task that a message refers to and that it does not know.
-  vi.spyOn(console, 'warn').mockImplementation(() => undefined)
   platform = await startPlatformHarness()
   mirror10 = await startMirror10()
   mirror03 = await startMirror03()
@@ -40,8 +38,12 @@ beforeAll(async () => {
   await workspaceOf('0.3', mirror03.url, mirror03.card)
 })
 
+beforeEach(() => {
+  // The SDK's server says so of every task that a message refers to and that it does not know.
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+})
+
 afterAll(async () => {
-  vi.restoreAllMocks()
   await platform.stop()
   await mirror10.close()
   await mirror03.close()
