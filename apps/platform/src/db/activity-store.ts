@@ -4,7 +4,8 @@ import type { ActivitySource, ActivityType } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
 import type { OldRows } from './delete-old-rows.ts'
-import { type ActivityRow, activityLogs, activityPruned, workspaces } from './schema.ts'
+import { preparedStatement } from './prepared-query.ts'
+import { type ActivityRow, activityLogs, activityPruned } from './schema.ts'
 import { lastActivityAt, whereLive } from './workspace-store.ts'
 
 /** Notified with the workspace's id when a row of it commits: a hint, polling is the truth. */
@@ -36,6 +37,49 @@ export type NewActivity = {
 /** `known`: a row with this idempotency key is there already; `absent`: the workspace is not. */
 export type Appended = 'appended' | 'known' | 'absent'
 
+const value = (name: string) => sql.placeholder(name)
+
+/** One text for any number of rows. What the driver does not know as an array goes as text. */
+const appendRows = preparedStatement<{ id: string | null }>(
+  'append_activities',
+  sql`
+    WITH taken AS (
+      UPDATE workspaces
+         SET activity_seq = activity_seq + ${value('count')}::integer,
+             last_activity_at = ${lastActivityAt(value('latest'))}
+       WHERE id = ${value('workspaceId')} AND ${whereLive}
+      RETURNING id, activity_seq - ${value('count')}::integer AS before
+    ), item AS (
+      SELECT * FROM unnest(
+        ${value('id')}::uuid[], ${value('activityType')}::text[], ${value('sourceId')}::uuid[],
+        ${value('sourceName')}::text[], ${value('targetId')}::uuid[], ${value('method')}::text[],
+        ${value('summary')}::text[], ${value('requestBody')}::text[]::json[],
+        ${value('responseBody')}::text[]::json[], ${value('toolTrace')}::text[]::json[],
+        ${value('durationMs')}::integer[], ${value('status')}::text[],
+        ${value('errorDetail')}::text[], ${value('idempotencyKey')}::text[],
+        ${value('queueId')}::uuid[], ${value('createdAt')}::text[]::timestamptz[],
+        ${value('bodyBytes')}::integer[]
+      ) WITH ORDINALITY AS i (id, activity_type, source_id, source_name, target_id, method, summary,
+        request_body, response_body, tool_trace, duration_ms, status, error_detail,
+        idempotency_key, queue_id, created_at, body_bytes, ord)
+    ), written AS (
+      INSERT INTO activity_logs (id, workspace_id, seq, activity_type, source_id, source_name,
+        target_id, method, summary, request_body, response_body, tool_trace, duration_ms, status,
+        error_detail, idempotency_key, queue_id, created_at, body_bytes)
+      SELECT i.id, t.id, t.before + i.ord, activity_type, source_id, source_name, target_id, method,
+        summary, request_body, response_body, tool_trace, duration_ms, status, error_detail,
+        idempotency_key, queue_id, created_at, body_bytes
+        FROM taken t CROSS JOIN item i
+       ORDER BY i.ord
+      ON CONFLICT (workspace_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+      RETURNING id
+    )
+    SELECT NULL::uuid AS id, pg_notify(${ACTIVITY_CHANNEL}, id::text) AS told FROM taken
+     WHERE EXISTS (SELECT 1 FROM written)
+    UNION ALL SELECT NULL, NULL FROM taken
+    UNION ALL SELECT id, NULL FROM written`,
+)
+
 /**
  * Appends a row with the workspace's next sequence number. The number is taken by updating the
  * workspace's row, whose lock is held until commit: commit order is sequence order.
@@ -45,53 +89,63 @@ export async function appendActivity(db: Db, activity: NewActivity): Promise<App
   return appended
 }
 
-/** The same for several rows of one workspace, in their order and with one turn at its lock. */
+/**
+ * The same for several rows of one workspace, in their order, in one statement and with one turn at
+ * its lock: that is held for no round trip but the commit's own.
+ */
 export async function appendActivities(
   db: Db,
   workspaceId: WorkspaceId,
   activities: readonly NewActivity[],
 ): Promise<Appended[]> {
   const latest = new Date(Math.max(...activities.map(({ createdAt }) => createdAt.getTime())))
-  return db.transaction(async (tx) => {
-    const taken = await tx
-      .update(workspaces)
-      .set({
-        activitySeq: sql`${workspaces.activitySeq} + ${activities.length}`,
-        lastActivityAt: lastActivityAt(latest),
-      })
-      .where(and(eq(workspaces.id, workspaceId), whereLive))
-      .returning({ seq: workspaces.activitySeq })
-    const last = taken[0]?.seq
-    if (last === undefined) return activities.map(() => 'absent')
-    const first = last - activities.length + 1
-    const rows = await tx
-      .insert(activityLogs)
-      .values(
-        activities.map((activity, index) => ({
-          ...activity,
-          seq: first + index,
-          bodyBytes: writtenBytes(activity),
-        })),
-      )
-      .onConflictDoNothing({
-        target: [activityLogs.workspaceId, activityLogs.idempotencyKey],
-        where: isNotNull(activityLogs.idempotencyKey),
-      })
-      .returning({
-        id: activityLogs.id,
-        notified: sql`pg_notify(${ACTIVITY_CHANNEL}, ${workspaceId})`,
-      })
-    const written = new Set(rows.map(({ id }) => id))
-    return activities.map(({ id }) => (written.has(id) ? 'appended' : 'known'))
+  const rows = await appendRows(db, {
+    ...{ workspaceId, count: activities.length, latest: latest.toISOString() },
+    ...columnsOf(activities),
   })
+  if (rows.length === 0) return activities.map(() => 'absent')
+  const written = new Set(rows.map(({ id }) => id))
+  return activities.map(({ id }) => (written.has(id) ? 'appended' : 'known'))
 }
 
-/** Of everything whose length somebody else decides: the texts of a report are as long as it may be. */
-function writtenBytes(activity: NewActivity): number {
-  const { requestBody, responseBody, toolTrace, method, summary, status, errorDetail } = activity
-  return [requestBody, responseBody, toolTrace, method, summary, status, errorDetail]
-    .filter((value) => value != null)
-    .reduce((total: number, value) => total + Buffer.byteLength(JSON.stringify(value)), 0)
+function columnsOf(activities: readonly NewActivity[]) {
+  const rows = activities.map(writtenRow)
+  const each = <T>(pick: (row: (typeof rows)[number]) => T | undefined) =>
+    rows.map((row) => pick(row) ?? null)
+  return {
+    id: each(({ id }) => id),
+    activityType: each(({ activityType }) => activityType),
+    sourceId: each(({ sourceId }) => sourceId),
+    sourceName: each(({ sourceName }) => sourceName),
+    targetId: each(({ targetId }) => targetId),
+    method: each(({ method }) => method),
+    summary: each(({ summary }) => summary),
+    requestBody: each(({ requestBody }) => requestBody),
+    responseBody: each(({ responseBody }) => responseBody),
+    toolTrace: each(({ toolTrace }) => toolTrace),
+    durationMs: each(({ durationMs }) => durationMs),
+    status: each(({ status }) => status),
+    errorDetail: each(({ errorDetail }) => errorDetail),
+    idempotencyKey: each(({ idempotencyKey }) => idempotencyKey),
+    queueId: each(({ queueId }) => queueId),
+    createdAt: each(({ createdAt }) => createdAt.toISOString()),
+    bodyBytes: each(({ bodyBytes }) => bodyBytes),
+  }
+}
+
+/** Bodies as text. No value is NULL, and not the `null` of JSON. */
+function writtenRow(activity: NewActivity) {
+  const { method, summary, status, errorDetail } = activity
+  const [requestBody, responseBody, toolTrace, ...texts] = [
+    ...[activity.requestBody, activity.responseBody, activity.toolTrace],
+    ...[method, summary, status, errorDetail],
+  ].map((value) => (value == null ? null : JSON.stringify(value)))
+  // Everything whose length somebody else decides: the texts of a report are as long as it may be.
+  const bodyBytes = [requestBody, responseBody, toolTrace, ...texts].reduce(
+    (total, text) => total + Buffer.byteLength(text ?? ''),
+    0,
+  )
+  return { ...activity, requestBody, responseBody, toolTrace, bodyBytes }
 }
 
 /** The place of a row in its own workspace's log; undefined when it has none there. */

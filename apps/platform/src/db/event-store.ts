@@ -7,6 +7,7 @@ import type { WorkspaceId } from '../domain/ids.ts'
 import type { ToldEvent } from '../domain/told-event.ts'
 import type { StructureEvent } from '../domain/workspace-events.ts'
 import type { Db } from './client.ts'
+import { preparedStatement } from './prepared-query.ts'
 import { structureEvents } from './schema.ts'
 
 /** Says that there are events to be read; what is lost of it is found by asking. */
@@ -83,9 +84,14 @@ export async function placeWaitingEvents(db: Db): Promise<void> {
   while ((await assignSequence(db, PLACED_AT_ONCE)) === PLACED_AT_ONCE);
 }
 
+const notification = preparedStatement(
+  'notify_broadcast',
+  sql`SELECT pg_notify(${BROADCAST_CHANNEL}, ${sql.placeholder('payload')})`,
+)
+
 /** Tells whoever listens on `BROADCAST_CHANNEL`; at most `MAX_NOTIFICATION_BYTES` of UTF-8. */
 export async function notifyBroadcast(db: Db, payload: string): Promise<void> {
-  await db.execute(sql`SELECT pg_notify(${BROADCAST_CHANNEL}, ${payload})`)
+  await notification(db, { payload })
 }
 
 const stored = {

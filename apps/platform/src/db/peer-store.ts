@@ -3,8 +3,22 @@ import { and, asc, eq, isNull, ne, or, sql } from 'drizzle-orm'
 import { type Lineage, MAX_ANCESTOR_HOPS } from '../domain/hierarchy.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
+import { preparedStatement } from './prepared-query.ts'
 import { type WorkspaceRow, workspaces } from './schema.ts'
 import { whereLive } from './workspace-store.ts'
+
+const linesUp = preparedStatement<{ start: string; id: string }>(
+  'lines_up',
+  sql`
+    WITH RECURSIVE up (start, id, parent_id, depth) AS (
+      SELECT id, id, parent_id, 0 FROM workspaces
+       WHERE id IN (${sql.placeholder('a')}, ${sql.placeholder('b')}) AND status <> 'removed'
+      UNION ALL
+      SELECT up.start, p.id, p.parent_id, up.depth + 1
+        FROM up JOIN workspaces p ON p.id = up.parent_id WHERE up.depth < ${MAX_ANCESTOR_HOPS}
+    )
+    SELECT start, id FROM up ORDER BY depth`,
+)
 
 /**
  * Both lines of ancestors in one query; a workspace that is unknown or removed has none. The bound on
@@ -14,17 +28,9 @@ export async function findLineages(
   db: Db,
   pair: { readonly a: WorkspaceId; readonly b: WorkspaceId },
 ): Promise<{ readonly a: Lineage; readonly b: Lineage }> {
-  const rows = await db.execute<{ start: string; id: string }>(sql`
-    WITH RECURSIVE up (start, id, parent_id, depth) AS (
-      SELECT id, id, parent_id, 0 FROM workspaces
-       WHERE id IN (${pair.a}, ${pair.b}) AND status <> 'removed'
-      UNION ALL
-      SELECT up.start, p.id, p.parent_id, up.depth + 1
-        FROM up JOIN workspaces p ON p.id = up.parent_id WHERE up.depth < ${MAX_ANCESTOR_HOPS}
-    )
-    SELECT start, id FROM up ORDER BY depth`)
+  const rows = await linesUp(db, pair)
   const lineOf = (start: WorkspaceId): Lineage =>
-    [...rows].filter((row) => row.start === start).map((row) => row.id)
+    rows.filter((row) => row.start === start).map((row) => row.id)
   return { a: lineOf(pair.a), b: lineOf(pair.b) }
 }
 

@@ -1,4 +1,6 @@
-/** @module Queries that every request runs: their SQL is built once for each connection pool. */
+/** @module Queries that every request runs: their SQL is built once, and planned once a connection. */
+import type { SQL } from 'drizzle-orm'
+import { PgDialect, type PreparedQueryConfig } from 'drizzle-orm/pg-core'
 import type { Db } from './client.ts'
 
 /**
@@ -14,5 +16,27 @@ export function preparedQuery<Query>(build: (db: Db) => Query): (db: Db) => Quer
     const query = build(db)
     built.set(db, query)
     return query
+  }
+}
+
+/**
+ * A statement in words of its own, with `sql.placeholder` where its values go: for what a builder
+ * cannot say, and in transactions as well. `db.execute` has its text parsed, described and planned
+ * each time, in two round trips; this one is sent in one. Values and columns are those of
+ * `db.execute`: what is sent as a Date must be written out, what comes back is as the driver reads it.
+ */
+export function preparedStatement<Row extends Record<string, unknown>>(
+  name: string,
+  statement: SQL,
+): (db: Db, values: Readonly<Record<string, unknown>>) => Promise<Row[]> {
+  const query = new PgDialect().sqlToQuery(statement)
+  return async (db, values) => {
+    const prepared = db._.session.prepareQuery<PreparedQueryConfig & { execute: Row[] }>(
+      query,
+      undefined,
+      name,
+      false,
+    )
+    return [...(await prepared.execute({ ...values }))]
   }
 }

@@ -1,6 +1,17 @@
 /** @module Rows of `workspaces`. `transitionWorkspace` is the only writer of `status` (H22). */
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
-import { and, asc, eq, getTableColumns, inArray, lt, ne, type SQL, sql } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  eq,
+  getTableColumns,
+  inArray,
+  lt,
+  ne,
+  type Placeholder,
+  type SQL,
+  sql,
+} from 'drizzle-orm'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import { type EventPayload, eventOfStatus } from '../domain/workspace-events.ts'
 import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
@@ -13,9 +24,9 @@ import { type WorkspaceRow, workspaces } from './schema.ts'
 /** The only predicate for "not removed". */
 export const whereLive = ne(workspaces.status, 'removed')
 
-/** The only expression for "it was used at `now`": never earlier than it was used already. */
-export function lastActivityAt(now: Date) {
-  return sql`greatest(${workspaces.lastActivityAt}, ${now.toISOString()}::timestamptz)`
+/** The only expression for "it was used at `now`", a time: never earlier than it was used already. */
+export function lastActivityAt(now: Placeholder) {
+  return sql`greatest(${workspaces.lastActivityAt}, ${now}::timestamptz)`
 }
 
 export type NewWorkspace = typeof workspaces.$inferInsert
@@ -274,18 +285,26 @@ export async function recordCard(
   return rows.length === 1
 }
 
+const useOfWorkspace = preparedQuery((db) => {
+  const outboundAt = sql`${sql.placeholder('outboundAt')}::timestamptz`
+  return db
+    .update(workspaces)
+    .set({
+      lastActivityAt: lastActivityAt(sql.placeholder('now')),
+      lastOutboundAt: sql`coalesce(${outboundAt}, ${workspaces.lastOutboundAt})`,
+    })
+    .where(and(eq(workspaces.id, sql.placeholder('id')), whereLive))
+    .prepare('use_of_workspace')
+})
+
 /** Notes that a workspace was used; `isOutbound` that it was the one who spoke. */
 export async function recordUse(
   db: Db,
   input: { readonly id: WorkspaceId; readonly now: Date; readonly isOutbound?: boolean },
 ): Promise<void> {
-  await db
-    .update(workspaces)
-    .set({
-      lastActivityAt: lastActivityAt(input.now),
-      ...(input.isOutbound === true ? { lastOutboundAt: input.now } : {}),
-    })
-    .where(and(eq(workspaces.id, input.id), whereLive))
+  const now = input.now.toISOString()
+  const outboundAt = input.isOutbound === true ? now : null
+  await useOfWorkspace(db).execute({ id: input.id, now, outboundAt })
 }
 
 /** All live descendants, children first by depth; cycle-safe (contract/platform 7.7). */
