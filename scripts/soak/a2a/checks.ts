@@ -2,7 +2,7 @@
 import type postgres from 'postgres'
 import type { Stage } from '../stage.ts'
 import { begunBy, type Hand } from './crew.ts'
-import { problemsOf } from './judge-letter.ts'
+import { NO_ENDING, problemsOf } from './judge-letter.ts'
 import type { Letter } from './sender.ts'
 
 export type Findings = {
@@ -32,10 +32,11 @@ export async function findProblems(
     SELECT state::text, count(*)::int AS count FROM a2a_deliveries GROUP BY state ORDER BY state`
   const open = rows.filter(({ state }) => ['queued', 'leased', 'dispatched'].includes(state))
   return {
+    // Of few kinds there are many, and only the first are shown.
     problems: [
-      ...problems,
-      ...strangers.map((messageId) => `${messageId} was begun, and nobody has sent it`),
       ...open.map(({ state, count }) => `${count} rows are still ${state}`),
+      ...strangers.map((messageId) => `${messageId} was begun, and nobody has sent it`),
+      ...problems.toSorted((a, b) => Number(a.includes(NO_ENDING)) - Number(b.includes(NO_ENDING))),
     ],
     begun: [...byWorkspace.values()].flatMap((counts) => [...counts.values()]).reduce(sum, 0),
     rows: new Map(rows.map(({ state, count }) => [state, count])),

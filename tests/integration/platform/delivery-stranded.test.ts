@@ -26,6 +26,22 @@ const rowOf = async (id: string) => {
   return row
 }
 
+describe('a message to a workspace that has failed', () => {
+  it('is refused for good, so that its sender does not repeat it for ever', async () => {
+    await platform.client.sql`
+      UPDATE workspaces SET status = 'failed', endpoint_url = NULL, box_address = NULL
+       WHERE id = ${workspace.id}`
+    const answer = await send(request())
+    expect(answer.status).toBe(503)
+    expect(await answer.json()).toMatchObject({
+      error: {
+        message: 'workspace has no URL',
+        data: { code: 'workspace_failed', retryable: false, status: 'failed' },
+      },
+    })
+  })
+})
+
 describe('messages that wait for an agent', () => {
   it('are there for it to fetch when it fetches them by now, in their order, once', async () => {
     const ids = [await queued(), await queued()]
@@ -45,13 +61,22 @@ describe('messages that wait for an agent', () => {
     expect(reply.status).toBe(200)
   })
 
-  it('end with it when it is removed', async () => {
+  it.each([
+    ['removed', 'workspace_not_found'],
+    ['failed', 'workspace_failed'],
+  ])('end with it when it is %s', async (status, reason) => {
     const id = await queued()
     await platform.client.sql`
-      UPDATE workspaces SET status = 'removed' WHERE id = ${workspace.id}`
+      UPDATE workspaces SET status = ${status} WHERE id = ${workspace.id}`
     await rescueStranded(platform.deps)
-    expect(await rowOf(id)).toMatchObject({
-      ...{ state: 'failed', reason: 'workspace_not_found', idempotency_key: null },
-    })
+    expect(await rowOf(id)).toMatchObject({ state: 'failed', reason, idempotency_key: null })
+  })
+
+  it('go on waiting while it may come back by itself', async () => {
+    const id = await queued()
+    await platform.client.sql`
+      UPDATE workspaces SET status = 'offline' WHERE id = ${workspace.id}`
+    await rescueStranded(platform.deps)
+    expect(await rowOf(id)).toMatchObject({ state: 'queued' })
   })
 })

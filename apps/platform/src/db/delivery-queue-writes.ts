@@ -196,18 +196,25 @@ export async function expireWaiting(db: Db, limit: number): Promise<Ended[]> {
   return ended(rows)
 }
 
-/** Ends what waits for a workspace that is gone, and tells its sender so. */
-export async function failOfRemoved(db: Db, limit: number): Promise<Ended[]> {
+/**
+ * Ends what waits for a workspace that is gone, or to be sent to one that has failed and is not
+ * started again by itself; their senders are told.
+ */
+export async function failOfEnded(db: Db, limit: number): Promise<Ended[]> {
   const rows = await db.execute<{ id: string; workspace_id: string }>(sql`
     WITH orphan AS (
-      SELECT d.id FROM a2a_deliveries d JOIN workspaces w ON w.id = d.workspace_id
-       WHERE d.state = 'queued' AND w.status = 'removed'
+      SELECT d.id, w.status FROM a2a_deliveries d JOIN workspaces w ON w.id = d.workspace_id
+       WHERE d.state = 'queued' AND (w.status = 'removed'
+         OR (w.status = 'failed' AND d.delivery_mode = 'push'))
        ORDER BY d.seq LIMIT ${limit} FOR UPDATE OF d SKIP LOCKED
     ), gone AS (
       UPDATE a2a_deliveries d SET state = 'failed', finished_at = now(),
              reason = CASE WHEN d.reason = 'outcome_unknown' THEN d.reason
+                           WHEN orphan.status = 'failed' THEN 'workspace_failed'
                            ELSE 'workspace_not_found' END,
-             last_error = 'the workspace was removed',
+             last_error = CASE WHEN orphan.status = 'failed'
+               THEN 'the workspace has failed and is not started again by itself'
+               ELSE 'the workspace was removed' END,
              idempotency_key = CASE WHEN d.attempts = 0 THEN NULL ELSE d.idempotency_key END
         FROM orphan WHERE d.id = orphan.id
       RETURNING d.id, d.workspace_id)

@@ -159,5 +159,7 @@ export const FORWARDING_ERRORS = {
     text: 'the delegation has come to another end already',
     retryable: false,
   },
+  // The contract's words of a message that has nowhere to go, of one where waiting does not help.
+  workspace_failed: { status: 503, text: 'workspace has no URL', retryable: false },
   workspace_has_no_url: { status: 503, text: 'workspace has no URL', retryable: true },
 } as const satisfies ErrorEntries

@@ -19,7 +19,10 @@ export async function messageTarget(
     return await resolveForwardTarget(deps, workspace)
   } catch (error) {
     if (error instanceof AppError && error.code === 'workspace_url_missing') {
-      throw new AppError('workspace_has_no_url', { extensions: { status: workspace.status } })
+      const { status } = workspace
+      // A person has to look after that one: a sender that repeats its message waits for nothing.
+      const code = status === 'failed' ? 'workspace_failed' : 'workspace_has_no_url'
+      throw new AppError(code, { extensions: { status } })
     }
     throw error
   }

@@ -1,5 +1,6 @@
 /**
- * @module Messages whose way has gone: those of a workspace that was removed end, and those that were to
+ * @module Messages whose way has gone: those of a workspace that was removed or has
+ * failed end, and those that were to
  * be sent to an agent which fetches its messages by now are put where it finds them (ADR-0032).
  */
 import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
@@ -7,7 +8,7 @@ import { parseLossless } from '@atrium/a2a-schema/lossless-json'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { NewActivity } from '../../db/activity-store.ts'
 import type { Db } from '../../db/client.ts'
-import { failOfRemoved } from '../../db/delivery-queue-writes.ts'
+import { failOfEnded } from '../../db/delivery-queue-writes.ts'
 import { dropWaiting } from '../../db/delivery-store.ts'
 import {
   handOver,
@@ -27,7 +28,7 @@ const BATCH = 200
 
 /** One pass, safe on every replica at once. */
 export async function rescueStranded(deps: PollDeps): Promise<PassResult> {
-  const failed = await failOfRemoved(deps.db, BATCH)
+  const failed = await failOfEnded(deps.db, BATCH)
   let handedOver = 0
   for (const id of await strandedDeliveries(deps.db, BATCH)) {
     const activity = await deps.db.transaction((tx) => rescue(deps, tx, id))
