@@ -64,11 +64,11 @@ async function isAtWork(deps: PatienceDeps, id: WorkspaceId): Promise<boolean> {
   return silentMs < BEAT_COUNTS_MS
 }
 
-/** `a2a_timeout_seconds` of the workspace's own configuration. */
+/** `a2a_timeout_seconds` of the workspace's own configuration: half an hour at most. */
 function blockingTimeoutMs(row: Workspace): number | undefined {
   const config: unknown = row.runtimeConfig
   if (typeof config !== 'object' || config === null) return undefined
   const seconds = 'a2a_timeout_seconds' in config ? config.a2a_timeout_seconds : undefined
-  const isUsable = typeof seconds === 'number' && seconds > 0 && seconds * 1_000 <= CEILING_MS
-  return isUsable ? seconds * 1_000 : undefined
+  const isUsable = typeof seconds === 'number' && seconds > 0
+  return isUsable ? Math.min(seconds * 1_000, CEILING_MS) : undefined
 }
