@@ -1,27 +1,37 @@
 /** @module The answer to a message that its sender has sent before (ADR-0032). */
 
-import type { RpcId } from '@atrium/a2a-schema/json-rpc'
+import { isJsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
 import { replaceId } from '@atrium/a2a-schema/replace-id'
+import { factsOf } from '@atrium/a2a-schema/result-facts'
+import { translateResult } from '@atrium/a2a-schema/translate/result'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../../db/client.ts'
 import { queuePlace } from '../../db/delivery-store.ts'
 import type { Delivery } from '../../domain/delivery.ts'
+import type { EventFlow, StreamedEvent } from '../../domain/task-stream.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
+import { type AgentOfTaskDeps, dialectsOf } from './agent-of-task.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
+import { resultAnswer } from './own-task.ts'
 import { type QueuedReplyDeps, queuedAnswer, wantsEvents } from './queued-answer.ts'
 import { queuedFlow } from './queued-stream.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { streamAnswer } from './stream-answer.ts'
+import { taskAgent } from './task-agent.ts'
+import { resultForSender } from './task-alias.ts'
 
-export type KnownDeps = QueuedReplyDeps & {
-  readonly db: Db
-  readonly clock: Clock
-  readonly ledger: DeliveryLedger
-}
+export type KnownDeps = QueuedReplyDeps &
+  AgentOfTaskDeps & {
+    readonly db: Db
+    readonly clock: Clock
+    readonly ledger: DeliveryLedger
+  }
 
 /** So long a repetition waits for the answer to the first one. */
 const JOIN_MS = 600_000
+/** An agent that does not say in this time how a task stands is not waited for. */
+const ASK_MS = 10_000
 
 /** The same answer under the caller's new id; one that is still on its way is waited for. */
 export async function answerKnown(
@@ -29,7 +39,6 @@ export async function answerKnown(
   message: ReadableMessage,
   known: Delivery,
 ): Promise<GatewayAnswer> {
-  const { id } = message.given
   switch (known.state) {
     case 'queued':
     case 'leased':
@@ -42,7 +51,9 @@ export async function answerKnown(
       return await answerKnown(deps, message, over)
     }
     case 'completed':
-      return (await streamedBefore(deps, message, known)) ?? answered(known, id)
+      return known.response === null
+        ? await toldInEvents(deps, message, known)
+        : answered(deps, message, { response: known.response, status: known.responseStatus ?? 200 })
     default:
       throw endOf(known)
   }
@@ -65,14 +76,24 @@ async function stillWaiting(
   return streamAnswer(deps, message, flow)
 }
 
+/** Of what its agent told in events, the ledger keeps nothing: the streams do, and the agent. */
+async function toldInEvents(
+  deps: KnownDeps,
+  message: ReadableMessage,
+  known: Delivery,
+): Promise<GatewayAnswer> {
+  const tell = message.traits.isStreaming ? streamedBefore : taskNow
+  const told = known.isStreaming ? await tell(deps, message, known) : undefined
+  if (told !== undefined) return told
+  throw new AppError('delivery_answer_gone', { extensions: { queue_id: known.id } })
+}
+
 /** A stream is told again from its beginning, as far as that is kept, and on to its end. */
 async function streamedBefore(
   deps: KnownDeps,
   message: ReadableMessage,
-  known: Delivery,
+  { workspaceId, id, upstreamTaskId }: Delivery,
 ): Promise<GatewayAnswer | undefined> {
-  if (!known.isStreaming || known.response !== null) return undefined
-  const { workspaceId, id, upstreamTaskId } = known
   for (const taskId of [id, upstreamTaskId ?? id]) {
     const key = { workspaceId, taskId }
     if ((await deps.streams.find(key)) === undefined) continue
@@ -82,12 +103,53 @@ async function streamedBefore(
   return undefined
 }
 
-function answered(known: Delivery, id: RpcId): GatewayAnswer {
-  if (known.response === null) {
-    throw new AppError('delivery_answer_gone', { extensions: { queue_id: known.id } })
+/** For who asked for events and repeats it without: the task, as its agent says that it is by now. */
+async function taskNow(
+  deps: KnownDeps,
+  message: ReadableMessage,
+  { workspaceId, id, upstreamTaskId }: Delivery,
+): Promise<GatewayAnswer | undefined> {
+  if (upstreamTaskId === null) return undefined
+  const { to: dialect } = dialectsOf(deps, message)
+  const agent = taskAgent(deps, { workspaceId, upstreamTaskId, dialect })
+  const asked = await agent.askTask(AbortSignal.timeout(ASK_MS))
+  if (asked.kind !== 'task') return undefined
+  const result = translateResult(
+    { operation: 'send', result: asked.task },
+    dialect,
+    message.dialect,
+  )
+  if (result === undefined) return undefined
+  const isAlias = (await deps.streams.find({ workspaceId, taskId: id })) !== undefined
+  const alias = { known: id, upstream: upstreamTaskId }
+  return resultAnswer(message, isAlias ? resultForSender(result, alias) : result)
+}
+
+function answered(
+  deps: KnownDeps,
+  message: ReadableMessage,
+  said: { readonly response: Buffer; readonly status: number },
+): GatewayAnswer {
+  const body = Buffer.from(replaceId(said.response, message.given.id))
+  // Who asks for events by now reads nothing else; without an end they would look broken off.
+  if (wantsEvents(message) && isWhole(body)) {
+    return streamAnswer(deps, message, onlyEvent(body))
   }
-  const body = Buffer.from(replaceId(known.response, id))
-  return { kind: 'json', status: known.responseStatus ?? 200, body }
+  return { kind: 'json', status: said.status, body }
+}
+
+/** Whether a stream may end with it. */
+function isWhole(body: Buffer): boolean {
+  const envelope = parseLossless(body.toString('utf8'))
+  return isJsonObject(envelope) && factsOf(envelope['result'])?.isFinal === true
+}
+
+function onlyEvent(data: Buffer): EventFlow {
+  async function* events(): AsyncGenerator<StreamedEvent> {
+    yield { seq: undefined, taskId: undefined, data, dialect: '0.3' }
+  }
+  const flow = events()
+  return { [Symbol.asyncIterator]: () => flow, close: () => undefined }
 }
 
 function endOf(known: Delivery): AppError {

@@ -7,17 +7,15 @@ import { methodTraits } from '@atrium/a2a-schema/method'
 import { AppError } from '@atrium/http-kit/app-error'
 import { deliverByPoll, noteForPoll, type PollDeps } from '../deliver-by-poll.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
-import { answerKnown } from './answer-known.ts'
+import { answerKnown, type KnownDeps } from './answer-known.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { assertInlinePush, type InlinePushDeps, inlinePush, keepInlinePush } from './inline-push.ts'
 import { newDelivery } from './new-delivery.ts'
-import { type QueuedReplyDeps, queuedReply } from './queued-answer.ts'
+import { queuedReply } from './queued-answer.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { senderText } from './sender-text.ts'
 
-export type KeepDeps = PollDeps &
-  QueuedReplyDeps &
-  InlinePushDeps & { readonly ledger: DeliveryLedger }
+export type KeepDeps = PollDeps & KnownDeps & InlinePushDeps & { readonly ledger: DeliveryLedger }
 
 /** Throws what `deliverByPoll` throws, `idempotency_conflict`, `queue_full`, `workspace_not_found`. */
 export async function keepMessage(

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { RpcRequest } from '@atrium/a2a-schema/json-rpc'
 import { isJsonObject, type JsonObject, type JsonValue } from '@atrium/a2a-schema/lossless-json'
-import { methodTraits } from '@atrium/a2a-schema/method'
+import { type MethodTraits, methodTraits } from '@atrium/a2a-schema/method'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
@@ -63,7 +63,7 @@ export function newDelivery(
     request: source.bytes,
     requestHeaders: source.headers,
     key: keyOf(source, now),
-    fingerprint: fingerprintOf(source.given),
+    fingerprint: fingerprintOf(source.given, traits),
     isIdempotent: source.isIdempotentAgent || saysIdempotent(request.params),
     expiresAt: expiryOf(request.params, source.mode, now),
     delegationId: delegationOf(message),
@@ -96,10 +96,13 @@ function keyOf(source: DeliverySource, now: number): NewDelivery['key'] {
   return { value: `message:${messageId}`, expiresAt: new Date(now + MESSAGE_ID_MS) }
 }
 
-/** What is said, whatever the request is called: a repetition has an id of its own. */
-function fingerprintOf(given: RpcRequest): Buffer {
+/**
+ * What is said, and in which dialect, in which it is answered: a repetition has an id of its own, and
+ * whoever lost a stream may ask for the plain answer.
+ */
+function fingerprintOf({ params }: RpcRequest, { dialect }: MethodTraits): Buffer {
   return createHash('sha256')
-    .update(JSON.stringify([given.method, given.params ?? null]))
+    .update(JSON.stringify([dialect, params ?? null]))
     .digest()
 }
 

@@ -46,7 +46,11 @@ export async function sendMessage(
     case 'queued':
       return queuedReply(deps, message, { ...accepted, delivery })
     case 'known':
-      return await answerKnown(deps, message, accepted.delivery)
+      return await whileCallerWaits(
+        deps,
+        { call: message.call, queueId: accepted.delivery.id },
+        answerKnown(deps, message, accepted.delivery),
+      )
     case 'conflict':
       throw new AppError('idempotency_conflict', { extensions: { queue_id: accepted.id } })
     case 'full':
