@@ -57,6 +57,7 @@ describe('REST', () => {
       { id: 't 1', historyLength: 2 },
       task,
     ],
+    ['GET', 'tasks/a:b/', undefined, 'GetTask', { id: 'a:b' }, task],
     ['POST', 'tasks/t1:cancel', undefined, 'CancelTask', { id: 't1' }, task],
   ])('1.0: %s %s', async (verb, path, body, method, params, result) => {
     const answer = await ask(verb, path, body)

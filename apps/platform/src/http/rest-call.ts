@@ -21,20 +21,21 @@ type Shape = {
   readonly path: RegExp
 }
 
-const TASK = '(?<task>[^/:]+)'
+const TASK = '(?<task>[^/]+)'
 const CONFIGS = `tasks/${TASK}/pushNotificationConfigs`
 /** The verb of a subscription differs between the sources: both are taken (contract/a2a 1.10). */
 const SHAPES: readonly Shape[] = [
   { operation: 'send', verbs: ['POST'], path: /^message:send$/ },
   { operation: 'stream', verbs: ['POST'], path: /^message:stream$/ },
   { operation: 'list', verbs: ['GET'], path: /^tasks$/ },
-  { operation: 'get', verbs: ['GET'], path: new RegExp(`^tasks/${TASK}$`) },
   { operation: 'cancel', verbs: ['POST'], path: new RegExp(`^tasks/${TASK}:cancel$`) },
   {
     operation: 'subscribe',
     verbs: ['GET', 'POST'],
     path: new RegExp(`^tasks/${TASK}:subscribe$`),
   },
+  // After the verbs: an id may have a colon in it as well.
+  { operation: 'get', verbs: ['GET'], path: new RegExp(`^tasks/${TASK}$`) },
   { operation: 'push_set', verbs: ['POST'], path: new RegExp(`^${CONFIGS}$`) },
   { operation: 'push_list', verbs: ['GET'], path: new RegExp(`^${CONFIGS}$`) },
   { operation: 'push_get', verbs: ['GET'], path: new RegExp(`^${CONFIGS}/(?<config>[^/]+)$`) },
