@@ -146,10 +146,16 @@ describe('the card', () => {
     const first = await ask('GET', '.well-known/agent-card.json')
     const etag = first.headers.get('etag') ?? ''
     expect(first.headers.get('vary')).toContain('A2A-Version')
-    const again = await ask('GET', '.well-known/agent-card.json', undefined, {
-      'if-none-match': etag,
-    })
-    expect([again.status, await again.text()]).toEqual([304, ''])
+    expect(first.headers.get('cache-control')).toBe('private, max-age=60')
+    for (const known of [etag, `"x", W/${etag}`, '*', '"x"']) {
+      const again = await ask('GET', '.well-known/agent-card.json', undefined, {
+        'if-none-match': known,
+      })
+      const isNew = known === '"x"'
+      expect([again.status, (await again.text()) === '']).toEqual(
+        isNew ? [200, false] : [304, true],
+      )
+    }
   })
 
   it('of a workspace that is not there is not there, and of no version there is none', async () => {

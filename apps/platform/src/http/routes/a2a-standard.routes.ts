@@ -63,11 +63,18 @@ async function answerCard(deps: StandardDeps, c: Context<WorkspaceEnv>): Promise
       ETag: etag,
       'Last-Modified': changedAt.toUTCString(),
     }
-    const isKnown = c.req.header('if-none-match') === etag
-    return isKnown ? c.body(null, 304, headers) : c.body(new Uint8Array(body), 200, headers)
+    return isKnown(c.req.header('if-none-match'), etag)
+      ? c.body(null, 304, headers)
+      : c.body(new Uint8Array(body), 200, headers)
   } catch (cause) {
     return toRestError(c, failed(cause, '1.0'), '1.0')
   }
+}
+
+/** RFC 9110 s13.1.2: a list, compared weakly, because a proxy that compresses weakens what it passes on. */
+function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
+  const known = (ifNoneMatch ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''))
+  return known.includes(etag) || known.includes('*')
 }
 
 function failed(cause: unknown, dialect: RestRoute['dialect']): unknown {
