@@ -195,4 +195,24 @@ describe('POST /a2a/:id', () => {
       'message/send',
     ])
   })
+
+  it('does not take another version for a method that the agent lacks', async () => {
+    await speaks('1.0')
+    box.answer = (asked, response) => {
+      const { id, method } = JSON.parse(asked.body.toString())
+      const code = method === 'GetTask' ? -32601 : -32001
+      const isSend = method === 'SendMessage'
+      const said = isSend ? { result: { message: v10Message } } : { error: { code, message: 'no' } }
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, ...said }))
+    }
+    const absent = await post(call('GetTask', { id: 't1' }))
+    expect(await absent.json()).toMatchObject({ error: { code: -32001 } })
+    await post(call('SendMessage', { message: v10Message }))
+    expect(box.requests.map((_, index) => sentBody(index).method)).toEqual([
+      'GetTask',
+      'tasks/get',
+      'SendMessage',
+    ])
+  })
 })

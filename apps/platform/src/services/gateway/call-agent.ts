@@ -73,7 +73,8 @@ export async function callAgent(deps: CallAgentDeps, call: AgentCall): Promise<G
   if (methodName(operation, other) === undefined) return told(deps, call, { reply, from: chosen })
   const second = await attempt(deps, call, { own, to: other })
   if (isUnknownMethod(second)) return told(deps, call, { reply, from: chosen })
-  deps.dialects.noteRefusal(row, chosen)
+  // Only what was done proves that the other version is spoken: many agents lack some methods of their own.
+  if (isDone(second)) deps.dialects.noteRefusal(row, chosen)
   return told(deps, call, { reply: second, from: other })
 }
 
@@ -81,6 +82,10 @@ function isUnknownMethod(reply: AgentReply): boolean {
   if (reply.kind === 'stream') return false
   const { error } = reply.envelope
   return isJsonObject(error) && error['code'] === RPC.methodNotFound
+}
+
+function isDone(reply: AgentReply): boolean {
+  return reply.kind === 'stream' || !isJsonObject(reply.envelope['error'])
 }
 
 function ownDialect({ traits }: AgentCall): AgentDialect {
