@@ -215,4 +215,23 @@ describe('POST /a2a/:id', () => {
       'SendMessage',
     ])
   })
+
+  describe('of an agent that answers oddly', () => {
+    const EVENTS = `data: ${RESULT}\n\n`
+    it('does not pass on events to who did not ask for them', async () => {
+      answerWith(200, 'text/event-stream', EVENTS)
+      const answer = await post(request())
+      expect(answer.headers.get('content-type')).toBe('application/json')
+      expect(await answer.json()).toMatchObject({ id: 7, error: { code: -32006 } })
+    })
+
+    it('knows events by their type, however it is written', async () => {
+      answerWith(200, 'Text/Event-Stream', EVENTS)
+      const answer = await post(request({ method: 'message/stream' }))
+      expect([answer.headers.get('content-type'), await answer.text()]).toEqual([
+        'text/event-stream',
+        EVENTS,
+      ])
+    })
+  })
 })

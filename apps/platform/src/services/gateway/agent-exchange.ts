@@ -73,7 +73,7 @@ export async function exchangeWithAgent(
     deps.lifecycle.deliverInboundSecret(workspaceId)
     throw new AppError('workspace_auth_mismatch')
   }
-  const contentType = String(response.headers['content-type'] ?? '')
+  const contentType = String(response.headers['content-type'] ?? '').toLowerCase()
   if (response.status < 300 && contentType.startsWith('text/event-stream')) {
     return { kind: 'stream', ...response }
   }

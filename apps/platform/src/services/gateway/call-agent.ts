@@ -11,6 +11,7 @@ import { answerWithId } from '@atrium/a2a-schema/rpc-answer'
 import { translateRequest } from '@atrium/a2a-schema/translate/request'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { AgentDialect } from '../../domain/task-stream.ts'
+import { discardAnswer } from '../../upstream/agent-client.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import type { AgentStream } from '../streams/task-streams.ts'
 import type { TaskTracker } from '../task-tracker.ts'
@@ -202,6 +203,11 @@ function told(deps: CallAgentDeps, call: AgentCall, { reply, from }: Said): Gate
   const historyLength = historyLengthOf(call.request.params)
   const reading: Reading = { operation, from, to, id, alias, view, historyLength }
   if (reply.kind === 'stream') {
+    // Who did not ask for events cannot read them.
+    if (operation !== undefined && !call.traits.isStreaming) {
+      discardAnswer(reply.body)
+      throw new AppError('workspace_invalid_response')
+    }
     const { workspaceId } = call.target
     const { sender } = call
     const onFirst = firstWithPush(deps, call, { own, to: from })
