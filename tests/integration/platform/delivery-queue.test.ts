@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import {
   dropStale,
@@ -8,8 +8,13 @@ import {
   takeOverLost,
   workspacesWithWaiting,
 } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
-import { dropWaiting, releaseClaim } from '../../../apps/platform/src/db/delivery-store.ts'
+import {
+  dropWaiting,
+  findDelivery,
+  releaseClaim,
+} from '../../../apps/platform/src/db/delivery-store.ts'
 import { settleDeliveries } from '../../../apps/platform/src/db/delivery-writes.ts'
+import type { Accepted, Claim } from '../../../apps/platform/src/domain/delivery.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
   claim,
@@ -29,6 +34,13 @@ import {
 } from '../../support/ledger-scene.ts'
 
 provideLedger()
+
+const claimOf = (accepted: Accepted): Claim => {
+  if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+  return accepted.claim
+}
+/** What does not compress. */
+const noise = (length: number): string => randomBytes(length).toString('base64')
 
 const ids = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id)
 
@@ -227,6 +239,54 @@ describe('how an attempt ends', () => {
     expect(await rowOf(id)).toMatchObject({
       ...{ state: 'failed', reason: 'outcome_unknown', idempotency_key: 'k' },
     })
+  })
+})
+
+describe('what one agent says', () => {
+  const acceptMany = async (count: number): Promise<Claim[]> => {
+    const accepts = Array.from({ length: count }, async () => {
+      const accepted = await ledger.accept(messageFor(await workspaceWithRoom()))
+      return claimOf(accepted)
+    })
+    return await Promise.all(accepts)
+  }
+
+  it.each([
+    ['an id of a task with a zero byte', { ...answered, upstreamTaskId: 'a\u0000b' }, null],
+    ['an id of a task without end', { ...answered, upstreamTaskId: noise(9_000) }, null],
+    [
+      'an id of a task in other letters',
+      { ...answered, upstreamTaskId: 'Auftrag ä1' },
+      'Auftrag ä1',
+    ],
+    ['a part of a millisecond', { kind: 'busy', error: 'x', retryAfterMs: 0.1 } as const, null],
+  ])('is written down, whatever it is: %s', async (_, outcome, taskId) => {
+    const [claim] = await acceptMany(1)
+    if (claim === undefined) throw new Error('nothing')
+    const state = outcome.kind === 'busy' ? 'queued' : 'completed'
+    expect(await ledger.settle(claim, outcome)).toMatchObject({ kind: 'written', state })
+    expect((await findDelivery(client.db, claim.id))?.upstreamTaskId).toBe(taskId)
+  })
+
+  it('is not the end of what is written down with it', async () => {
+    const claims = await acceptMany(4)
+    const settled = await Promise.allSettled(
+      claims.map((claim, n) =>
+        ledger.settle(claim, n === 2 ? { ...answered, status: 70_000 } : answered),
+      ),
+    )
+    expect(settled.map(({ status }) => status)).toEqual([
+      ...['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+    ])
+    const messages = await Promise.all(
+      ['x', 'x', 'a\u0000', 'x'].map(async (sender) =>
+        messageFor(await workspaceWithRoom(), { sender }),
+      ),
+    )
+    const accepted = await Promise.allSettled(messages.map((message) => ledger.accept(message)))
+    expect(accepted.map(({ status }) => status)).toEqual([
+      ...['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+    ])
   })
 })
 

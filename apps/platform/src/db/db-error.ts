@@ -53,6 +53,14 @@ export function isDatabaseUnavailable(thrown: unknown): boolean {
     : UNAVAILABLE_STATES.test(failure.sqlState)
 }
 
+/** Data (22), constraints (23), sizes (54) and deadlocks of a statement, which did nothing then. */
+const CONTENT_STATES = /^(22|23|54|40P01)/
+
+/** Whether it was what a statement holds that had the database refuse it, as a whole. */
+export function isContentRefused(thrown: unknown): boolean {
+  return CONTENT_STATES.test(databaseFailure(thrown)?.sqlState ?? '')
+}
+
 /** Whether a query failed because its connection is gone, in the driver's or the socket's words. */
 export function isConnectionLost(thrown: unknown): boolean {
   return chainOf(thrown).some((error) => {

@@ -10,6 +10,7 @@ import {
   MAX_ATTEMPTS,
   type NewDelivery,
 } from '../domain/delivery.ts'
+import { storableTaskId } from '../domain/task-stream.ts'
 import type { Db, Sql } from './client.ts'
 import { DELIVERY_CHANNEL, DELIVERY_DONE_CHANNEL, keyHolder } from './delivery-store.ts'
 
@@ -295,12 +296,19 @@ export async function settleDeliveries(
   })
 }
 
+/** An agent may name parts of a second that no integer holds. */
+function wholeMs({ retryAfterMs }: { readonly retryAfterMs: number | null }): number | null {
+  return retryAfterMs === null ? null : Math.ceil(retryAfterMs)
+}
+
 function columnsOf({ outcome }: Settlement) {
   const none = { status: null, response: null, upstreamTaskId: null, reason: null }
   switch (outcome.kind) {
     case 'answered':
       return {
-        ...{ kind: 'answered', status: outcome.status, upstreamTaskId: outcome.upstreamTaskId },
+        ...{ kind: 'answered', status: outcome.status },
+        // An agent's own word: one that cannot be asked for is none.
+        upstreamTaskId: storableTaskId(outcome.upstreamTaskId),
         ...{ response: outcome.response?.toString('base64') ?? null },
         ...{ error: null, reason: null, retryAfterMs: null },
       }
@@ -311,7 +319,7 @@ function columnsOf({ outcome }: Settlement) {
         ...{ error: outcome.error, retryAfterMs: null },
       }
     case 'busy':
-      return { ...none, kind: 'busy', error: outcome.error, retryAfterMs: outcome.retryAfterMs }
+      return { ...none, kind: 'busy', error: outcome.error, retryAfterMs: wholeMs(outcome) }
     default:
       return { ...none, kind: outcome.kind, error: outcome.error, retryAfterMs: null }
   }

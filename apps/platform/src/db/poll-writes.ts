@@ -6,6 +6,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Accepted, Delivery, NewDelivery } from '../domain/delivery.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import { EXTERNAL_RUNTIME_KIND } from '../domain/runtime-kind.ts'
+import { storableTaskId } from '../domain/task-stream.ts'
 import { appendActivity, type NewActivity } from './activity-store.ts'
 import { type Db, inTransaction } from './client.ts'
 import { DELIVERY_DONE_CHANNEL, keyHolder, shown, withIds } from './delivery-store.ts'
@@ -142,7 +143,7 @@ export async function completePolled(db: Db, reply: PolledReply): Promise<boolea
         finishedAt: sql`now()`,
         responseStatus: 200,
         response: reply.response,
-        upstreamTaskId: reply.upstreamTaskId,
+        upstreamTaskId: storableTaskId(reply.upstreamTaskId),
         reason: null,
       })
       .where(

@@ -1,4 +1,5 @@
 /** @module What an agent tells of a task as it goes on, for whoever follows it (contract/a2a 2.7). Pure. */
+import { storableText } from './activity.ts'
 import type { WorkspaceId } from './ids.ts'
 
 /** How an agent speaks. */
@@ -42,4 +43,10 @@ export function cursorOf(text: string | undefined, taskId: string): number | und
 /** Whether an id may stand in a line of server-sent events, and in a notification. */
 export function isKeepableTaskId(taskId: string): boolean {
   return taskId.length > 0 && taskId.length <= MAX_TASK_ID_LENGTH && /^[\x21-\x7e]+$/.test(taskId)
+}
+
+/** An agent's id of a task as it can be kept, to ask for it by; null when it cannot. */
+export function storableTaskId(taskId: string | null): string | null {
+  const isStorable = taskId !== null && taskId.length > 0 && taskId.length <= MAX_TASK_ID_LENGTH
+  return isStorable && storableText(taskId) === taskId ? taskId : null
 }

@@ -96,6 +96,28 @@ describe('GroupCommit', () => {
     expect(await outcomes[1]).toBe(20)
   })
 
+  it('does one by one what one of it is to blame for, and nothing else', async () => {
+    for (const isOneToBlame of [true, false]) {
+      const seen: number[][] = []
+      const commit = new GroupCommit<number, number>({
+        run: async (items) => {
+          seen.push([...items])
+          if (items.includes(3)) throw new Error('three')
+          return items
+        },
+        isOneToBlame: () => isOneToBlame,
+        sizeOf: () => 1,
+        ...{ maxGroupItems: 9, maxGroupBytes: 9, maxWaitingItems: 9, maxWaitingBytes: 9 },
+        maxWaitMs: 60_000,
+      })
+      const outcomes = await Promise.allSettled([1, 2, 3, 4].map((item) => commit.submit(item)))
+      expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual(
+        isOneToBlame ? [true, true, false, true] : [true, false, false, false],
+      )
+      expect(seen).toEqual([[1], [2, 3, 4], ...(isOneToBlame ? [[2], [3], [4]] : [])])
+    }
+  })
+
   it('does not make a group wait for an outcome that comes later', async () => {
     const late = Promise.withResolvers<number>()
     const commit = new GroupCommit<number, number>({

@@ -10,6 +10,11 @@ export type GroupCommitOptions<Item, Result> = {
    * promise is the item's own affair: the next group does not wait for it.
    */
   readonly run: (items: readonly Item[]) => Promise<readonly (Result | Promise<Result>)[]>
+  /**
+   * Whether an error of `run` is that of one item of its group, and means that nothing was done: the
+   * items are done one by one then, so that the others do not share its fate. Default: never.
+   */
+  readonly isOneToBlame?: (error: unknown) => boolean
   /** Roughly what an item holds in memory. */
   readonly sizeOf: (item: Item) => number
   readonly maxGroupItems: number
@@ -69,17 +74,24 @@ export class GroupCommit<Item, Result> {
     while (this.#waiting.length > 0) {
       const group = this.#take()
       try {
-        const outcomes = await this.#options.run(group.map(({ item }) => item))
-        for (const [index, { resolve, reject }] of group.entries()) {
-          const outcome = outcomes[index]
-          if (outcome === undefined) reject(new Error('a group gave no outcome for an item'))
-          else resolve(outcome)
-        }
+        share(group, await this.#options.run(group.map(({ item }) => item)))
       } catch (error) {
-        for (const { reject } of group) reject(error)
+        const isOneToBlame = group.length > 1 && this.#options.isOneToBlame?.(error) === true
+        if (isOneToBlame) await this.#runEach(group)
+        else for (const { reject } of group) reject(error)
       }
     }
     this.#pumping = undefined
+  }
+
+  async #runEach(group: readonly Waiting<Item, Result>[]): Promise<void> {
+    for (const entry of group) {
+      try {
+        share([entry], await this.#options.run([entry.item]))
+      } catch (error) {
+        entry.reject(error)
+      }
+    }
   }
 
   #take(): Waiting<Item, Result>[] {
@@ -102,6 +114,17 @@ export class GroupCommit<Item, Result> {
     this.#waiting.splice(at, 1)
     this.#waitingBytes -= entry.bytes
     entry.reject(overloaded('waited too long'))
+  }
+}
+
+function share<Item, Result>(
+  group: readonly Waiting<Item, Result>[],
+  outcomes: readonly (Result | Promise<Result>)[],
+): void {
+  for (const [index, { resolve, reject }] of group.entries()) {
+    const outcome = outcomes[index]
+    if (outcome === undefined) reject(new Error('a group gave no outcome for an item'))
+    else resolve(outcome)
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
 import type { DatabaseClient, Db, Sql } from '../../db/client.ts'
-import { loggableDatabaseError } from '../../db/db-error.ts'
+import { isContentRefused, loggableDatabaseError } from '../../db/db-error.ts'
 import { awaitDelivery, DELIVERY_DONE_CHANNEL, findDelivery } from '../../db/delivery-store.ts'
 import {
   acceptDeliveries,
@@ -37,6 +37,8 @@ const GROUPS = {
   maxWaitingItems: 5_000,
   maxWaitingBytes: 64 * 1024 * 1024,
   maxWaitMs: 10_000,
+  // What one message or one agent says is not to be the end of everybody else's.
+  isOneToBlame: isContentRefused,
 }
 /** What a delivery holds besides its bytes. */
 const BASE_BYTES = 1_024

@@ -7,10 +7,15 @@ import { isTerminal, readState } from '@atrium/a2a-schema/task-state'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
 import type { Sql } from '../../db/client.ts'
-import { loggableDatabaseError } from '../../db/db-error.ts'
+import { isContentRefused, loggableDatabaseError } from '../../db/db-error.ts'
 import { type TaskRow, writeTasks } from '../../db/task-store.ts'
 import { storableText } from '../../domain/activity.ts'
-import { type AgentDialect, isKeepableTaskId, type TaskKey } from '../../domain/task-stream.ts'
+import {
+  type AgentDialect,
+  isKeepableTaskId,
+  storableTaskId,
+  type TaskKey,
+} from '../../domain/task-stream.ts'
 import { GroupCommit } from '../group-commit.ts'
 import { foldTask } from './fold-task.ts'
 import type { StreamNews } from './task-streams.ts'
@@ -48,6 +53,7 @@ export class TaskIndex {
         await writeTasks(deps.sql, [...last.values()])
         return tasks.map(() => true)
       },
+      isOneToBlame: isContentRefused,
       sizeOf: ({ snapshot }) => 512 + (snapshot?.length ?? 0),
       ...{ maxGroupItems: 200, maxGroupBytes: 4 * 1024 * 1024 },
       ...{ maxWaitingItems: 5_000, maxWaitingBytes: 32 * 1024 * 1024, maxWaitMs: 10_000 },
@@ -103,6 +109,7 @@ export class TaskIndex {
     return {
       ...key,
       ...known,
+      upstreamTaskId: storableTaskId(known.upstreamTaskId),
       contextId: typeof contextId === 'string' ? storableText(contextId.slice(0, 500)) : null,
       state,
       statusAt: timeOf(status, now),
