@@ -167,6 +167,25 @@ describe('the pump', () => {
     await eventually(async () => (await rowOf(late))['state'] === 'expired')
   })
 
+  it('keeps the lease of what it is sending for as long as that takes', async () => {
+    const workspaceId = await workspaceWithRoom(1)
+    const { promise, resolve } = Promise.withResolvers<DispatchOutcome>()
+    const replica = await startReplica(() => promise)
+    const id = await enqueue(workspaceId)
+    replica.pump.poke(workspaceId)
+    await eventually(() => replica.sent.length === 1)
+    await database.sql`
+      UPDATE a2a_deliveries SET lease_until = now() + interval '5 seconds' WHERE id = ${id}`
+    await eventually(async () => {
+      replica.clock.advance(10_000)
+      const [row] = await database.sql`
+        SELECT lease_until > now() + interval '20 seconds' AS kept FROM a2a_deliveries WHERE id = ${id}`
+      return row?.['kept'] === true
+    }, 4_000)
+    resolve(ANSWER)
+    await eventually(isOver(id))
+  })
+
   it('looks by itself now and then, should nobody have told it', async () => {
     const workspaceId = await workspaceWithRoom(1)
     const replica = await startReplica()

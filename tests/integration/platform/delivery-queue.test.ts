@@ -41,6 +41,12 @@ const claimOf = (accepted: Accepted): Claim => {
 }
 /** What does not compress. */
 const noise = (length: number): string => randomBytes(length).toString('base64')
+/** For how many seconds it is held still. */
+const leaseOf = async (id: string): Promise<number> => {
+  const [row] = await database.sql`
+    SELECT extract(epoch FROM lease_until - now())::float AS left FROM a2a_deliveries WHERE id = ${id}`
+  return Number(row?.['left'])
+}
 
 const ids = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id)
 
@@ -330,9 +336,9 @@ describe('a replica that is gone', () => {
   it('gets no lease back that it had lost', async () => {
     const workspaceId = await workspaceWithRoom()
     const id = await enqueue(workspaceId)
-    await dispatchNext(workspaceId)
+    const { fence } = await dispatchNext(workspaceId)
     await loseLease(id)
-    await renewLeases(client.db, replicaId, 30_000)
+    await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
     expect(ids(await takeOverLost(client.db, 100))).toContain(id)
   })
 })
@@ -341,11 +347,31 @@ describe('leases', () => {
   it('are renewed around what is being written at the same time, which waits for nobody', async () => {
     const workspaceId = await workspaceWithRoom()
     const id = await enqueue(workspaceId)
-    await dispatchNext(workspaceId)
+    const { fence } = await dispatchNext(workspaceId)
     await database.sql.begin(async (tx) => {
       await tx`SELECT 1 FROM a2a_deliveries WHERE id = ${id} FOR UPDATE`
-      await renewLeases(client.db, replicaId, 30_000)
+      await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
     })
+  })
+
+  it('are kept of what is being sent here, and run out of what nobody is at', async () => {
+    const accept = async () => claimOf(await ledger.accept(messageFor(await workspaceWithRoom())))
+    const [held, left] = [await accept(), await accept()]
+    ledger.letGo(left)
+    await database.sql`UPDATE a2a_deliveries SET lease_until = now() + interval '1 second'
+                        WHERE id IN (${held.id}, ${left.id})`
+    await ledger.renewLeases()
+    expect(await leaseOf(held.id)).toBeGreaterThan(20)
+    expect(await leaseOf(left.id)).toBeLessThan(2)
+  })
+
+  it('are not kept of what could not be settled', async () => {
+    const claim = claimOf(await ledger.accept(messageFor(await workspaceWithRoom())))
+    await expect(ledger.settle(claim, { ...answered, status: 70_000 })).rejects.toThrow()
+    await database.sql`
+      UPDATE a2a_deliveries SET lease_until = now() + interval '1 second' WHERE id = ${claim.id}`
+    await ledger.renewLeases()
+    expect(await leaseOf(claim.id)).toBeLessThan(2)
   })
 })
 

@@ -103,11 +103,20 @@ function leaseEnd(leaseMs: number) {
   return sql`now() + ${leaseMs} * interval '1 millisecond'`
 }
 
+export type HeldLeases = {
+  readonly replicaId: string
+  readonly leaseMs: number
+  /** Of the claims that it holds. */
+  readonly fences: readonly string[]
+}
+
 /**
- * Extends every lease of a replica at once, but not one that was lost already: somebody may be taking
- * it over. What is being written at that moment is passed over, so that neither waits for the other.
+ * Extends the leases of what a replica is sending at once, but not one that was lost already: somebody
+ * may be taking it over. What is being written at that moment is passed over, so that neither waits.
  */
-export async function renewLeases(db: Db, replicaId: string, leaseMs: number): Promise<void> {
+export async function renewLeases(db: Db, held: HeldLeases): Promise<void> {
+  const { replicaId, leaseMs, fences } = held
+  if (fences.length === 0) return
   const own = db
     .select({ id: a2aDeliveries.id })
     .from(a2aDeliveries)
@@ -116,6 +125,7 @@ export async function renewLeases(db: Db, replicaId: string, leaseMs: number): P
         eq(a2aDeliveries.leaseOwner, replicaId),
         inArray(a2aDeliveries.state, [...IN_FLIGHT]),
         sql`${a2aDeliveries.leaseUntil} > now()`,
+        sql`${a2aDeliveries.fence} = ANY (${sql.param(fences)}::bigint[])`,
       ),
     )
     .for('update', { skipLocked: true })

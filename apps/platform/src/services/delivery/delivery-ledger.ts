@@ -6,6 +6,7 @@ import type { Clock } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
 import type { DatabaseClient, Db, Sql } from '../../db/client.ts'
 import { isContentRefused, loggableDatabaseError } from '../../db/db-error.ts'
+import { renewLeases } from '../../db/delivery-queue-writes.ts'
 import { awaitDelivery, DELIVERY_DONE_CHANNEL, findDelivery } from '../../db/delivery-store.ts'
 import {
   acceptDeliveries,
@@ -67,6 +68,8 @@ export class DeliveryLedger {
   readonly #settles: GroupCommit<Settlement, Settled>
   readonly #waiters = new Map<string, Set<() => void>>()
   readonly #onWaiting = new Set<OnWaiting>()
+  /** Fences of what somebody here is sending: nothing else of this replica's is renewed. */
+  readonly #held = new Set<string>()
 
   constructor(deps: LedgerDeps) {
     this.#deps = deps
@@ -109,8 +112,27 @@ export class DeliveryLedger {
   }
 
   /** Writes it down before anything is sent. Throws `platform_unavailable` and database errors. */
-  accept(delivery: NewDelivery): Promise<Accepted> {
-    return this.#accepts.submit(delivery)
+  async accept(delivery: NewDelivery): Promise<Accepted> {
+    const accepted = await this.#accepts.submit(delivery)
+    if (accepted.kind === 'dispatched') this.hold(accepted.claim)
+    return accepted
+  }
+
+  /**
+   * Keeps the claim's lease until it is settled or let go. What was accepted although nobody was told
+   * so, and what could not be settled, is held by nobody: its lease runs out.
+   */
+  hold({ fence }: Claim): void {
+    this.#held.add(fence)
+  }
+
+  letGo({ fence }: Claim): void {
+    this.#held.delete(fence)
+  }
+
+  async renewLeases(): Promise<void> {
+    const { db, replicaId } = this.#deps
+    await renewLeases(db, { replicaId, leaseMs: LEASE_MS, fences: [...this.#held] })
   }
 
   /**
@@ -120,7 +142,7 @@ export class DeliveryLedger {
   async settle(claim: Claim, outcome: DispatchOutcome): Promise<Settled> {
     const settled = await outlastOutage(this.#deps, AbortSignal.timeout(LEASE_MS), () =>
       this.#settles.submit({ claim, outcome }),
-    )
+    ).finally(() => this.letGo(claim))
     if (settled.kind === 'lost') {
       this.#deps.log.warn({ delivery_id: claim.id, outcome: outcome.kind }, 'delivery.claim_lost')
       return settled

@@ -9,7 +9,6 @@ import { loggableDatabaseError } from '../../db/db-error.ts'
 import {
   claimWaiting,
   expireWaiting,
-  renewLeases,
   takeOverLost,
   workspacesWithWaiting,
 } from '../../db/delivery-queue-writes.ts'
@@ -63,7 +62,7 @@ export class DeliveryPump {
   }
 
   start(): void {
-    const { db, ledger, listen, log, replicaId } = this.#deps
+    const { db, ledger, listen, log } = this.#deps
     if (this.#loops.length > 0) return
     ledger.whenWaiting((workspaceId, { inMs, hasProvenRoom }) => {
       if (inMs > 0) this.pokeLater(workspaceId, inMs)
@@ -79,7 +78,7 @@ export class DeliveryPump {
         log.warn({ err: loggableDatabaseError(error) }, 'deliveries.listen_failed'),
     })
     this.#loops = [
-      this.#every(RENEW_EVERY_MS, () => renewLeases(db, replicaId, LEASE_MS)),
+      this.#every(RENEW_EVERY_MS, () => ledger.renewLeases()),
       this.#every(SWEEP_EVERY_MS, () => this.#sweep()),
       this.#every(LOOK_EVERY_MS, async () => {
         for (const workspaceId of await workspacesWithWaiting(db, BATCH)) this.poke(workspaceId)
@@ -153,6 +152,8 @@ export class DeliveryPump {
   }
 
   #send(delivery: ClaimedDelivery): void {
+    const { ledger } = this.#deps
+    ledger.hold(delivery)
     const sending = this.#sendAndSettle(delivery)
       .catch((error: unknown) => {
         // Its lease runs out, and then it is sent again or said to be of unknown outcome.
@@ -162,6 +163,7 @@ export class DeliveryPump {
         )
       })
       .finally(() => {
+        ledger.letGo(delivery)
         this.#sending.delete(sending)
       })
     this.#sending.add(sending)
