@@ -1,8 +1,9 @@
 /** @module A workspace, somebody who writes to it, and `atrium connect` behind a hop that can be cut. */
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach } from 'vitest'
+import { afterEach, beforeEach, expect } from 'vitest'
 import { type ConnectProcess, startConnect } from './connect-process.ts'
 import { type ExternalWorkspace, externalWorkspace, feed } from './external-workspace.ts'
 import { type HttpGate, startHttpGate } from './http-gate.ts'
@@ -31,24 +32,50 @@ export function provideConnectScene(): void {
   })
 }
 
-/** Starts connect from the oldest message on, so that what it does depends on no moment. */
-export function connect(command: string, ...args: readonly string[]): ConnectProcess {
+export type ConnectPlace = {
+  /** Which other than the scene's own. */
+  readonly workspace?: ExternalWorkspace
+  readonly stateHome?: string
+  readonly env?: Record<string, string>
+}
+
+/** Starts connect with these arguments. */
+export function connectWith(args: readonly string[], place: ConnectPlace = {}): ConnectProcess {
+  const { id, authToken } = place.workspace ?? workspace
   const started = startConnect({
     url: gate.url,
-    workspaceId: workspace.id,
-    token: workspace.authToken,
-    stateHome: home,
-    args: ['--exec', command, ...args],
+    workspaceId: id,
+    token: authToken,
+    stateHome: place.stateHome ?? home,
+    args,
+    ...(place.env === undefined ? {} : { env: place.env }),
   })
   running.push(started)
   return started
 }
 
-/** Sends a text to the workspace, as the operator unless told otherwise. */
-export async function say(text: string, as?: string): Promise<void> {
-  const message = { role: 'user', messageId: `say-${text}`, parts: [{ kind: 'text', text }] }
+/** Starts connect with this command as the agent. */
+export function connect(command: string, ...args: readonly string[]): ConnectProcess {
+  return connectWith(['--exec', command, ...args])
+}
+
+/** A command that notes each of its runs and repeats what it was told. */
+export const noted = (): string => `echo run >> ${join(home, 'runs')}; cat`
+
+/** How often that command was run. */
+export function runs(): number {
+  const path = join(home, 'runs')
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0
+}
+
+/** Sends a text to the workspace, as the operator unless told otherwise; returns the message's id. */
+export async function say(text: string, as?: string, metadata?: object): Promise<string> {
+  const messageId = `say-${text}`
+  const message = { role: 'user', messageId, parts: [{ kind: 'text', text }], metadata }
   const body = { jsonrpc: '2.0', id: 1, method: 'message/send', params: { message } }
-  await platform.json(`/workspaces/${workspace.id}/a2a`, body, as)
+  const answer = await platform.json(`/workspaces/${workspace.id}/a2a`, body, as)
+  expect(await answer.json()).toMatchObject({ status: 'queued' })
+  return messageId
 }
 
 /** Everything its agent has told its people, in order. */

@@ -7,7 +7,9 @@ import {
   connect,
   gate,
   home,
+  noted,
   provideConnectScene,
+  runs,
   say,
   told,
   workspace,
@@ -19,9 +21,6 @@ import { platform, sharePlatform } from '../../support/shared-platform.ts'
 sharePlatform()
 provideConnectScene()
 
-/** A command that notes each of its runs and repeats what it was told. */
-const noted = () => `echo run >> ${join(home, 'runs')}; cat`
-const runs = () => readFileSync(join(home, 'runs'), 'utf8').split('\n').length - 1
 const notifyLine = () => `POST /workspaces/${workspace.id}/notify`
 
 describe('atrium connect, killed', () => {

@@ -1,14 +1,15 @@
 /** `atrium connect --cursor`: a computer that remembers nothing goes on where the last one was. */
-import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { startConnect } from '../../support/connect-process.ts'
 import {
   connect,
+  connectWith,
   gate,
   home,
+  noted,
   provideConnectScene,
+  runs,
   say,
   told,
   workspace,
@@ -19,22 +20,10 @@ import { platform, sharePlatform } from '../../support/shared-platform.ts'
 sharePlatform()
 provideConnectScene()
 
-/** A command that notes each of its runs and repeats what it was told. */
-const noted = () => `echo run >> ${join(home, 'runs')}; cat`
 /** Another computer, on which nobody has answered for the workspace yet. */
 async function connectElsewhere(...args: readonly string[]) {
-  return startConnect({
-    url: gate.url,
-    workspaceId: workspace.id,
-    token: workspace.authToken,
-    stateHome: await mkdtemp(join(home, 'elsewhere-')),
-    args: ['--exec', noted(), '--once', ...args],
-  })
-}
-
-const runs = () => {
-  const path = join(home, 'runs')
-  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0
+  const stateHome = await mkdtemp(join(home, 'elsewhere-'))
+  return connectWith(['--exec', noted(), '--once', ...args], { stateHome })
 }
 
 describe('atrium connect --cursor', () => {
