@@ -9,7 +9,7 @@ import { isJsonObject, type JsonObject } from '@atrium/a2a-schema/lossless-json'
 import type { MessageSendParams } from 'a2a-sdk-0-3-14'
 import { JsonRpcTransport as JsonRpcTransport03 } from 'a2a-sdk-0-3-14/client'
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { messageV03, messageV10 } from '../support/a2a-arbitraries.ts'
 import { type ValidEntry, validEntries } from '../support/a2a-corpus.ts'
 import { startPlatformHarness } from '../support/platform-harness.ts'
@@ -36,11 +36,6 @@ beforeAll(async () => {
   const only10 = AgentCard.toJSON({ ...mirror10.card, supportedInterfaces })
   await workspaceOf('1.0', mirror10.url, only10)
   await workspaceOf('0.3', mirror03.url, mirror03.card)
-})
-
-beforeEach(() => {
-  // The SDK's server says so of every task that a message refers to and that it does not know.
-  vi.spyOn(console, 'warn').mockImplementation(() => undefined)
 })
 
 afterAll(async () => {
