@@ -48,8 +48,8 @@ function legacy(card: JsonObject): AgentInterface[] {
   )
 }
 
-function isSame(a: AgentInterface, b: AgentInterface): boolean {
-  return a.url === b.url && a.binding === b.binding && a.version === b.version
+function named(card: JsonObject): AgentInterface[] {
+  return [...list(card['supportedInterfaces']).flatMap(current), ...legacy(card)]
 }
 
 /**
@@ -57,13 +57,18 @@ function isSame(a: AgentInterface, b: AgentInterface): boolean {
  * both. The lists of a card that has both are joined: either may name what the other leaves out.
  */
 export function interfacesOf(card: JsonObject): readonly AgentInterface[] {
-  const all = [...list(card['supportedInterfaces']).flatMap(current), ...legacy(card)]
-  return all.filter((one, at) => all.findIndex((other) => isSame(one, other)) === at)
+  // By a key, not by comparing each with each: a workspace decides how many there are.
+  const found = new Map<string, AgentInterface>()
+  for (const one of named(card)) {
+    const key = JSON.stringify([one.url, one.binding, one.version])
+    if (!found.has(key)) found.set(key, one)
+  }
+  return [...found.values()]
 }
 
 /** The versions of the protocol that the card promises; none when it names no interface at all. */
 export function agentDialects(card: JsonObject): ReadonlySet<'0.3' | '1.0'> {
-  return new Set(interfacesOf(card).map(({ version }) => version))
+  return new Set(named(card).map(({ version }) => version))
 }
 
 /** The entry of `supportedInterfaces`. */

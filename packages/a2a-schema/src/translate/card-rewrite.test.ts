@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../lossless-json.ts'
 import { type CardShape, cardTo } from './card.ts'
-import { agentDialects } from './card-interfaces.ts'
+import { agentDialects, interfacesOf } from './card-interfaces.ts'
 import { rewriteCard } from './card-rewrite.ts'
 
 const LEGACY: JsonObject = {
@@ -172,5 +172,28 @@ describe('cardTo', () => {
     [{ supportedInterfaces: 'none', url: '' }, []],
   ])('says which versions an agent promises: %#', (card, versions) => {
     expect([...agentDialects(card)]).toEqual(versions)
+  })
+})
+
+describe('interfacesOf', () => {
+  it('tells a place once, the first time that it is named', () => {
+    const place = { url: 'http://a', protocolBinding: 'JSONRPC', protocolVersion: '1.0' }
+    const card = {
+      supportedInterfaces: [place, { ...place, url: 'http://b' }, { ...place, tenant: 'later' }],
+      ...{ url: 'http://b', preferredTransport: 'JSONRPC', protocolVersion: '1.0' },
+    }
+    const first = { binding: 'JSONRPC', version: '1.0', tenant: undefined }
+    expect(interfacesOf(card)).toEqual([
+      { ...first, url: 'http://a' },
+      { ...first, url: 'http://b' },
+    ])
+  })
+
+  it('reads as many as fit in a card of a megabyte in no time: everybody waits meanwhile', () => {
+    const supportedInterfaces = Array.from({ length: 50_000 }, (_, n) => ({ url: String(n) }))
+    const begunAt = performance.now()
+    expect(interfacesOf({ supportedInterfaces })).toHaveLength(50_000)
+    expect([...agentDialects({ supportedInterfaces })]).toEqual(['1.0'])
+    expect(performance.now() - begunAt).toBeLessThan(2_000)
   })
 })
