@@ -60,6 +60,13 @@ export function isJsonNumber(value: JsonValue): value is number | RawNumber {
   return typeof value === 'number' || SOURCE_AWARE_JSON.isRawJSON(value)
 }
 
+/** The value as a whole number; NaN, which compares false with everything, for what is none. `10.0` is ten. */
+export function wholeNumberOf(value: JsonValue): number {
+  if (!isJsonNumber(value)) return Number.NaN
+  const given = typeof value === 'number' ? value : Number(value.rawJSON)
+  return Number.isSafeInteger(given) ? given : Number.NaN
+}
+
 /** Whether the value is a JSON object: not null, not an array, not a number kept as text. */
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
   return (

@@ -61,7 +61,7 @@ const NAMES: Readonly<Record<Operation, Partial<Record<SpokenDialect, string>>>>
   extended_card: { '0.3': 'agent/getAuthenticatedExtendedCard', '1.0': 'GetExtendedAgentCard' },
 }
 
-const OPERATIONS: readonly Operation[] = [
+export const OPERATIONS: readonly Operation[] = [
   'send',
   'stream',
   'get',

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import type { FieldError } from '../field-error.ts'
-import { isJsonNumber, isJsonObject, type JsonValue } from '../lossless-json.ts'
+import { isJsonObject, type JsonObject, type JsonValue, wholeNumberOf } from '../lossless-json.ts'
 
 type Wording = { error: (issue: { readonly input?: unknown }) => string }
 
@@ -36,7 +36,7 @@ export function objectOf<Shape extends z.ZodRawShape>(shape: Shape) {
   return anyObject.pipe(z.looseObject(shape))
 }
 
-export const count = rule((value) => wholeNumber(value) >= 0, 'must be a whole number')
+export const count = rule((value) => wholeNumberOf(value) >= 0, 'must be a whole number')
 
 export function oneOf(...allowed: readonly string[]) {
   return rule(
@@ -47,21 +47,31 @@ export function oneOf(...allowed: readonly string[]) {
 
 export function countWithin(least: number, most: number) {
   return rule((value) => {
-    const given = wholeNumber(value)
+    const given = wholeNumberOf(value)
     return given >= least && given <= most
   }, `must be a whole number from ${least} to ${most}`)
-}
-
-/** NaN for what is none: it compares false with everything. `10.0` and `1e1` are ten. */
-function wholeNumber(value: JsonValue): number {
-  if (!isJsonNumber(value)) return Number.NaN
-  const given = typeof value === 'number' ? value : Number(value.rawJSON)
-  return Number.isSafeInteger(given) ? given : Number.NaN
 }
 
 export type PartFault = (
   part: JsonValue,
 ) => { readonly at: string; readonly detail: string } | undefined
+
+/** Of a part and of a file: `names` are texts where they are there; `at` is where they stand. */
+export function faultOfTexts(
+  holder: JsonObject,
+  names: readonly string[],
+  at = '',
+): ReturnType<PartFault> {
+  const name = names.find(
+    (one) => (holder[one] ?? null) !== null && typeof holder[one] !== 'string',
+  )
+  return name === undefined ? undefined : { at: at + name, detail: 'must be a text' }
+}
+
+export function faultOfMetadata({ metadata = null }: JsonObject): ReturnType<PartFault> {
+  if (metadata === null || isJsonObject(metadata)) return undefined
+  return { at: 'metadata', detail: 'must be an object' }
+}
 
 /** The parts of a message; `faultOf` knows one part of its dialect. */
 export function partsOf(faultOf: PartFault) {
@@ -80,6 +90,26 @@ export function partsOf(faultOf: PartFault) {
       }
     })
 }
+
+export const metadata = anyObject.nullish()
+
+/** What both dialects have in a message, beside its role and its parts. */
+export const MESSAGE = {
+  messageId: someText,
+  contextId: text.nullish(),
+  taskId: text.nullish(),
+  referenceTaskIds: texts.nullish(),
+  extensions: texts.nullish(),
+  metadata,
+}
+
+export const CONFIGURATION = {
+  acceptedOutputModes: texts.nullish(),
+  historyLength: count.nullish(),
+}
+
+/** Of a webhook. */
+export const PUSH_CONFIG = { id: text.nullish(), url: someText, token: text.nullish() }
 
 /** The first fault that a schema finds in `params`. Never throws. */
 export function firstFault(schema: z.ZodType, params: JsonValue): FieldError | undefined {

@@ -5,11 +5,17 @@ import { toStandardBase64 } from '../message/base64.ts'
 import type { Operation } from '../method.ts'
 import {
   anyObject,
+  CONFIGURATION,
   count,
+  faultOfMetadata,
+  faultOfTexts,
   flag,
+  MESSAGE,
+  metadata,
   objectOf,
   oneOf,
   type PartFault,
+  PUSH_CONFIG,
   partsOf,
   someText,
   text,
@@ -18,10 +24,10 @@ import {
 
 const faultOfPart: PartFault = (part) => {
   if (!isJsonObject(part)) return { at: '', detail: 'must be an object' }
-  const { metadata = null } = part
-  if (metadata !== null && !isJsonObject(metadata)) {
-    return { at: 'metadata', detail: 'must be an object' }
-  }
+  return faultOfMetadata(part) ?? faultOfKind(part)
+}
+
+function faultOfKind(part: JsonObject): ReturnType<PartFault> {
   switch (part['kind']) {
     case 'text':
       return typeof part['text'] === 'string' ? undefined : { at: 'text', detail: 'must be a text' }
@@ -36,13 +42,7 @@ const faultOfPart: PartFault = (part) => {
 
 function faultOfFile(file: JsonValue | undefined): ReturnType<PartFault> {
   if (!isJsonObject(file)) return { at: 'file', detail: 'must be an object' }
-  for (const name of ['name', 'mimeType']) {
-    const value = file[name] ?? null
-    if (value !== null && typeof value !== 'string') {
-      return { at: `file.${name}`, detail: 'must be a text' }
-    }
-  }
-  return faultOfFileContent(file)
+  return faultOfTexts(file, ['name', 'mimeType'], 'file.') ?? faultOfFileContent(file)
 }
 
 function faultOfFileContent(file: JsonObject): ReturnType<PartFault> {
@@ -58,32 +58,22 @@ function faultOfFileContent(file: JsonObject): ReturnType<PartFault> {
   return isText ? undefined : { at: 'file.uri', detail: 'must be a text that is not empty' }
 }
 
-const metadata = anyObject.nullish()
-
 const message = objectOf({
   kind: oneOf('message'),
-  messageId: someText,
   role: oneOf('user', 'agent'),
   parts: partsOf(faultOfPart),
-  contextId: text.nullish(),
-  taskId: text.nullish(),
-  referenceTaskIds: texts.nullish(),
-  extensions: texts.nullish(),
-  metadata,
+  ...MESSAGE,
 })
 
 const authentication = objectOf({ schemes: texts, credentials: text.nullish() })
 
 const pushNotificationConfig = objectOf({
-  id: text.nullish(),
-  url: someText,
-  token: text.nullish(),
+  ...PUSH_CONFIG,
   authentication: authentication.nullish(),
 })
 
 const configuration = objectOf({
-  acceptedOutputModes: texts.nullish(),
-  historyLength: count.nullish(),
+  ...CONFIGURATION,
   blocking: flag.nullish(),
   pushNotificationConfig: pushNotificationConfig.nullish(),
 })

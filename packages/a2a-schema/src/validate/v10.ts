@@ -8,34 +8,29 @@ import { toStandardBase64 } from '../message/base64.ts'
 import type { Operation } from '../method.ts'
 import { readState } from '../task-state.ts'
 import {
-  anyObject,
+  CONFIGURATION,
   count,
   countWithin,
+  faultOfMetadata,
+  faultOfTexts,
   flag,
+  MESSAGE,
+  metadata,
   objectOf,
   oneOf,
   type PartFault,
+  PUSH_CONFIG,
   partsOf,
   someText,
   text,
-  texts,
 } from './rules.ts'
 
 /** Exactly one of these is what a part is. */
 const ARMS = ['text', 'raw', 'url', 'data'] as const
-const TEXT_MEMBERS = ['filename', 'mediaType'] as const
 
 const faultOfPart: PartFault = (part) => {
   if (!isJsonObject(part)) return { at: '', detail: 'must be an object' }
-  const { metadata = null } = part
-  if (metadata !== null && !isJsonObject(metadata)) {
-    return { at: 'metadata', detail: 'must be an object' }
-  }
-  for (const name of TEXT_MEMBERS) {
-    const value = part[name] ?? null
-    if (value !== null && typeof value !== 'string') return { at: name, detail: 'must be a text' }
-  }
-  return faultOfArm(part)
+  return faultOfMetadata(part) ?? faultOfTexts(part, ['filename', 'mediaType']) ?? faultOfArm(part)
 }
 
 function faultOfArm(part: JsonObject): ReturnType<PartFault> {
@@ -53,33 +48,20 @@ function faultOfArm(part: JsonObject): ReturnType<PartFault> {
   return undefined
 }
 
-const metadata = anyObject.nullish()
 const tenant = text.nullish()
 
 const message = objectOf({
-  messageId: someText,
   role: oneOf('ROLE_USER', 'ROLE_AGENT'),
   parts: partsOf(faultOfPart),
-  contextId: text.nullish(),
-  taskId: text.nullish(),
-  referenceTaskIds: texts.nullish(),
-  extensions: texts.nullish(),
-  metadata,
+  ...MESSAGE,
 })
 
 const authentication = objectOf({ scheme: text, credentials: text.nullish() })
 
-const pushConfig = {
-  tenant,
-  id: text.nullish(),
-  url: someText,
-  token: text.nullish(),
-  authentication: authentication.nullish(),
-}
+const pushConfig = { ...PUSH_CONFIG, tenant, authentication: authentication.nullish() }
 
 const configuration = objectOf({
-  acceptedOutputModes: texts.nullish(),
-  historyLength: count.nullish(),
+  ...CONFIGURATION,
   returnImmediately: flag.nullish(),
   taskPushNotificationConfig: objectOf({ ...pushConfig, taskId: text.nullish() }).nullish(),
 })

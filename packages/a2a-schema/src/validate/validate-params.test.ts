@@ -1,27 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseLossless } from '../lossless-json.ts'
-import type { Operation, SpokenDialect } from '../method.ts'
+import { OPERATIONS, type Operation, type SpokenDialect } from '../method.ts'
 import { V10_PARAMS } from './v10.ts'
 import { validateParams } from './validate-params.ts'
 
 /** As it would come from the wire. */
 const fault = (operation: Operation, dialect: SpokenDialect, params: unknown) =>
   validateParams(operation, dialect, parseLossless(JSON.stringify(params)))
-
-const OPERATIONS: readonly Operation[] = [
-  'send',
-  'stream',
-  'get',
-  'list',
-  'cancel',
-  'subscribe',
-  'push_set',
-  'push_get',
-  'push_list',
-  'push_delete',
-  'extended_card',
-]
 
 const LEGACY = { kind: 'message', messageId: 'm', role: 'user' }
 const CURRENT = { messageId: 'm', role: 'ROLE_USER' }
