@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { historyLengthOf, withHistoryLength } from './history.ts'
+import { parseLossless } from './lossless-json.ts'
 
 const task = { id: 't', history: [{ n: 1 }, { n: 2 }, { n: 3 }] }
 
@@ -30,5 +31,10 @@ describe('historyLengthOf', () => {
     [undefined, undefined],
   ])('of %j is %s', (params, length) => {
     expect(historyLengthOf(params)).toBe(length)
+  })
+
+  it('is a number also when it is written as one with a point', () => {
+    expect(historyLengthOf(parseLossless('{"historyLength":1.0}'))).toBe(1)
+    expect(historyLengthOf(parseLossless('{"configuration":{"historyLength":0.0}}'))).toBe(0)
   })
 })

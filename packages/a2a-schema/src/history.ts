@@ -1,5 +1,5 @@
 /** @module How much of a task's history its caller asked for (contract/a2a 1.9, 2.6). */
-import { isJsonObject, type JsonObject, type JsonValue } from './lossless-json.ts'
+import { isJsonObject, type JsonObject, type JsonValue, wholeNumberOf } from './lossless-json.ts'
 
 /** The task with the last `length` messages: undefined all of them, 0 none and no `history` at all. */
 export function withHistoryLength(task: JsonObject, length: number | undefined): JsonObject {
@@ -15,7 +15,8 @@ export function withHistoryLength(task: JsonObject, length: number | undefined):
 /** The `historyLength` of a request: of its own, or of the configuration of a message. */
 export function historyLengthOf(params: JsonValue | undefined): number | undefined {
   if (!isJsonObject(params)) return undefined
-  const { historyLength: own, configuration } = params
-  if (typeof own === 'number' && own >= 0) return own
+  const { historyLength = null, configuration } = params
+  const own = wholeNumberOf(historyLength)
+  if (own >= 0) return own
   return configuration === undefined ? undefined : historyLengthOf(configuration)
 }
