@@ -10,6 +10,9 @@ import { COMPLETED, type ReplySink, type TurnEnd } from '../agent-adapter.ts'
 const MAX_LINE_CHARACTERS = 256 * 1024
 /** Each is an event of the task, and the SDK copies the whole task for it. */
 const MAX_EVENTS = 2_000
+/** Of all artifacts together, as they were written: they lie in the memory that every task shares. */
+const MAX_ARTIFACT_CHARACTERS = 4 * 1024 * 1024
+const MAX_LOGGED_LINES = 20
 const MAX_TEXT = 16_000
 
 const words = z.string().min(1).max(MAX_TEXT)
@@ -43,7 +46,10 @@ export class CommandEvents {
   readonly #decoder = new StringDecoder('utf8')
   #rest = ''
   #isCut = false
-  #count = 0
+  #events = 0
+  #artifactCharacters = 0
+  #notUnderstood = 0
+  #hasSaidTooMuch = false
   #end: TurnEnd = COMPLETED
 
   constructor(reply: ReplySink, log: Logger) {
@@ -75,21 +81,42 @@ export class CommandEvents {
     const isCut = this.#isCut
     this.#isCut = false
     if (!isCut && line.trim() === '') return
-    this.#count += 1
-    if (this.#count > MAX_EVENTS) return
     const parsed = event.safeParse(isCut ? undefined : jsonOf(line))
-    if (parsed.success) this.#tell(parsed.data)
-    else this.#log.warn({ characters: line.length }, 'exec.event_not_understood')
+    if (parsed.success) this.#tell(parsed.data, line.length)
+    else this.#pass(line.length)
   }
 
-  #tell(said: CommandEvent): void {
-    if ('progress' in said) this.#reply.progress(said.progress)
-    else if ('artifact' in said) this.#tellArtifact(said.artifact)
-    else if ('input_required' in said) {
+  #tell(said: CommandEvent, characters: number): void {
+    // The end is heard however much was said before it: the task would be over instead of waiting.
+    if ('input_required' in said) {
       this.#end = { state: 'input-required', text: said.input_required }
     } else if ('auth_required' in said) {
       this.#end = { state: 'auth-required', text: said.auth_required }
-    } else this.#end = { state: 'rejected', text: said.rejected }
+    } else if ('rejected' in said) {
+      this.#end = { state: 'rejected', text: said.rejected }
+    } else if (this.#hasRoomFor(said, characters)) {
+      if ('progress' in said) this.#reply.progress(said.progress)
+      else this.#tellArtifact(said.artifact)
+    }
+  }
+
+  /** After the first that was too much nothing more is told: an artifact has no holes. */
+  #hasRoomFor(said: CommandEvent, characters: number): boolean {
+    this.#events += 1
+    if ('artifact' in said) this.#artifactCharacters += characters
+    const isTooMuch =
+      this.#events > MAX_EVENTS || this.#artifactCharacters > MAX_ARTIFACT_CHARACTERS
+    if (isTooMuch && !this.#hasSaidTooMuch) {
+      this.#hasSaidTooMuch = true
+      this.#log.warn({ events: this.#events }, 'exec.events_not_told_further')
+    }
+    return !this.#hasSaidTooMuch
+  }
+
+  #pass(characters: number): void {
+    this.#notUnderstood += 1
+    if (this.#notUnderstood > MAX_LOGGED_LINES) return
+    this.#log.warn({ characters }, 'exec.event_not_understood')
   }
 
   #tellArtifact(artifact: Extract<CommandEvent, { artifact: unknown }>['artifact']): void {
