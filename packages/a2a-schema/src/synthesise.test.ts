@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
-  queuedReply,
   type SyntheticTask,
   syntheticResult,
-  syntheticStatusEvent,
   syntheticTask,
   taskFromMessage,
 } from './synthesise.ts'
@@ -66,19 +64,6 @@ describe('a task of the gateway', () => {
     expect(syntheticTask(FAILED, '1.0')).toEqual(syntheticTask({ ...FAILED }, '1.0'))
   })
 
-  it('ends a stream', () => {
-    expect(syntheticStatusEvent(FAILED, '0.3')).toMatchObject({
-      kind: 'status-update',
-      taskId: 'q-1',
-      contextId: 'c-1',
-      status: { state: 'failed' },
-      final: true,
-    })
-    expect(syntheticStatusEvent(FAILED, '1.0')).toMatchObject({
-      statusUpdate: { taskId: 'q-1', status: { state: 'TASK_STATE_FAILED' } },
-    })
-  })
-
   it('is complete with the message that an agent answered instead of a task', () => {
     const message = {
       kind: 'message',
@@ -97,18 +82,5 @@ describe('a task of the gateway', () => {
       metadata: { queue_id: 'q-1' },
     })
     expect(taskFromMessage(message, TASK, '0.3')).toMatchObject({ status: { message } })
-  })
-})
-
-describe('queuedReply', () => {
-  it('is a JSON-RPC reply with a task, and has what the platform says beside it', () => {
-    const topLevel = { status: 'queued', delivery_mode: 'poll', method: 'message/send' }
-    const reply = queuedReply({ id: 'x', dialect: '0.3', task: TASK, topLevel })
-    expect(reply).toEqual({
-      jsonrpc: '2.0',
-      id: 'x',
-      result: syntheticTask(TASK, '0.3'),
-      ...topLevel,
-    })
   })
 })

@@ -1,5 +1,4 @@
 /** @module Tasks that the gateway itself answers with (contract/a2a 2.8). */
-import type { RpcId } from './json-rpc.ts'
 import type { JsonObject, JsonValue } from './lossless-json.ts'
 import type { SpokenDialect } from './method.ts'
 import type { TaskState } from './task-state.ts'
@@ -46,30 +45,12 @@ export function syntheticTask(task: SyntheticTask, dialect: SpokenDialect): Json
   return bareTaskTo(taskInV10(task), dialect)
 }
 
-/** The task as send answers it and as a stream begins: 1.0 wraps it. */
+/**
+ * The task as send answers it and as a stream begins: 1.0 wraps it. To a message that waits this is the
+ * answer: a bare object instead breaks every client there is (contract/a2a 0.5).
+ */
 export function syntheticResult(task: SyntheticTask, dialect: SpokenDialect): JsonValue {
   return translateEvent({ task: taskInV10(task) }, '1.0', dialect) ?? null
-}
-
-/** The end of a stream whose task is known to have come to its state. */
-export function syntheticStatusEvent(task: SyntheticTask, dialect: SpokenDialect): JsonValue {
-  const { id: taskId, ...rest } = taskInV10(task)
-  return translateEvent({ statusUpdate: { taskId: taskId ?? '', ...rest } }, '1.0', dialect) ?? null
-}
-
-/**
- * The reply to a message that waits for its agent: a task for every A2A client, and at its top level
- * the fields that the platform's own callers read. A bare object instead breaks every client there is
- * (contract/a2a 0.5).
- */
-export function queuedReply(reply: {
-  readonly id: RpcId
-  readonly dialect: SpokenDialect
-  readonly task: SyntheticTask
-  readonly topLevel: JsonObject
-}): JsonObject {
-  const result = syntheticResult(reply.task, reply.dialect)
-  return { jsonrpc: '2.0', id: reply.id, result, ...reply.topLevel }
 }
 
 /**

@@ -3,6 +3,7 @@
  * A2A, and beside it the fields of the contract (contract/a2a 2.8; platform 4.4, 4.6).
  */
 import type { RpcId } from '@atrium/a2a-schema/json-rpc'
+import { syntheticResult } from '@atrium/a2a-schema/synthesise'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { NewDelivery, WireDialect } from '../../domain/delivery.ts'
 import type { Heartbeats } from '../streams/heartbeats.ts'
@@ -28,19 +29,17 @@ export function queuedAnswer(message: QueuedMessage): Buffer {
   const { dialect, method, queueId, contextId, queue } = message
   const mode = queue === undefined ? 'poll' : 'push'
   const task = {
-    id: queueId,
+    taskId: queueId,
     contextId,
-    status: {
-      state: dialect === '1.0' ? 'TASK_STATE_SUBMITTED' : 'submitted',
-      timestamp: message.at.toISOString(),
-    },
+    state: 'TASK_STATE_SUBMITTED',
+    at: message.at,
     metadata: { delivery_mode: mode, queue_id: queueId },
-  }
+  } as const
   return Buffer.from(
     JSON.stringify({
       jsonrpc: '2.0',
       id: message.id,
-      result: dialect === '1.0' ? { task } : { kind: 'task', ...task },
+      result: syntheticResult(task, dialect),
       status: 'queued',
       delivery_mode: mode,
       method,
