@@ -1,6 +1,13 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { CARD, startAgentRuntime, userMessage } from '../../support/agent-runtime.ts'
+import {
+  CARD,
+  makeWorkspaceFolders,
+  startAgentRuntime,
+  userMessage,
+} from '../../support/agent-runtime.ts'
 
 describe('an agent that cannot work', () => {
   it('says that it is not configured, and why', async () => {
@@ -44,6 +51,40 @@ describe('an agent that cannot work', () => {
       expect(await Promise.race([answer, delay(150, 'still waiting')])).toBe('still waiting')
       await runtime.plane.host.start()
       expect((await answer).result).toMatchObject({ parts: [{ text: 'early' }] })
+    } finally {
+      await runtime.close()
+    }
+  })
+
+  it('lets one of two messages for a task in when both have waited', async () => {
+    const folders = makeWorkspaceFolders()
+    const tasks = join(folders.configs, '.atrium', 'tasks')
+    mkdirSync(tasks, { recursive: true })
+    const status = { state: 'TASK_STATE_INPUT_REQUIRED', timestamp: new Date().toISOString() }
+    const record = { version: 1, task: { id: 'asked', contextId: 'c', status } }
+    writeFileSync(join(tasks, 'asked.json'), JSON.stringify(record))
+    const script = 'setInterval(() => {}, 1000)'
+    const runtime = await startAgentRuntime({
+      config: JSON.stringify({
+        runtime_config: { command: process.execPath, args: ['-e', script], concurrency: 4 },
+      }),
+      folders,
+      hasNotStarted: true,
+      startPatienceMs: 30_000,
+    })
+    try {
+      const answers = Promise.all(
+        ['this', 'that'].map((text) =>
+          runtime.call('message/send', {
+            ...userMessage(text, [], { taskId: 'asked' }),
+            configuration: { blocking: false },
+          }),
+        ),
+      )
+      expect(await Promise.race([answers, delay(150, 'still waiting')])).toBe('still waiting')
+      await runtime.plane.host.start()
+      const codes = (await answers).map(({ error }) => error?.code)
+      expect(codes.toSorted()).toEqual([-32004, undefined])
     } finally {
       await runtime.close()
     }

@@ -23,7 +23,7 @@ import { CallState } from './call-state.ts'
 import type { DeliveryClaim } from './deliveries/delivery-claim.ts'
 import type { DeliveryDesk } from './deliveries/delivery-desk.ts'
 import { findLostPart, taskOfMessage } from './message-rules.ts'
-import type { SdkDispatch } from './sdk-dispatch.ts'
+import type { SdkCall, SdkDispatch } from './sdk-dispatch.ts'
 import type { WorkQueue } from './work-queue.ts'
 
 const DELIVERY_ID = /^[A-Za-z0-9._:-]{1,128}$/
@@ -59,6 +59,8 @@ type JudgedCall = {
 
 export class A2aEndpoint {
   readonly #deps: A2aEndpointDeps
+  /** Tasks with a message that was let in and that the executor may not have yet. */
+  readonly #arriving = new Set<string>()
 
   constructor(deps: A2aEndpointDeps) {
     this.#deps = deps
@@ -106,14 +108,14 @@ export class A2aEndpoint {
     claim: DeliveryClaim | undefined,
   ): Promise<A2aAnswer> {
     await this.#whenStarted()
-    const refused =
-      this.#unavailable(facts, call.requestId) ?? this.#refuseOccupied(facts, call.request.params)
+    const taskId = taskOfMessage(call.request.params)
+    const refused = this.#unavailable(facts, call.requestId) ?? this.#refuseOccupied(facts, taskId)
     if (refused !== undefined) return jsonAnswer(refused)
     const ticket = this.#deps.queue.admit()
     // Before anything of it exists: who sent it may send it again without doing harm.
     if (ticket === undefined) return busyAnswer(facts, call.requestId)
     const state = new CallState({ isStreaming: call.traits.isStreaming, ticket, claim })
-    const answer = await this.#deps.sdk.answer({ ...call, state })
+    const answer = await this.#answerAlone(taskId, { ...call, state })
     if (!state.isRefused) return answer
     if (answer.kind === 'stream') await drain(answer.envelopes)
     return busyAnswer(facts, call.requestId)
@@ -123,14 +125,25 @@ export class A2aEndpoint {
    * One turn for each task: the SDK would begin a second one, set the task back to `submitted` and
    * mix both answers in one artifact.
    */
-  #refuseOccupied(facts: RequestFacts, params: RpcRequest['params']): string | undefined {
-    const taskId = taskOfMessage(params)
-    if (taskId === undefined || !this.#deps.isBusyWith(taskId)) return undefined
+  #refuseOccupied(facts: RequestFacts, taskId: string | undefined): string | undefined {
+    if (taskId === undefined) return undefined
+    if (!this.#arriving.has(taskId) && !this.#deps.isBusyWith(taskId)) return undefined
     return protocolError(facts, {
       code: UNSUPPORTED_OPERATION,
       message: 'the task is being worked on: send a new message in its context',
       reason: 'UNSUPPORTED_OPERATION',
     })
+  }
+
+  /** Two messages for one task that come together are one too many as well. */
+  async #answerAlone(taskId: string | undefined, call: SdkCall): Promise<A2aAnswer> {
+    if (taskId === undefined) return this.#deps.sdk.answer(call)
+    this.#arriving.add(taskId)
+    try {
+      return await this.#deps.sdk.answer(call)
+    } finally {
+      this.#arriving.delete(taskId)
+    }
   }
 
   /** The server is up before the agent is: the first message need not fail because of that. */
