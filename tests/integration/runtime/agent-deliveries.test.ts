@@ -131,6 +131,7 @@ describe('a delivery', () => {
       expect([refused.status, await refused.json()]).toMatchObject([503, { code: 'agent_busy' }])
     }
     expect(readdirSync(runtime.folders.workspace)).not.toContain('runs')
+    expect(readFileSync(runtime.logFile, 'utf8')).toContain('deliveries.not_begun')
     expect(runtime.plane.meter.report().activeTasks).toBe(0)
   })
 })

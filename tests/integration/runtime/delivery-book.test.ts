@@ -1,10 +1,14 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemIds } from '@atrium/http-kit/clock'
 import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DeliveryBook } from '../../../apps/workspace-runtime/src/agent/deliveries/delivery-book.ts'
+import {
+  deliveryText,
+  recordName,
+} from '../../../apps/workspace-runtime/src/agent/deliveries/delivery-record.ts'
 import { RecordFolder } from '../../../apps/workspace-runtime/src/agent/records/record-folder.ts'
 import { eventually } from '../../support/eventually.ts'
 
@@ -40,6 +44,10 @@ const delivery = (deliveryId: string) => ({
   outcome: undefined,
 })
 
+/** As the agent could, which can write there too. */
+const leave = (record: Parameters<typeof deliveryText>[0]) =>
+  writeFileSync(join(directory, `${recordName(record.deliveryId)}.json`), deliveryText(record))
+
 const files = () => readdirSync(directory).length
 
 describe('DeliveryBook', () => {
@@ -74,5 +82,19 @@ describe('DeliveryBook', () => {
     expect(interrupted.map(({ deliveryId }) => deliveryId)).toEqual(['a'])
     const ended = await again.find('b')
     expect([ended?.hasEnded, ended?.outcome]).toEqual([true, undefined])
+  })
+
+  it('holds no answer of what has none, whatever its record says', async () => {
+    const outcome = { result: 'x'.repeat(2_000) }
+    leave({ ...delivery('a'), outcome })
+    const { interrupted } = await open()
+    expect(interrupted).toEqual([delivery('a')])
+  })
+
+  it('sets a delivery aside whose task would be a file elsewhere', async () => {
+    leave({ ...delivery('a'), taskId: '../../elsewhere' })
+    const { interrupted } = await open()
+    expect(interrupted).toEqual([])
+    expect(readdirSync(directory)).toEqual([`${recordName('a')}.json.broken`])
   })
 })

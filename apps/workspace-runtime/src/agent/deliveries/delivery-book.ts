@@ -46,7 +46,8 @@ export class DeliveryBook {
         continue
       }
       found.push({ name, entry: { bytes, begunAtMs: Date.parse(delivery.begunAt) } })
-      if (!delivery.hasEnded) interrupted.push(delivery)
+      // It has no answer yet, and all of these are in memory at once.
+      if (!delivery.hasEnded) interrupted.push({ ...delivery, outcome: undefined })
     }
     found.sort((a, b) => a.entry.begunAtMs - b.entry.begunAtMs)
     for (const { name, entry } of found) this.#note(name, entry)
@@ -67,7 +68,17 @@ export class DeliveryBook {
    * error: it could not be known again then, and must not be begun.
    */
   async begin(delivery: DeliveryRecord): Promise<void> {
-    await this.#write(delivery, true)
+    try {
+      await this.#write(delivery, true)
+    } catch (error) {
+      // The platform is told that the agent is busy: who looks for the reason finds it here.
+      const { deliveryId } = delivery
+      this.#deps.log.error(
+        { delivery_id: deliveryId, reason: errorCodeOf(error) },
+        'deliveries.not_begun',
+      )
+      throw error
+    }
     this.#forgetOldest()
   }
 

@@ -1,12 +1,14 @@
 /** @module What is kept of a delivery, and how it is read again: the agent can write there too. */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { RECORD_NAME } from '../records/record-folder.ts'
 
 const record = z.object({
   version: z.literal(1),
   delivery_id: z.string(),
   method: z.string(),
-  task_id: z.string().min(1),
+  // The task gets a record of this name when the delivery was interrupted.
+  task_id: z.string().regex(RECORD_NAME),
   context_id: z.string(),
   has_task: z.boolean(),
   begun_at: z.iso.datetime(),

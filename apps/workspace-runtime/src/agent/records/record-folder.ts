@@ -13,8 +13,8 @@ import { DirectorySync } from './directory-sync.ts'
 const SUFFIX = '.json'
 const TEMPORARY_SUFFIX = '.part'
 const BROKEN_SUFFIX = '.broken'
-/** Names come from the disk, to which the agent can write: nothing else is looked at. */
-const RECORD_NAME = /^[A-Za-z0-9_-]{1,64}\.json$/
+/** Names come from the disk, to which the agent can write: nothing else is looked at, or written. */
+export const RECORD_NAME = /^[A-Za-z0-9_-]{1,64}$/
 /** The agent could leave any number of unreadable records. */
 const MAX_BROKEN = 16
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
@@ -62,16 +62,13 @@ export class RecordFolder {
     }
     this.#isUsable = true
     await this.#tidy(names)
-    const records = names.filter((name) => RECORD_NAME.test(name))
-    for (const file of records.slice(0, this.#deps.maxRecords)) {
-      const name = file.slice(0, -SUFFIX.length)
+    const records = names.flatMap(recordNameOf)
+    for (const name of records.slice(0, this.#deps.maxRecords)) {
       const text = await this.read(name)
       if (text === undefined) await this.setAside(name, 'unreadable')
       else yield { name, text, bytes: Buffer.byteLength(text) }
     }
-    for (const file of records.slice(this.#deps.maxRecords)) {
-      await this.remove(file.slice(0, -SUFFIX.length))
-    }
+    for (const name of records.slice(this.#deps.maxRecords)) await this.remove(name)
   }
 
   /**
@@ -158,4 +155,9 @@ export class RecordFolder {
   #pathOf(name: string): string {
     return join(this.#deps.directory, name + SUFFIX)
   }
+}
+
+function recordNameOf(file: string): string[] {
+  const name = file.endsWith(SUFFIX) ? file.slice(0, -SUFFIX.length) : ''
+  return RECORD_NAME.test(name) ? [name] : []
 }
