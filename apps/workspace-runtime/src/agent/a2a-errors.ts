@@ -1,6 +1,7 @@
 /** @module JSON-RPC errors of the agent's endpoint, in the dialect of the request (contract/a2a 1.6). */
 import { type RpcId, rpcError } from '@atrium/a2a-schema/json-rpc'
 import type { Dialect } from '@atrium/a2a-schema/method'
+import { badRequest, ERROR_INFO, errorInfo } from '@atrium/a2a-schema/translate/error'
 import { AppError, describeFailure, type ErrorCode } from '@atrium/http-kit/app-error'
 import type { A2aAnswer } from './a2a-answer.ts'
 
@@ -13,9 +14,6 @@ export const UNSUPPORTED_OPERATION = -32004
 export const CONTENT_TYPE_NOT_SUPPORTED = -32005
 export const VERSION_NOT_SUPPORTED = -32009
 
-const ERROR_INFO = 'type.googleapis.com/google.rpc.ErrorInfo'
-const BAD_REQUEST = 'type.googleapis.com/google.rpc.BadRequest'
-
 export type RequestFacts = { readonly id: RpcId; readonly dialect: Dialect }
 
 /** `params` are wrong at `field`. */
@@ -24,10 +22,7 @@ export function invalidParams(
   fault: { readonly field: string; readonly detail: string },
 ): string {
   const { field, detail } = fault
-  const data =
-    dialect === '1.0'
-      ? [{ '@type': BAD_REQUEST, fieldViolations: [{ field, description: detail }] }]
-      : { field, detail }
+  const data = dialect === '1.0' ? [badRequest([fault])] : { field, detail }
   return rpcError({
     id,
     code: INVALID_PARAMS,
@@ -43,10 +38,7 @@ export function protocolError(
   metadata: Readonly<Record<string, string>> = {},
 ): string {
   const { code, message, reason } = error
-  const data =
-    dialect === '1.0'
-      ? [{ '@type': ERROR_INFO, reason, domain: 'a2a-protocol.org', metadata }]
-      : { reason, ...metadata }
+  const data = dialect === '1.0' ? [errorInfo(reason, metadata)] : { reason, ...metadata }
   return rpcError({ id, code, message, data })
 }
 
