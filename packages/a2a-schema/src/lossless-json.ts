@@ -55,6 +55,16 @@ export function parseLossless(text: string): JsonValue {
   return SOURCE_AWARE_JSON.parse(text, keepSource)
 }
 
+/** `parseLossless` of what others have said: undefined for what it throws at. */
+export function readLossless(text: string): JsonValue | undefined {
+  try {
+    return parseLossless(text)
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof RangeError) return undefined
+    throw error
+  }
+}
+
 /** Whether the value is a JSON number, in either representation. */
 export function isJsonNumber(value: JsonValue): value is number | RawNumber {
   return typeof value === 'number' || SOURCE_AWARE_JSON.isRawJSON(value)

@@ -3,10 +3,11 @@ import {
   isJsonObject,
   type JsonObject,
   type JsonValue,
-  parseLossless,
+  readLossless,
 } from '@atrium/a2a-schema/lossless-json'
 import type { Operation } from '@atrium/a2a-schema/method'
 import { restResult } from '@atrium/a2a-schema/translate/rest'
+import { AppError } from '@atrium/http-kit/app-error'
 import { RPC } from '../services/gateway/rpc-problem.ts'
 import type { RestDialect } from './rest-call.ts'
 
@@ -88,7 +89,8 @@ function nameOf(code: JsonValue | undefined, status: number): string {
 }
 
 function objectIn(bytes: Buffer): JsonObject {
-  const value = parseLossless(bytes.toString('utf8'))
+  const value = readLossless(bytes.toString('utf8'))
+  if (value === undefined) throw new AppError('workspace_invalid_response')
   return isJsonObject(value) ? value : {}
 }
 

@@ -1,5 +1,11 @@
 /** @module JSON shapes of messages in the ledger (contract/platform 4.7, 4.8). */
-import { isJsonObject, type JsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  parseLossless,
+  readLossless,
+} from '@atrium/a2a-schema/lossless-json'
 import { AppError } from '@atrium/http-kit/app-error'
 import { z } from 'zod'
 import { type DeliveryState, isFinalState } from '../../domain/delivery.ts'
@@ -64,8 +70,13 @@ export function renderQueueEntry(entry: QueueEntry): z.input<typeof queueEntryRe
     ...(upstreamTaskId === null ? {} : { task_id: upstreamTaskId }),
     ...(delegationId === null ? {} : { delegation_id: delegationId }),
     ...(responseStatus === null ? {} : { response_status: responseStatus }),
-    ...(response === null ? {} : { response_body: parseLossless(response.toString('utf8')) }),
+    ...(response === null ? {} : { response_body: bodyOf(response) }),
   }
+}
+
+/** An agent may nest deeper than anybody reads. */
+function bodyOf(response: Buffer): JsonValue {
+  return readLossless(response.toString('utf8')) ?? { omitted: 'cannot be read' }
 }
 
 export const cancelledResponse = z.object({ status: z.literal('dropped'), queue_id: z.uuid() })

@@ -1,6 +1,6 @@
 /** @module The answer to a message that its sender has sent before (ADR-0032). */
 
-import { isJsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, readLossless } from '@atrium/a2a-schema/lossless-json'
 import { replaceId } from '@atrium/a2a-schema/replace-id'
 import { factsOf } from '@atrium/a2a-schema/result-facts'
 import { translateResult } from '@atrium/a2a-schema/translate/result'
@@ -140,7 +140,7 @@ function answered(
 
 /** Whether a stream may end with it. */
 function isWhole(body: Buffer): boolean {
-  const envelope = parseLossless(body.toString('utf8'))
+  const envelope = readLossless(body.toString('utf8'))
   return isJsonObject(envelope) && factsOf(envelope['result'])?.isFinal === true
 }
 

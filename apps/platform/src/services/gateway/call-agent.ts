@@ -4,7 +4,7 @@
  */
 import { historyLengthOf } from '@atrium/a2a-schema/history'
 import type { RpcId, RpcRequest } from '@atrium/a2a-schema/json-rpc'
-import { isJsonObject, type JsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, type JsonObject, readLossless } from '@atrium/a2a-schema/lossless-json'
 import { type MethodTraits, methodName, type SpokenDialect } from '@atrium/a2a-schema/method'
 import { factsOf } from '@atrium/a2a-schema/result-facts'
 import { answerWithId } from '@atrium/a2a-schema/rpc-answer'
@@ -233,21 +233,10 @@ function jsonFor(reply: Extract<AgentReply, { kind: 'json' }>, reading: Reading)
   if (isToldAsWritten(reading, envelope)) {
     return answerWithId({ bytes: body, envelope }, reading.id)
   }
-  const lossless = parsed(body.toString('utf8'))
-  const readable = lossless === undefined ? undefined : envelopeFor(lossless, reading)
+  const lossless = readLossless(body.toString('utf8'))
+  const readable = isJsonObject(lossless) ? envelopeFor(lossless, reading) : undefined
   if (readable === undefined) throw new AppError('workspace_invalid_response')
   return Buffer.from(JSON.stringify(readable))
-}
-
-function parsed(text: string): JsonObject | undefined {
-  try {
-    const value = parseLossless(text)
-    return isJsonObject(value) ? value : undefined
-  } catch (error) {
-    // SyntaxError: not JSON. RangeError: nested beyond reason.
-    if (error instanceof SyntaxError || error instanceof RangeError) return undefined
-    throw error
-  }
 }
 
 /** Which extensions the agent has made use of (contract/a2a 1.8). */

@@ -1,5 +1,5 @@
 /** @module The task that a delivery is, as long as and wherever its agent is not asked (contract/a2a 2.8). */
-import { isJsonObject, type JsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, type JsonObject, readLossless } from '@atrium/a2a-schema/lossless-json'
 import type { SpokenDialect } from '@atrium/a2a-schema/method'
 import { readResult } from '@atrium/a2a-schema/result-facts'
 import { type SyntheticTask, syntheticTask, taskFromMessage } from '@atrium/a2a-schema/synthesise'
@@ -83,6 +83,6 @@ function answeredTask(delivery: Delivery, dialect: SpokenDialect): JsonObject | 
 
 function envelopeOf({ response }: Delivery): JsonObject | undefined {
   if (response === null) return undefined
-  const value = parseLossless(response.toString('utf8'))
+  const value = readLossless(response.toString('utf8'))
   return isJsonObject(value) ? value : undefined
 }

@@ -1,6 +1,7 @@
 /** @module The card for those who are known, told with the gateway's own addresses (contract/a2a 2.9). */
-import { isJsonObject, type JsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, type JsonObject, readLossless } from '@atrium/a2a-schema/lossless-json'
 import { cardTo } from '@atrium/a2a-schema/translate/card'
+import { AppError } from '@atrium/http-kit/app-error'
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
 import { type AskDeps, askAgent } from './ask-agent.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
@@ -20,7 +21,9 @@ export async function extendedCard(
   }
   const answer = await askAgent(deps, message)
   if (answer.kind === 'stream') return answer
-  const envelope = parseLossless(answer.body.toString('utf8'))
+  const envelope = readLossless(answer.body.toString('utf8'))
+  // As it is, it would tell the agent's own address.
+  if (envelope === undefined) throw new AppError('workspace_invalid_response')
   const card = isJsonObject(envelope) ? envelope['result'] : undefined
   if (!isJsonObject(envelope) || !isJsonObject(card)) return answer
   const result = told(deps, message, card)

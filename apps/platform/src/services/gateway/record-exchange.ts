@@ -1,6 +1,6 @@
 /** @module The row of the activity log that an exchange leaves (contract/platform 4.11). */
 import { type RpcRequest, rpcRequestText } from '@atrium/a2a-schema/json-rpc'
-import { isJsonObject, type JsonValue, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, type JsonValue, readLossless } from '@atrium/a2a-schema/lossless-json'
 import { methodTraits } from '@atrium/a2a-schema/method'
 import { findAppError } from '@atrium/http-kit/app-error'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
@@ -89,7 +89,7 @@ function activityOf(
   return {
     ...messageActivity(asked),
     id: deps.ids.uuid(),
-    requestBody: storable(readBody(rpcRequestText(asked.request))),
+    requestBody: storable(readLossless(rpcRequestText(asked.request))),
     durationMs: now.getTime() - startedAt.getTime(),
     createdAt: now,
     ...ended,
@@ -116,17 +116,7 @@ function tellCanvas(
 const OMITTED = { omitted: 'cannot be stored' }
 
 function saidIn(answer: ExchangeAnswer): JsonValue | undefined {
-  return answer.kind === 'json' ? readBody(answer.body.toString('utf8')) : undefined
-}
-
-/** Undefined when it is nested deeper than it can be read without rounding its numbers. */
-function readBody(text: string): JsonValue | undefined {
-  try {
-    return parseLossless(text)
-  } catch (error) {
-    if (error instanceof RangeError) return undefined
-    throw error
-  }
+  return answer.kind === 'json' ? readLossless(answer.body.toString('utf8')) : undefined
 }
 
 /** A body for the activity log, or a note in its place: what cannot be stored happened all the same. */
