@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import manifest from '../package.json' with { type: 'json' }
 import type { Config } from './config.ts'
 import type { DatabaseClient } from './db/client.ts'
+import type { Delivery } from './domain/delivery.ts'
 import type { Keyring } from './domain/secret-envelope.ts'
 import type { Provisioner } from './provisioners/provisioner.ts'
 import { ActivityAppends } from './services/activity-appends.ts'
@@ -16,6 +17,7 @@ import { DeliveryLedger } from './services/delivery/delivery-ledger.ts'
 import { DetachedExchanges } from './services/detached-exchanges.ts'
 import { EventBus } from './services/event-bus.ts'
 import { AgentDialects } from './services/gateway/agent-dialect.ts'
+import { askDelivery } from './services/gateway/ask-delivery.ts'
 import { callWorkspace } from './services/gateway/call-workspace.ts'
 import type { GatewayCall } from './services/gateway/gateway-call.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
@@ -93,7 +95,8 @@ export function createDeps(resources: Resources) {
     platformUrl,
   }
   const call = (asked: GatewayCall) => callWorkspace(base, asked)
-  return { ...base, delegations: new DelegationRunner({ ...base, call }) }
+  const askTask = (of: Delivery, signal: AbortSignal) => askDelivery(base, of, signal)
+  return { ...base, delegations: new DelegationRunner({ ...base, call, askTask }) }
 }
 
 /** What of the configuration the floors below are told. */

@@ -2,10 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { AppError } from '@atrium/http-kit/app-error'
 import { systemIds } from '@atrium/http-kit/clock'
 import { afterEach, describe, expect, it } from 'vitest'
-import { findDelegation, insertDelegation } from '../../../apps/platform/src/db/delegation-store.ts'
+import {
+  endDelegation,
+  findDelegation,
+  insertDelegation,
+} from '../../../apps/platform/src/db/delegation-store.ts'
 import type { Delegation } from '../../../apps/platform/src/domain/delegation.ts'
 import { DelegationRunner } from '../../../apps/platform/src/services/delegation/delegation-runner.ts'
 import type { GatewayAnswer } from '../../../apps/platform/src/services/gateway/gateway-call.ts'
+import type { AskedTask } from '../../../apps/platform/src/services/streams/whole-stream.ts'
 import { eventually } from '../../support/eventually.ts'
 import { HeldClock } from '../../support/held-clock.ts'
 import {
@@ -34,19 +39,24 @@ afterEach(async () => {
   for (const runner of runners.splice(0)) await runner.stop()
 })
 
-function scene(call: (attempt: number) => Promise<GatewayAnswer>) {
+function scene(call: (attempt: number) => Promise<GatewayAnswer>, answers: AskedTask[] = []) {
+  const asked: string[] = []
   const clock = new HeldClock(new Date())
   let calls = 0
   const runner = new DelegationRunner({
     ...{ db: client.db, clock, ids: systemIds, log: silent, ledger, activityRetentionDays: 7 },
     events: { broadcast: () => undefined },
+    askTask: async (of) => {
+      asked.push(String(of.upstreamTaskId))
+      return answers.shift() ?? { kind: 'failed' }
+    },
     call: async () => {
       calls += 1
       return await call(calls)
     },
   })
   runners.push(runner)
-  return { runner, clock, calls: () => calls }
+  return { runner, clock, asked, calls: () => calls }
 }
 
 async function newDelegation(now = new Date()): Promise<Delegation> {
@@ -180,5 +190,148 @@ describe('a delegation that nobody is at any more', () => {
     clock.advance(10_000)
     await runner.look({ workspaceId: delegation.workspaceId })
     expect(await statusOf(delegation)).toBe('pending')
+  })
+})
+
+async function answered(delegation: Delegation, response: Buffer | null): Promise<void> {
+  const accepted = await ledger.accept(messageOf(delegation))
+  if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+  const outcome = { kind: 'answered', status: 200, response, upstreamTaskId: 't1' } as const
+  await ledger.settle(accepted.claim, outcome)
+}
+const WORKING = Buffer.from(
+  '{"jsonrpc":"2.0","result":{"kind":"task","id":"t1","status":{"state":"working"}}}',
+)
+
+describe('a delegation whose agent goes on after it has answered', () => {
+  const inState = (state: string, text: string): AskedTask => ({
+    kind: 'task',
+    task: {
+      ...{ kind: 'task', id: 't1', contextId: 'c' },
+      status: { state, message: { kind: 'message', role: 'agent', parts: [{ text }] } },
+    },
+  })
+
+  /** One that was answered so: what is kept of it, or nothing of an answer without end. */
+  async function answeredWith(response: Buffer | null): Promise<Delegation> {
+    const delegation = await newDelegation()
+    await answered(delegation, response)
+    return delegation
+  }
+  it.each([
+    ['completes', inState('completed', 'done'), { status: 'completed', responsePreview: 'done' }],
+    ['fails', inState('failed', 'no'), { status: 'failed', error: 'no' }],
+    [
+      'asks',
+      inState('input-required', 'which?'),
+      { status: 'completed', responsePreview: 'which?' },
+    ],
+    ['is unknown', { kind: 'absent' } as const, { status: 'failed', error: /does not know/ }],
+  ])('ends as its task does: one that %s', async (_, last, end) => {
+    const { runner, clock, asked } = scene(
+      async () => ANSWER,
+      [...[inState('working', ''), { kind: 'failed' } as const, last]],
+    )
+    const delegation = await answeredWith(WORKING)
+    await runner.look({ workspaceId: delegation.workspaceId })
+    expect(await statusOf(delegation)).toBe('in_progress')
+    for (const waitMs of [1_000, 2_000, 4_000]) {
+      await eventually(() => clock.sleepers === 1)
+      clock.advance(waitMs)
+    }
+    await eventually(async () => /completed|failed/.test(String(await statusOf(delegation))))
+    expect(await findDelegation(client.db, delegation)).toMatchObject(end)
+    expect(asked).toEqual(['t1', 't1', 't1'])
+  })
+
+  it('is followed from its answer on, without a pass', async () => {
+    const delegation = await newDelegation()
+    const { runner, clock } = scene(async () => {
+      await answered(delegation, WORKING)
+      return { ...ANSWER, body: WORKING }
+    }, [inState('completed', 'done')])
+    runner.run(delegation)
+    await eventually(async () => (await statusOf(delegation)) === 'in_progress')
+    await eventually(() => clock.sleepers === 1)
+    clock.advance(1_000)
+    await eventually(async () => (await statusOf(delegation)) === 'completed')
+  })
+
+  it('is asked for what was too much to keep, instead of being given up', async () => {
+    const { runner, clock } = scene(async () => ANSWER, [inState('completed', 'all of it')])
+    const delegation = await answeredWith(null)
+    clock.advance(61_000)
+    await runner.look({ workspaceId: delegation.workspaceId })
+    await eventually(() => clock.sleepers === 1)
+    clock.advance(1_000)
+    await eventually(async () => (await statusOf(delegation)) === 'completed')
+  })
+
+  it('is asked about by one at a time, and no more once it is over', async () => {
+    const { runner, clock, asked } = scene(async () => ANSWER)
+    const delegation = await answeredWith(WORKING)
+    const of = { workspaceId: delegation.workspaceId }
+    for (let n = 0; n < 3; n += 1) await runner.look(of)
+    expect(clock.sleepers).toBe(1)
+    await endDelegation(client.db, {
+      ...{ id: delegation.id, now: clock.now() },
+      end: { status: 'completed', text: 'by itself' },
+    })
+    clock.advance(1_000)
+    await runner.stop()
+    expect(asked).toEqual([])
+  })
+
+  it('has half an hour all the same', async () => {
+    const { runner, clock, asked } = scene(async () => ANSWER)
+    const delegation = await answeredWith(WORKING)
+    const of = { workspaceId: delegation.workspaceId }
+    await runner.look(of)
+    clock.advance(30 * 60_000 + 1)
+    await runner.look(of)
+    expect(await errorOf(delegation)).toMatch(/30 minutes/)
+    await eventually(() => clock.sleepers === 1)
+    clock.advance(15_000)
+    await eventually(() => clock.sleepers === 0)
+    await runner.stop()
+    expect(asked).toEqual(['t1'])
+  })
+})
+
+describe('a workspace that delegates without end', () => {
+  async function newDelegations(count: number): Promise<Delegation[]> {
+    const { workspaceId, targetId, task } = await newDelegation()
+    const many = Array.from({ length: count }, async () => {
+      const fresh = { id: randomUUID(), workspaceId, targetId, task, isRecorded: false }
+      const now = new Date()
+      return await insertDelegation(client.db, { ...fresh, idempotencyKey: null, now })
+    })
+    return (await Promise.all(many)).flatMap((begun) => begun?.delegation ?? [])
+  }
+
+  it('leaves room for the others', async () => {
+    const never = Promise.withResolvers<GatewayAnswer>()
+    const { runner, calls } = scene(() => never.promise)
+    for (const delegation of await newDelegations(60)) runner.run(delegation)
+    await eventually(() => calls() === 50)
+    const other = await newDelegation()
+    runner.run(other)
+    await eventually(() => calls() === 51)
+    expect(await statusOf(other)).toBe('dispatched')
+    never.resolve(ANSWER)
+  })
+
+  it('leaves room for the others’ tasks', async () => {
+    const { runner, clock } = scene(async () => ANSWER)
+    const delegations = await newDelegations(60)
+    await Promise.all(delegations.map((delegation) => answered(delegation, WORKING)))
+    for (const workspaceId of new Set(delegations.map((each) => each.workspaceId))) {
+      await runner.look({ workspaceId })
+    }
+    expect(clock.sleepers).toBe(50)
+    const other = await newDelegation()
+    await answered(other, WORKING)
+    await runner.look({ workspaceId: other.workspaceId })
+    expect(clock.sleepers).toBe(51)
   })
 })

@@ -146,6 +146,25 @@ describe('POST /workspaces/:id/delegate', () => {
     expect(await ended(id)).toMatchObject({ status: 'completed', response_preview: 'by hand' })
   })
 
+  it('ends as the task does that its agent goes on with after its answer', async () => {
+    const task = (state: string) => (id: unknown) => ({
+      status: 200,
+      body: {
+        ...{ jsonrpc: '2.0', id },
+        result: {
+          ...{ kind: 'task', id: 'stars', contextId: 'c', status: { state } },
+          artifacts: [{ artifactId: 'a', parts: [{ kind: 'text', text: 'nine' }] }],
+        },
+      },
+    })
+    answer = task('working')
+    const [, { delegation_id: id }] = await delegate()
+    await eventually(async () => (await list())[0]?.['status'] === 'in_progress')
+    answer = task('completed')
+    expect(await ended(id)).toMatchObject({ status: 'completed', response_preview: 'nine' })
+    expect(asked.at(-1)).toEqual({ id: 'stars' })
+  })
+
   it('ends when a busy agent has been given it from the queue', async () => {
     let refusals = 1
     const finish = answer

@@ -14,6 +14,10 @@ export const DELEGATION_STATUSES = [
 ] as const
 export type DelegationStatus = (typeof DELEGATION_STATUSES)[number]
 
+export function isOver(status: DelegationStatus): boolean {
+  return status === 'completed' || status === 'failed'
+}
+
 export type Delegation = {
   readonly id: string
   readonly workspaceId: WorkspaceId

@@ -5,7 +5,6 @@
  */
 import { parseLossless } from '@atrium/a2a-schema/lossless-json'
 import { findAppError } from '@atrium/http-kit/app-error'
-import type { Logger } from 'pino'
 import { loggableDatabaseError } from '../../db/db-error.ts'
 import {
   deleteDelegationsBefore,
@@ -25,10 +24,10 @@ import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { GatewayAnswer, GatewayCall } from '../gateway/gateway-call.ts'
 import { pruneOldRows } from '../prune-old-rows.ts'
 import type { PassResult } from '../sweeps/sweep.ts'
-import { type EndDelegationDeps, finishDelegation } from './end-delegation.ts'
+import { DelegatedTasks, type DelegatedTasksDeps } from './delegated-tasks.ts'
+import { finishDelegation } from './end-delegation.ts'
 
-export type DelegationRunnerDeps = EndDelegationDeps & {
-  readonly log: Logger
+export type DelegationRunnerDeps = DelegatedTasksDeps & {
   readonly ledger: Pick<DeliveryLedger, 'whenOver'>
   readonly activityRetentionDays: number
   /** Sends a message on behalf of a workspace. */
@@ -44,38 +43,48 @@ const RECORDED_CAP_MS = 24 * 60 * 60_000
 const ABANDONED_MS = 60_000
 /** As many are asked at once by this replica, the pass begins with the others; and so many queues watched. */
 const MAX_ASKING = 200
+/** One workspace does not keep all the others waiting. */
+const MAX_ASKING_OF_ONE = 50
 const MAX_WATCHED = 200
 const BATCH = 200
 
 export class DelegationRunner {
   readonly #deps: DelegationRunnerDeps
   readonly #running = new Map<string, Promise<void>>()
-  #asking = 0
+  /** Whose delegations are being asked, by their ids. */
+  readonly #asking = new Map<string, WorkspaceId>()
+  readonly #tasks: DelegatedTasks
   readonly #stopping = new AbortController()
 
   constructor(deps: DelegationRunnerDeps) {
     this.#deps = deps
+    this.#tasks = new DelegatedTasks(deps)
   }
 
   /** Begins with one in the background; left to a pass when there is too much of it. */
   run(delegation: Delegation): void {
-    const { id } = delegation
+    const { id, workspaceId } = delegation
     if (this.#stopping.signal.aborted || this.#running.has(id)) return
-    if (this.#asking >= MAX_ASKING) return
+    const ofOne = [...this.#asking.values()].filter((each) => each === workspaceId)
+    if (this.#asking.size >= MAX_ASKING || ofOne.length >= MAX_ASKING_OF_ONE) return
+    this.#asking.set(id, workspaceId)
     const running = this.#bringToEnd(delegation)
       .catch((error: unknown) => {
         // It is open still: a pass looks after it.
         const err = loggableDatabaseError(error)
         this.#deps.log.warn({ err, delegation_id: id }, 'delegation.interrupted')
       })
-      .finally(() => this.#running.delete(id))
+      .finally(() => {
+        this.#asking.delete(id)
+        this.#running.delete(id)
+      })
     this.#running.set(id, running)
   }
 
   /** Waits for nobody's answer any more; what is open is found by the pass of another replica. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the platform is stopping'))
-    await Promise.all(this.#running.values())
+    await Promise.all([...this.#running.values(), this.#tasks.stop()])
   }
 
   /** One pass over what is open: of all workspaces, or of one that wants to know. */
@@ -105,12 +114,11 @@ export class DelegationRunner {
     const over = new AbortController()
     const signal = AbortSignal.any([this.#stopping.signal, over.signal])
     const cap = clock.sleep(CAP_MS, signal).then(() => TIMED_OUT)
-    this.#asking += 1
     let outcome: Outcome
     try {
       outcome = await Promise.race([this.#ask(delegation, signal), cap])
     } finally {
-      this.#asking -= 1
+      this.#asking.delete(delegation.id)
       over.abort()
       // Aborted is how it ends when it is not needed.
       await cap.catch(() => undefined)
@@ -157,10 +165,11 @@ export class DelegationRunner {
     switch (outcome.kind) {
       case 'queued':
         await moveDelegation(this.#deps.db, { id, to: 'queued', now })
-        return await this.#waitForQueue(delegation)
+        return await this.#waitForLedger(delegation)
       case 'in_progress':
+        // What the agent calls the task is in the ledger in a moment.
         await moveDelegation(this.#deps.db, { id, to: 'in_progress', now })
-        return
+        return await this.#waitForLedger(delegation)
       case 'ended':
         await finishDelegation(this.#deps, { id, end: outcome.end, via: 'proxy' })
         return
@@ -170,9 +179,9 @@ export class DelegationRunner {
   }
 
   /** For a while here, so that its end is known at once; after that a pass finds it. */
-  async #waitForQueue(delegation: Delegation): Promise<void> {
+  async #waitForLedger(delegation: Delegation): Promise<void> {
     const { db, ledger } = this.#deps
-    if (this.#running.size - this.#asking > MAX_WATCHED) return
+    if (this.#running.size - this.#asking.size > MAX_WATCHED) return
     const delivery = await findDeliveryOfDelegation(db, delegation)
     if (delivery === undefined) return
     const patience = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(CAP_MS)])
@@ -220,6 +229,7 @@ export class DelegationRunner {
       if (end !== undefined) {
         return await finishDelegation(this.#deps, { id, end, via: 'queue_drain' })
       }
+      this.#tasks.follow(delegation, delivery)
     }
     const to = statusOf(delivery)
     if (to !== delegation.status) await moveDelegation(db, { id, to, now: clock.now() })
@@ -267,12 +277,14 @@ function isQueued(answer: unknown): boolean {
   )
 }
 
-/** undefined: its agent is still at it. */
+/** undefined: its agent is still at it, or has to be asked for what could not be kept. */
 function endOfDelivery(delivery: Delivery): DelegationEnd | undefined {
   if (delivery.state !== 'completed') {
     return failedWith(delivery.reason ?? delivery.lastError ?? delivery.state)
   }
-  if (delivery.response === null) return failedWith('the answer was not kept')
+  if (delivery.response === null) {
+    return delivery.upstreamTaskId === null ? failedWith('the answer was not kept') : undefined
+  }
   return endOfAnswer(parseLossless(delivery.response.toString('utf8')))
 }
 
