@@ -55,6 +55,14 @@ describe('rows of the activity log', () => {
     expect((await rowVersion(one)) - before).toBe(2)
   })
 
+  it('that follow soon after others wait for each other', async () => {
+    const appends = new ActivityAppends(platform.client.db)
+    const before = await rowVersion(one)
+    await appends.append(activity(one, 'first'))
+    await Promise.all(['second', 'third'].map((text) => appends.append(activity(one, text))))
+    expect((await rowVersion(one)) - before).toBe(2)
+  })
+
   it('of a workspace that is gone are absent, all of them', async () => {
     const appends = new ActivityAppends(platform.client.db)
     const gone = randomUUID()

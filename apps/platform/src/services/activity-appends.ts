@@ -14,6 +14,8 @@ const GROUPS = {
   maxWaitingItems: 2_000,
   maxWaitingBytes: 64 * 1024 * 1024,
   maxWaitMs: 30_000,
+  // Hardly anybody waits for a row of the log, and each group takes the workspace's lock.
+  restMs: 10,
 }
 /** What a row holds besides its bodies, roughly. */
 const BASE_BYTES = 1_024
@@ -22,7 +24,7 @@ type Group = { readonly commit: GroupCommit<NewActivity, Appended>; waiting: num
 
 export class ActivityAppends {
   readonly #db: Db
-  /** A workspace has one while something of it is being written. */
+  /** A workspace has one while something of it is being written, and while that one rests. */
   readonly #groups = new Map<WorkspaceId, Group>()
 
   constructor(db: Db) {
@@ -42,8 +44,15 @@ export class ActivityAppends {
       return await group.commit.submit(activity)
     } finally {
       group.waiting -= 1
-      if (group.waiting === 0) this.#groups.delete(workspaceId)
+      if (group.waiting === 0) this.#letGo(workspaceId, group)
     }
+  }
+
+  #letGo(workspaceId: WorkspaceId, group: Group): void {
+    void group.commit.drain().then(() => {
+      const isOver = group.waiting === 0 && this.#groups.get(workspaceId) === group
+      if (isOver) this.#groups.delete(workspaceId)
+    })
   }
 
   #commitFor(workspaceId: WorkspaceId): GroupCommit<NewActivity, Appended> {

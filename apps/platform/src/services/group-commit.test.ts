@@ -50,6 +50,45 @@ describe('GroupCommit', () => {
     expect(groups.map(({ items }) => items)).toEqual([[1], [1, 1, 1], [1, 9], [2], [50]])
   })
 
+  it('gathers for a while after a group where nobody waits, and not before the first', async () => {
+    const { commit, groups } = held({ restMs: 40 })
+    const first = commit.submit(1)
+    groups[0]?.end()
+    await first
+    const others = [commit.submit(2)]
+    await turn()
+    others.push(commit.submit(3))
+    expect(groups.map(({ items }) => items)).toEqual([[1]])
+    await expect.poll(() => groups.length).toBe(2)
+    expect(groups[1]?.items).toEqual([2, 3])
+    groups[1]?.end()
+    await Promise.all([...others, commit.drain()])
+    const next = commit.submit(4)
+    expect(groups[2]?.items).toEqual([4])
+    groups[2]?.end()
+    await Promise.all([next, commit.drain()])
+  })
+
+  it.each([{ maxGroupItems: 2 }, { maxGroupBytes: 2 }])(
+    'gathers no longer than until a group is full: %o',
+    async (limit) => {
+      const { commit, groups } = held({ ...limit, restMs: 60_000 })
+      const first = commit.submit(1)
+      groups[0]?.end()
+      await first
+      const others = [2, 3].map((item) => commit.submit(item))
+      await turn()
+      expect(groups.map(({ items }) => items)).toEqual([[1], [2, 3]])
+      const last = [4, 5].map((item) => commit.submit(item))
+      groups[1]?.end()
+      await turn()
+      expect(groups[2]?.items).toEqual([4, 5])
+      expect(await Promise.all([...others])).toEqual([20, 30])
+      groups[2]?.end()
+      await Promise.all(last)
+    },
+  )
+
   it('refuses what does not fit into the queue, by number or by size', async () => {
     for (const limit of [{ maxWaitingItems: 2 }, { maxWaitingBytes: 2 }]) {
       const { commit, groups } = held(limit)

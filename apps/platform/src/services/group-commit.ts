@@ -1,6 +1,6 @@
 /**
  * @module Group commit: what arrives while a statement is in flight rides together in the next one.
- * The first of a quiet time goes at once; nothing waits for company.
+ * The first of a quiet time goes at once; nothing waits for company unless `restMs` says so.
  */
 import { AppError } from '@atrium/http-kit/app-error'
 
@@ -23,6 +23,11 @@ export type GroupCommitOptions<Item, Result> = {
   readonly maxWaitingBytes: number
   /** What has waited so long for its group is refused: whoever sent it has given up. */
   readonly maxWaitMs: number
+  /**
+   * For what hardly anybody waits for: so long after a group the next one gathers, unless it is full
+   * before. A statement and its commit cost more than the few items that come meanwhile.
+   */
+  readonly restMs?: number
 }
 
 type Waiting<Item, Result> = {
@@ -38,6 +43,7 @@ export class GroupCommit<Item, Result> {
   #waiting: Waiting<Item, Result>[] = []
   #waitingBytes = 0
   #pumping: Promise<void> | undefined
+  #endRest: (() => void) | undefined
 
   constructor(options: GroupCommitOptions<Item, Result>) {
     this.#options = options
@@ -61,6 +67,7 @@ export class GroupCommit<Item, Result> {
     const entry: Waiting<Item, Result> = { item, bytes, timer, resolve, reject }
     this.#waiting.push(entry)
     this.#waitingBytes += bytes
+    if (this.#isFull()) this.#endRest?.()
     this.#pumping ??= this.#pump()
     return promise
   }
@@ -76,12 +83,16 @@ export class GroupCommit<Item, Result> {
       try {
         share(group, await this.#options.run(group.map(({ item }) => item)))
       } catch (error) {
-        const isOneToBlame = group.length > 1 && this.#options.isOneToBlame?.(error) === true
-        if (isOneToBlame) await this.#runEach(group)
+        if (this.#isOneToBlame(group, error)) await this.#runEach(group)
         else for (const { reject } of group) reject(error)
       }
+      if (this.#hasRest()) await this.#rest()
     }
     this.#pumping = undefined
+  }
+
+  #isOneToBlame(group: readonly unknown[], error: unknown): boolean {
+    return group.length > 1 && this.#options.isOneToBlame?.(error) === true
   }
 
   async #runEach(group: readonly Waiting<Item, Result>[]): Promise<void> {
@@ -92,6 +103,25 @@ export class GroupCommit<Item, Result> {
         entry.reject(error)
       }
     }
+  }
+
+  #hasRest(): boolean {
+    return this.#options.restMs !== undefined && !this.#isFull()
+  }
+
+  async #rest(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, this.#options.restMs)
+    this.#endRest = resolve
+    await promise
+    clearTimeout(timer)
+    this.#endRest = undefined
+  }
+
+  /** Whether what waits is a group that cannot grow. */
+  #isFull(): boolean {
+    const { maxGroupItems, maxGroupBytes } = this.#options
+    return this.#waiting.length >= maxGroupItems || this.#waitingBytes >= maxGroupBytes
   }
 
   #take(): Waiting<Item, Result>[] {

@@ -41,6 +41,8 @@ const GROUPS = {
   // What one message or one agent says is not to be the end of everybody else's.
   isOneToBlame: isContentRefused,
 }
+/** Hardly anybody waits for an end: the answer is out when it is written down. */
+const SETTLE_REST_MS = 10
 /** What a delivery holds besides its bytes. */
 const BASE_BYTES = 1_024
 
@@ -81,6 +83,7 @@ export class DeliveryLedger {
     })
     this.#settles = new GroupCommit<Settlement, Settled>({
       ...GROUPS,
+      restMs: SETTLE_REST_MS,
       run: (settlements) => settleDeliveries(deps.sql, settlements),
       sizeOf: ({ outcome }) =>
         BASE_BYTES + (outcome.kind === 'answered' ? (outcome.response?.length ?? 0) : 0),
