@@ -54,7 +54,7 @@ export function restRoute(verb: string, path: string): RestRoute | undefined {
   if (found !== undefined) return routeOf(dialect, found)
   // 1.0 has every path below a tenant as well.
   const [, tenant, rest] = /^([^/]+)\/(.+)$/.exec(path) ?? []
-  if (tenant === undefined || rest === undefined || dialect === '0.3') return undefined
+  if (tenant === undefined || rest === undefined) return undefined
   const below = matching(verb, rest)
   if (below === undefined) return undefined
   const route = routeOf('1.0', below)
