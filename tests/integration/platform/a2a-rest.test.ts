@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
+import { externalWorkspace } from '../../support/external-workspace.ts'
 import { platform } from '../../support/shared-platform.ts'
 
 provideBoxedWorkspace({
@@ -59,6 +60,10 @@ describe('REST', () => {
     ],
     ['GET', 'tasks/a:b/', undefined, 'GetTask', { id: 'a:b' }, task],
     ['POST', 'tasks/t1:cancel', undefined, 'CancelTask', { id: 't1' }, task],
+    [
+      ...(['DELETE', 'tasks/t1/pushNotificationConfigs/c1', undefined] as const),
+      ...(['DeleteTaskPushNotificationConfig', { taskId: 't1', id: 'c1' }, {}] as const),
+    ],
   ])('1.0: %s %s', async (verb, path, body, method, params, result) => {
     const answer = await ask(verb, path, body)
     expect([answer.status, await answer.json()]).toEqual([200, result])
@@ -72,6 +77,33 @@ describe('REST', () => {
     expect([answer.status, await answer.json()]).toEqual([200, { task }])
     expect(answer.headers.get('content-type')).toBe('application/json')
     expect(seen()).toMatchObject({ method: 'SendMessage', params: { message } })
+  })
+
+  it.each([
+    ['*/*', 'application/a2a+json'],
+    ['application/json', 'application/json'],
+    ['application/json, application/a2a+json', 'application/a2a+json'],
+  ])('1.0 for who accepts %s: %s', async (accept, type) => {
+    const answer = await ask('GET', 'tasks/t1', undefined, { accept })
+    expect(answer.headers.get('content-type')).toBe(type)
+  })
+
+  it.each([
+    ['cut off', Buffer.from('{'), 400, 'PARSE_ERROR'],
+    ['not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 400, 'PARSE_ERROR'],
+    ['nested beyond reason', Buffer.from('['.repeat(100_000)), 400, 'PARSE_ERROR'],
+    ['no object', Buffer.from('[]'), 400, 'INVALID_PARAMS'],
+    ['too large', Buffer.alloc(1024 * 1024 + 1, ' '), 413, 'PAYLOAD_TOO_LARGE'],
+  ])('refuses a body that is %s', async (_name, body, status, reason) => {
+    const answer = await platform.request(`/a2a/${workspace.id}/message:send`, {
+      ...{ method: 'POST', as: workspace.authToken, body },
+      headers: { 'content-type': 'application/json' },
+    })
+    const { error } = (await answer.json()) as {
+      error: { code: number; details: { reason?: string }[] }
+    }
+    expect([answer.status, error.code, error.details[0]?.reason]).toEqual([status, status, reason])
+    expect(box.requests).toHaveLength(0)
   })
 
   it('tells events without an envelope', async () => {
@@ -145,8 +177,13 @@ describe('the card', () => {
   it('is not sent again to who has it', async () => {
     const first = await ask('GET', '.well-known/agent-card.json')
     const etag = first.headers.get('etag') ?? ''
-    expect(first.headers.get('vary')).toContain('A2A-Version')
-    expect(first.headers.get('cache-control')).toBe('private, max-age=60')
+    expect(Object.fromEntries(first.headers)).toMatchObject({
+      ...{ vary: expect.stringContaining('A2A-Version, Authorization') },
+      ...{
+        'cache-control': 'private, max-age=60',
+        'last-modified': expect.stringMatching(/ GMT$/),
+      },
+    })
     for (const known of [etag, `"x", W/${etag}`, '*', '"x"']) {
       const again = await ask('GET', '.well-known/agent-card.json', undefined, {
         'if-none-match': known,
@@ -156,6 +193,40 @@ describe('the card', () => {
         isNew ? [200, false] : [304, true],
       )
     }
+  })
+
+  it('has what every card must have, and what the gateway does in its place', async () => {
+    await hasCard({ capabilities: { pushNotifications: false, streaming: false, vendor: 1 } })
+    const read = async () =>
+      await (
+        await ask('GET', '.well-known/agent-card.json', undefined, { 'a2a-version': '1.0' })
+      ).json()
+    const card = await read()
+    expect(card).toMatchObject({
+      ...{ name: 'bench', description: 'bench', version: '0.0.0', skills: [] },
+      ...{ defaultInputModes: ['text/plain'], defaultOutputModes: ['text/plain'] },
+      capabilities: { pushNotifications: true, streaming: false, vendor: 1 },
+    })
+    await platform.client.sql`
+      UPDATE workspaces SET delivery_mode = 'poll' WHERE id = ${workspace.id}`
+    expect(await read()).toMatchObject({ capabilities: { streaming: true } })
+  })
+
+  it('is as little there for who may not talk to it as one that is not', async () => {
+    const [parent, stranger] = [await externalWorkspace(), await externalWorkspace()]
+    await platform.client.sql`
+      UPDATE workspaces SET parent_id = ${parent.id} WHERE id = ${workspace.id}`
+    const asStranger = async (id: string, path: string) => {
+      const answer = await platform.request(`/a2a/${id}/${path}`, { as: stranger.authToken })
+      const { error } = (await answer.json()) as { error: { message: string } }
+      return [answer.status, error.message]
+    }
+    for (const path of ['.well-known/agent-card.json', 'tasks/t1']) {
+      const foreign = await asStranger(workspace.id, path)
+      expect(foreign).toEqual([404, expect.any(String)])
+      expect(await asStranger(randomUUID(), path)).toEqual(foreign)
+    }
+    expect(box.requests).toHaveLength(0)
   })
 
   it('of a workspace that is not there is not there, and of no version there is none', async () => {
