@@ -196,6 +196,39 @@ describe('POST /a2a/:id', () => {
     ])
   })
 
+  it('asks for the extensions that the agent demands of everybody', async () => {
+    const extensions = [
+      ...[{ uri: 'urn:a', required: true }, { uri: 'urn:b', required: false }, { uri: 'urn:c' }],
+      ...[{ uri: 'urn:d', required: true }, { uri: 7, required: true }, 'urn:e', null],
+    ]
+    const card = JSON.stringify({ name: 'agent', capabilities: { extensions } })
+    await platform.client.sql`
+      UPDATE workspaces SET agent_card = ${card}::text::jsonb WHERE id = ${workspace.id}`
+    answerWith(200, 'application/json', '{"jsonrpc":"2.0","id":7,"result":{"message":{}}}')
+    const sent = call('SendMessage', { message: v10Message })
+    const missing = await post(sent, { 'a2a-extensions': 'urn:d2, urn:a' })
+    expect([missing.status, await missing.json()]).toMatchObject([
+      200,
+      {
+        id: 7,
+        error: {
+          code: -32008,
+          data: [{ reason: 'EXTENSION_SUPPORT_REQUIRED', metadata: { missing: 'urn:d' } }],
+        },
+      },
+    ])
+    const own = await post(sent, {}, undefined, `/workspaces/${workspace.id}/a2a`)
+    expect([own.status, await own.json()]).toMatchObject([400, { error: { code: -32008 } }])
+    expect(box.requests).toHaveLength(0)
+    for (const [body, headers] of [
+      [sent, { 'a2a-extensions': 'urn:a,urn:d' }],
+      [request({ params: { message: { ...message, messageId: 'm2' } } }), {}],
+      [call('GetTask', { id: 't1' }), {}],
+    ] as const) {
+      expect(await (await post(body, headers)).json()).toMatchObject({ result: {} })
+    }
+  })
+
   it('does not take another version for a method that the agent lacks', async () => {
     await speaks('1.0')
     box.answer = (asked, response) => {

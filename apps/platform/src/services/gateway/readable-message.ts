@@ -7,10 +7,12 @@ import { validateParams } from '@atrium/a2a-schema/validate-params'
 import { readVersion } from '@atrium/a2a-schema/version'
 import type { Ids } from '@atrium/http-kit/clock'
 import type { Workspace } from '../find-workspace.ts'
+import { missingExtensions } from './agent-card.ts'
 import { type GatewayCall, GatewayFailure } from './gateway-call.ts'
 import type { Repairs } from './repair-headers.ts'
 import {
   contentTypeNotSupported,
+  extensionRequired,
   invalidParams,
   methodNotFound,
   type RpcProblem,
@@ -59,7 +61,7 @@ export function readableMessage(
   if (!normalised.ok) throw new GatewayFailure(asked, { rpc: normalised.error })
   const { request, changed } = normalised
   const traits = methodTraits(request.method)
-  const fault = faultOf(request, traits)
+  const fault = faultOf(request, traits) ?? lackOf(traits, to)
   if (fault !== undefined) throw new GatewayFailure(asked, { rpc: fault })
   const bytes = changed ? Buffer.from(rpcRequestText(request), 'utf8') : Buffer.from(body)
   return {
@@ -86,6 +88,17 @@ function problemOf(request: RpcRequest, version: string | undefined): RpcProblem
   if (!readVersion(version).ok) return versionNotSupported()
   const { operation } = methodTraits(request.method)
   return operation === undefined && !NAMESPACED.test(request.method) ? methodNotFound() : undefined
+}
+
+/** 0.3 has no such error, and its agents judge for themselves (contract/a2a 2.5). */
+function lackOf(
+  { carriesMessage, dialect }: MethodTraits,
+  { call, target }: Pick<ReadableMessage, 'call' | 'target'>,
+): RpcProblem | undefined {
+  if (!carriesMessage || dialect !== '1.0') return undefined
+  const named = call.headers('a2a-extensions') ?? call.headers('x-a2a-extensions')
+  const missing = missingExtensions(target, named)
+  return missing.length === 0 ? undefined : extensionRequired(missing)
 }
 
 function faultOf(request: RpcRequest, traits: MethodTraits): RpcProblem | undefined {

@@ -14,6 +14,7 @@ export const RPC = {
   contentTypeNotSupported: -32005,
   invalidAgentResponse: -32006,
   extendedCardNotConfigured: -32007,
+  extensionRequired: -32008,
   versionNotSupported: -32009,
 } as const
 
@@ -63,6 +64,17 @@ export function contentTypeNotSupported(): RpcProblem {
   return {
     code: RPC.contentTypeNotSupported,
     message: 'Content-Type must be application/json or application/a2a+json',
+  }
+}
+
+/** What an agent demands is its card's text: so much of it is enough to find it there. */
+const MAX_TOLD = 500
+
+export function extensionRequired(missing: readonly string[]): RpcProblem {
+  return {
+    code: RPC.extensionRequired,
+    message: 'The agent requires extensions that A2A-Extensions does not name',
+    data: { missing: missing.join(', ').slice(0, MAX_TOLD) },
   }
 }
 
