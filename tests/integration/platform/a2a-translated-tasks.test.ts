@@ -93,12 +93,16 @@ describe('ListTasks', () => {
     expect(raw.result?.['tasks']).toMatchObject([{ status: { state: 'TASK_STATE_COMPLETED' } }])
   })
 
-  it.each([{ pageSize: 0 }, { pageSize: 101 }, { pageToken: 'x' }, { status: 'nonsense' }])(
-    'refuses %j',
-    async (params) => {
-      expect(await ask('ListTasks', params)).toMatchObject({ error: { code: -32602 } })
-    },
-  )
+  const token = (...place: unknown[]) => Buffer.from(JSON.stringify(place)).toString('base64url')
+
+  it.each([
+    ...[{ pageSize: 0 }, { pageSize: 101 }, { pageToken: 'x' }, { status: 'nonsense' }],
+    ...[{ pageToken: token(9e15, 't') }, { pageToken: token(-8e15, 't') }],
+    ...[{ pageToken: token(1, 'a\0b') }, { statusTimestampAfter: '+200000-01-01T00:00:00Z' }],
+    { contextId: 'a\0b' },
+  ])('refuses %j', async (params) => {
+    expect(await ask('ListTasks', params)).toMatchObject({ error: { code: -32602 } })
+  })
 })
 
 describe('historyLength', () => {

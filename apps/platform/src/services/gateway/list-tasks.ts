@@ -46,7 +46,7 @@ export async function listOwnTasks(
   const given = message.request.params
   const params = isJsonObject(given) ? given : {}
   const pageSize = pageSizeOf(params)
-  const page = { limit: pageSize + 1, after: placeOf(params['pageToken']) }
+  const page = { limit: pageSize + 1, after: placeOf(params) }
   const { tasks, total } = await listTasks(deps.db, filterOf(message, params), page)
   const shown = tasks.slice(0, pageSize)
   const last = tasks.length > pageSize ? shown.at(-1) : undefined
@@ -72,14 +72,18 @@ function filterOf({ call }: ReadableMessage, params: JsonObject): TaskFilter {
   return {
     workspaceId: call.workspaceId,
     sender: call.caller.kind === 'operator' ? undefined : senderText(call.caller),
-    contextId: textOf(params['contextId']),
+    contextId: textOf(params, 'contextId'),
     state: stateOf(params['status']),
-    since: sinceOf(params['statusTimestampAfter']),
+    since: sinceOf(params),
   }
 }
 
-function textOf(value: JsonValue | undefined): string | undefined {
-  return typeof value === 'string' && value !== '' && !value.includes('\0') ? value : undefined
+/** What no database can be asked for is refused, and not as if it had not been said. */
+function textOf(params: JsonObject, name: string): string | undefined {
+  const value = params[name]
+  if (typeof value !== 'string' || value === '') return undefined
+  if (!value.includes('\0')) return value
+  throw new RpcRefusal(invalidParams(`params.${name}`, 'holds a NUL'))
 }
 
 /** UNSPECIFIED is how ProtoJSON may say that it does not matter. */
@@ -90,26 +94,32 @@ function stateOf(status: JsonValue | undefined): string | undefined {
   return state === 'TASK_STATE_UNSPECIFIED' ? undefined : state
 }
 
-function sinceOf(value: JsonValue | undefined): Date | undefined {
-  const text = textOf(value)
+function sinceOf(params: JsonObject): Date | undefined {
+  const text = textOf(params, 'statusTimestampAfter')
   if (text === undefined) return undefined
-  const at = new Date(text)
-  if (Number.isNaN(at.getTime()) || at.getTime() < 0) {
-    throw new RpcRefusal(invalidParams('params.statusTimestampAfter', 'no timestamp'))
-  }
-  return at
+  const at = dateOf(new Date(text).getTime())
+  if (at !== undefined) return at
+  throw new RpcRefusal(invalidParams('params.statusTimestampAfter', 'no timestamp'))
+}
+
+/** The last moment that a year of four digits has: a database reads no other. */
+const LAST_MOMENT = Date.UTC(9999, 11, 31)
+
+function dateOf(at: unknown): Date | undefined {
+  return typeof at === 'number' && at >= 0 && at <= LAST_MOMENT ? new Date(at) : undefined
 }
 
 function tokenOf({ statusAt, taskId }: TaskRow): string {
   return Buffer.from(JSON.stringify([statusAt.getTime(), taskId])).toString('base64url')
 }
 
-function placeOf(token: JsonValue | undefined): TaskPage['after'] {
-  const text = textOf(token)
+function placeOf(params: JsonObject): TaskPage['after'] {
+  const text = textOf(params, 'pageToken')
   if (text === undefined) return undefined
   const [at, taskId] = listIn(text)
-  if (typeof at === 'number' && Number.isSafeInteger(at) && typeof taskId === 'string') {
-    return { statusAt: new Date(at), taskId }
+  const statusAt = dateOf(at)
+  if (statusAt !== undefined && typeof taskId === 'string' && !taskId.includes('\0')) {
+    return { statusAt, taskId }
   }
   throw new RpcRefusal(invalidParams('params.pageToken', 'not of a page before'))
 }
