@@ -54,6 +54,6 @@ export async function pushEnds(
         )
     }
     await tx.execute(sql`SELECT pg_notify(${PUSH_CHANNEL}, '')`)
-    return told.length
+    return ended.length
   })
 }

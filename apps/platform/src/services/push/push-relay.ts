@@ -27,6 +27,7 @@ import type { Delivery } from '../../domain/delivery.ts'
 import { MAX_PUSH_ATTEMPTS, type PushConfig, pushBackoffMs } from '../../domain/push-config.ts'
 import type { Keyring } from '../../domain/secret-envelope.ts'
 import { type AgentClient, discardAnswer } from '../../upstream/agent-client.ts'
+import { outlastOutage } from '../outlast-outage.ts'
 import { runEvery } from '../run-every.ts'
 import { openPushConfig } from './push-configs.ts'
 
@@ -38,6 +39,8 @@ const KEPT_MS = 7 * 24 * 60 * 60_000
 const ANSWER_MS = 10_000
 const LEASE_MS = 60_000
 const BATCH = 32
+/** Calls at a time: one that hangs holds up its own webhook and no other. */
+const MAX_CALLS = 128
 
 export type RelayDeps = {
   readonly db: Db
@@ -63,6 +66,7 @@ export class PushRelay {
   readonly #stopping = new AbortController()
   #wake: (() => void) | undefined
   #isHinted = false
+  readonly #calls = new Set<Promise<void>>()
   #running: readonly Promise<void>[] = []
 
   constructor(deps: RelayDeps) {
@@ -72,13 +76,9 @@ export class PushRelay {
   start(): void {
     if (this.#running.length > 0) return
     const { listen, log } = this.#deps
-    const hint = (): void => {
-      this.#isHinted = true
-      this.#wake?.()
-    }
     listen(PUSH_CHANNEL, {
-      payload: hint,
-      listening: hint,
+      payload: () => this.#hint(),
+      listening: () => this.#hint(),
       failed: (error) => log.warn({ err: loggableDatabaseError(error) }, 'push.listen_failed'),
     })
     this.#running = [this.#run(), this.#prune()]
@@ -89,6 +89,12 @@ export class PushRelay {
     this.#stopping.abort(new Error('the platform is stopping'))
     this.#wake?.()
     await Promise.all(this.#running)
+    await Promise.all(this.#calls)
+  }
+
+  #hint(): void {
+    this.#isHinted = true
+    this.#wake?.()
   }
 
   async #run(): Promise<void> {
@@ -131,23 +137,47 @@ export class PushRelay {
 
   async #relaySome(): Promise<boolean> {
     const { db, sql, replicaId, eventOfEnd } = this.#deps
-    await pushEnds(db, BATCH, eventOfEnd)
-    const claimed = await claimPushes(sql, { replicaId, leaseMs: LEASE_MS, limit: BATCH })
-    await Promise.all(claimed.map((push) => this.#relay(push)))
-    return claimed.length > 0
+    const isMore = (await pushEnds(db, BATCH, eventOfEnd)) === BATCH
+    const limit = Math.min(BATCH, MAX_CALLS - this.#calls.size)
+    if (limit === 0) return false
+    const claimed = await claimPushes(sql, { replicaId, leaseMs: LEASE_MS, limit })
+    for (const push of claimed) this.#begin(push)
+    return isMore || claimed.length === limit
+  }
+
+  #begin(push: ClaimedPush): void {
+    const call = this.#relay(push)
+      .catch((error: unknown) => {
+        // Told or not, it is told again when its lease has run out.
+        this.#deps.log.warn({ err: loggableDatabaseError(error) }, 'push.not_settled')
+      })
+      .finally(() => {
+        this.#calls.delete(call)
+        // What comes after it is due now, and there is room.
+        this.#hint()
+      })
+    this.#calls.add(call)
   }
 
   async #relay(push: ClaimedPush): Promise<void> {
     const { db, log } = this.#deps
-    const told = await this.#tell(push)
+    // One that nothing could be settled of, so often, is not tried for ever.
+    const told = push.attempts > MAX_PUSH_ATTEMPTS ? 'later' : await this.#tell(push)
     if (told === 'later' && push.attempts < MAX_PUSH_ATTEMPTS) {
-      await postponePush(db, push, pushBackoffMs(push.attempts))
+      await this.#settle(() => postponePush(db, push, pushBackoffMs(push.attempts)))
       return
     }
     if (told !== 'told') {
       log.warn({ workspace_id: push.workspaceId, attempts: push.attempts }, 'push.given_up')
     }
-    await removePush(db, push)
+    await this.#settle(() => removePush(db, push))
+  }
+
+  /** A database that is away is waited for while the lease lasts: what was told is not told again. */
+  async #settle(write: () => Promise<boolean>): Promise<void> {
+    const patience = AbortSignal.timeout(LEASE_MS - ANSWER_MS)
+    const signal = AbortSignal.any([patience, this.#stopping.signal])
+    await outlastOutage(this.#deps, signal, write)
   }
 
   async #tell(push: ClaimedPush): Promise<Told> {
