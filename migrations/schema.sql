@@ -88,6 +88,7 @@ CREATE TABLE a2a_push_outbox (
   CONSTRAINT a2a_push_outbox_pkey PRIMARY KEY (id),
   CONSTRAINT a2a_push_outbox_config_fk FOREIGN KEY (workspace_id, task_id, config_id) REFERENCES a2a_push_configs(workspace_id, task_id, config_id) ON DELETE CASCADE
 );
+CREATE INDEX a2a_push_outbox_config_idx ON public.a2a_push_outbox USING btree (workspace_id, task_id, config_id, id);
 CREATE INDEX a2a_push_outbox_due_idx ON public.a2a_push_outbox USING btree (next_attempt_at);
 
 CREATE TABLE a2a_streams (

@@ -1,9 +1,11 @@
 /** Callers' webhooks, called by the platform in the agents' place. */
 import { randomBytes, randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { systemClock } from '@atrium/http-kit/clock'
 import pino from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { claimPushes } from '../../../apps/platform/src/db/push-outbox-store.ts'
 import type { WorkspaceId } from '../../../apps/platform/src/domain/ids.ts'
 import {
   MAX_PUSH_ATTEMPTS,
@@ -94,7 +96,7 @@ function config(fields: Partial<PushConfig> = {}): PushConfig {
   }
 }
 
-/** An agent's stream from its first event to its end. */
+/** An agent's stream from its first event to its end, until all that is to be told is written. */
 async function streamOnce(...frames: string[]): Promise<void> {
   const body = new PassThrough()
   const reader = readFlow(
@@ -104,6 +106,8 @@ async function streamOnce(...frames: string[]): Promise<void> {
   )
   body.end(frames.join(''))
   await eventually(() => reader.isOver())
+  const key = { workspaceId, taskId: agent.taskId }
+  await eventually(async () => (await replica.streams.find(key))?.isEnded)
 }
 
 const waiting = async (): Promise<number> => {
@@ -111,6 +115,14 @@ const waiting = async (): Promise<number> => {
     SELECT id FROM a2a_push_outbox WHERE workspace_id = ${workspaceId}`
   return rows.length
 }
+
+/** Waits for the webhook, and is not due. */
+const leaveBehind = (events: number, bytes: number) => database.sql`
+  INSERT INTO a2a_push_outbox
+    (workspace_id, task_id, config_id, event, dialect, next_attempt_at, created_at)
+  SELECT ${workspaceId}, ${agent.taskId}, 'one', convert_to(repeat('x', ${bytes}), 'utf8'),
+         '1.0', now() + interval '1 day', now()
+    FROM generate_series(1, ${events})`
 
 const dueNow = () => database.sql`
   WITH due AS (
@@ -200,6 +212,79 @@ describe('a webhook', () => {
       })
     })
     expect(webhook.requests.length).toBeLessThanOrEqual(3)
+    expect(webhook.requests.length).toBeGreaterThanOrEqual(2)
+  })
+
+  it('that hangs holds up no other', async () => {
+    await keepPushConfig(configDeps(), config({ configId: 'hangs', url: `${webhook.url}/hangs` }))
+    await keepPushConfig(configDeps(), config())
+    const hanging: ServerResponse[] = []
+    webhook.answer = ({ url }, response) => {
+      if (url === '/hangs') hanging.push(response)
+      else response.writeHead(200).end()
+    }
+    await withRelay(AT_HOME, async () => {
+      await streamOnce(agent.begin(), agent.artifact('a'), agent.status('completed', true))
+      await eventually(
+        () => webhook.requests.filter(({ url }) => url === '/hook').length === 3,
+        8_000,
+      )
+      expect(hanging).toHaveLength(1)
+      await dropPushConfig(configDeps(), config({ configId: 'hangs' }), undefined)
+      hanging[0]?.end()
+    })
+  })
+
+  it.each([
+    ['events', 1_000, 1],
+    ['bytes', 1, 16 * 1024 * 1024],
+  ])(
+    'that takes nothing is told of the end only, until it has caught up: %s',
+    async (_case, events, bytes) => {
+      await keepPushConfig(configDeps(), config())
+      await leaveBehind(events, bytes)
+      await streamOnce(agent.begin(), agent.artifact('a'), agent.status('completed', true))
+      // The end, and nothing before it.
+      expect(await waiting()).toBe(events + 1)
+      const [last] = await database.sql<{ event: string }[]>`
+      SELECT convert_from(event, 'utf8') AS event FROM a2a_push_outbox
+       WHERE workspace_id = ${workspaceId} ORDER BY id DESC LIMIT 1`
+      expect(last?.event).toContain('"final":true')
+      await database.sql`
+      DELETE FROM a2a_push_outbox WHERE id IN (
+        SELECT id FROM a2a_push_outbox WHERE workspace_id = ${workspaceId} ORDER BY id LIMIT 2)`
+      await streamOnce(agent.artifact('b'), agent.status('completed', true))
+      expect(await waiting()).toBe(events + 1)
+      await dropPushConfig(configDeps(), config(), undefined)
+    },
+  )
+
+  it('that takes nothing is told of so many ends and no more', async () => {
+    await keepPushConfig(configDeps(), config())
+    await leaveBehind(1_099, 1)
+    for (let turn = 0; turn < 2; turn += 1) await streamOnce(agent.status('completed', true))
+    expect(await waiting()).toBe(1_100)
+    await dropPushConfig(configDeps(), config(), undefined)
+  })
+
+  it('is claimed by one replica only, however many ask at once', async () => {
+    await database.sql`
+      INSERT INTO a2a_push_configs (workspace_id, task_id, config_id, sender, dialect, url, created_at)
+      SELECT ${workspaceId}, 't' || n, 'one', 'admin', '1.0', ${`${webhook.url}/hook`}, now()
+        FROM generate_series(1, 200) n`
+    await database.sql`
+      INSERT INTO a2a_push_outbox
+        (workspace_id, task_id, config_id, event, dialect, next_attempt_at, created_at)
+      SELECT ${workspaceId}, 't' || n, 'one', '{}', '1.0', now(), now()
+        FROM generate_series(1, 200) n, generate_series(1, 2)`
+    const claims = Array.from({ length: 40 }, () =>
+      claimPushes(replica.client.sql, { replicaId: randomUUID(), leaseMs: 60_000, limit: 32 }),
+    )
+    const ids = (await Promise.all(claims)).flat().map(({ id }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+    // Of each webhook the oldest, and nothing behind it.
+    expect(ids).toHaveLength(200)
+    await database.sql`DELETE FROM a2a_push_configs WHERE workspace_id = ${workspaceId}`
   })
 
   it('is called once by however many replicas', async () => {

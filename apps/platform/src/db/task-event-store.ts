@@ -13,6 +13,12 @@ import { a2aStreams, a2aTaskEvents } from './schema.ts'
 /** Payload: workspace and task of which there is news, with a space between them. */
 export const TASK_EVENTS_CHANNEL = 'atrium_task_events'
 
+/** So much may wait for one webhook: what nobody takes does not fill the disk. */
+const MAX_BEHIND_EVENTS = 1_000
+const MAX_BEHIND_BYTES = 16 * 1024 * 1024
+/** What ends a stream is told even then, so often: who catches up learns that it has ended. */
+const MAX_ENDS_BEHIND = 100
+
 /** Numbers that are left out when a stream is taken over: what was told and never kept had some. */
 export const TAKEOVER_GAP = 10_000
 
@@ -91,6 +97,8 @@ export type Append = {
   /** Events up to this one are not kept any more. */
   readonly floor: number
   readonly isEnd: boolean
+  /** Whether the last of the events is the one with which the agent ends its task. */
+  readonly hasEnd: boolean
 }
 
 /** `lost`: taken over; nothing was written. */
@@ -113,15 +121,16 @@ export async function appendTaskEvents(
         ${items.map((item) => item.fence)}::bigint[],
         ${items.map((item) => item.lastSeq)}::bigint[],
         ${items.map((item) => item.floor)}::bigint[],
-        ${items.map((item) => String(item.isEnd))}::text[]::boolean[]
-      ) WITH ORDINALITY AS i (workspace_id, task_id, fence, last_seq, floor, is_end, ord)
+        ${items.map((item) => String(item.isEnd))}::text[]::boolean[],
+        ${items.map((item) => String(item.hasEnd))}::text[]::boolean[]
+      ) WITH ORDINALITY AS i (workspace_id, task_id, fence, last_seq, floor, is_end, has_end, ord)
     ), held AS (
       UPDATE a2a_streams s SET last_seq = i.last_seq,
              ended_at = CASE WHEN i.is_end THEN now() END,
              lease_until = now() + ${leaseMs} * interval '1 millisecond'
         FROM item i
        WHERE s.workspace_id = i.workspace_id AND s.task_id = i.task_id AND s.fence = i.fence
-      RETURNING s.workspace_id, s.task_id, i.ord, i.floor
+      RETURNING s.workspace_id, s.task_id, i.ord, i.floor, i.has_end, i.last_seq
     ), written AS (
       INSERT INTO a2a_task_events (workspace_id, task_id, seq, event, dialect, created_at)
       SELECT h.workspace_id, h.task_id, e.seq, decode(e.data, 'base64'), e.dialect, now()
@@ -134,13 +143,27 @@ export async function appendTaskEvents(
         JOIN held h ON h.ord = e.ord
       ON CONFLICT DO NOTHING
       RETURNING workspace_id, task_id, seq, event, dialect
+    ), hook AS (
+      -- One that is too far behind is told of the end only, until it has caught up.
+      SELECT c.workspace_id, c.task_id, c.config_id,
+             CASE WHEN b.events < ${MAX_BEHIND_EVENTS} AND b.bytes < ${MAX_BEHIND_BYTES} THEN 0
+                  WHEN h.has_end AND b.events < ${MAX_BEHIND_EVENTS + MAX_ENDS_BEHIND}
+                  THEN h.last_seq END AS from_seq
+        FROM held h
+        JOIN a2a_push_configs c ON c.workspace_id = h.workspace_id AND c.task_id = h.task_id
+       CROSS JOIN LATERAL (
+         SELECT count(*) AS events, coalesce(sum(octet_length(o.event)), 0) AS bytes
+           FROM a2a_push_outbox o
+          WHERE o.workspace_id = c.workspace_id AND o.task_id = c.task_id
+            AND o.config_id = c.config_id) b
     ), pushed AS (
       -- With the event itself, so that a webhook is called for each that is kept, and once.
       INSERT INTO a2a_push_outbox
         (workspace_id, task_id, config_id, event, dialect, next_attempt_at, created_at)
       SELECT w.workspace_id, w.task_id, c.config_id, w.event, w.dialect, now(), now()
         FROM written w
-        JOIN a2a_push_configs c ON c.workspace_id = w.workspace_id AND c.task_id = w.task_id
+        JOIN hook c ON c.workspace_id = w.workspace_id AND c.task_id = w.task_id
+                   AND w.seq >= c.from_seq
        ORDER BY w.workspace_id, w.task_id, w.seq
       RETURNING id
     ), pruned AS (

@@ -32,7 +32,7 @@ export type HubOptions = {
   readonly claim: { readonly fence: string; readonly lastSeq: number } | undefined
 }
 
-type Unkept = { readonly seq: number; readonly data: Buffer }
+type Unkept = { readonly seq: number; readonly data: Buffer; readonly isLast: boolean }
 
 export class TaskHub {
   readonly key: TaskKey
@@ -103,7 +103,7 @@ export class TaskHub {
     }
     this.#seq += 1
     this.#tell(this.#streamed(data, this.#seq))
-    this.#unkept.push({ seq: this.#seq, data })
+    this.#unkept.push({ seq: this.#seq, data, isLast })
     this.#unkeptBytes += data.length
     this.#keeping ??= this.#keep()
     while (this.#hasTooMuchUnkept() && !this.#stopping.signal.aborted) await this.#nextKept()
@@ -187,6 +187,7 @@ export class TaskHub {
       lastSeq: last,
       floor: this.#floorWith(events),
       isEnd,
+      hasEnd: events.at(-1)?.isLast === true,
     })
     if (appended === 'lost') {
       this.#deps.log.warn({ workspace_id: this.key.workspaceId }, 'task_events.stream_lost')

@@ -308,7 +308,7 @@ export class TaskStreams {
     try {
       for await (const event of whole) {
         const told = asKnown(event, hub.key.taskId, upstreamTaskId)
-        await hub.publish(told.data)
+        await hub.publish(told.data, told.isLast)
         this.#tellNews(running, told)
       }
       await hub.end()
