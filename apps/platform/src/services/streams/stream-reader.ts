@@ -26,22 +26,28 @@ export class StreamReader implements EventFlow {
     return this.#queue.length >= MAX_QUEUED_EVENTS || this.#bytes >= MAX_QUEUED_BYTES
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed
+  /** It gets nothing any more. */
+  get isOver(): boolean {
+    return this.#isClosed || this.#isEnded
   }
 
   /** A reader that does not keep up is told so and gets nothing any more. */
   offer(event: StreamedEvent): void {
-    if (this.#isClosed || this.#isEnded) return
+    if (this.isOver) return
     if (this.isFull) {
-      this.#queue = []
-      this.#bytes = 0
-      this.end(new AppError('stream_overflow'))
+      this.overflow()
       return
     }
     this.#queue.push(event)
     this.#bytes += event.data.length
     this.#onNews?.()
+  }
+
+  /** It has taken too little for too long: what waits for it is let go. */
+  overflow(): void {
+    this.#queue = []
+    this.#bytes = 0
+    this.end(new AppError('stream_overflow'))
   }
 
   /** Nothing comes any more; with a `failure` because something went wrong. */
@@ -62,13 +68,12 @@ export class StreamReader implements EventFlow {
     this.#onClose(this)
   }
 
-  /** Resolves when there is room, or nobody who needs any. */
+  /** Resolves when something was taken, nobody is there to take anything, or at a `nudge`. */
   async room(): Promise<void> {
-    while (this.isFull && !this.#isClosed && !this.#isEnded) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#onRoom = resolve
-      await promise
-    }
+    if (!this.isFull || this.isOver) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onRoom = resolve
+    await promise
   }
 
   /** Lets go who waits for room. */

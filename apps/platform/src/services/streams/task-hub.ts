@@ -17,6 +17,8 @@ const RING_BYTES = 2 * 1024 * 1024
 /** So much may be told before it is kept; a reader that begins has room for all of it. */
 const MAX_UNKEPT_EVENTS = 128
 const MAX_UNKEPT_BYTES = 512 * 1024
+/** A reader that takes nothing for so long is gone, or may as well be. */
+const STUCK_MS = 60_000
 const RETRY_MS = 1_000
 
 export type HubDeps = {
@@ -90,12 +92,8 @@ export class TaskHub {
     if (this.#isEnding) reader.end()
   }
 
-  leave(reader: StreamReader): void {
-    this.#readers.delete(reader)
-  }
-
-  /** Tells it to everybody. Resolves when the next one may come. */
-  async publish(data: Buffer): Promise<void> {
+  /** Tells it to everybody. Resolves when the next one may come; after the `isLast` none does. */
+  async publish(data: Buffer, isLast = false): Promise<void> {
     await this.#readersReady()
     if (this.#fence === undefined) {
       this.#tell(this.#streamed(data, undefined))
@@ -133,11 +131,22 @@ export class TaskHub {
     for (const reader of this.#readers) reader.offer(event)
   }
 
-  /** A reader that is alone holds the agent back; of several none does (contract/a2a 2.7). */
+  /**
+   * A reader that is alone holds the agent back; of several none does (contract/a2a 2.7). One that
+   * takes nothing at all does not do so for ever: webhooks and readers elsewhere wait as well.
+   */
   async #readersReady(): Promise<void> {
+    for (const reader of this.#readers) if (reader.isOver) this.#readers.delete(reader)
     const [only] = this.#readers
-    while (this.#readers.size === 1 && only?.isFull === true && !only.isClosed) {
-      await only.room()
+    while (this.#readers.size === 1 && only?.isFull === true && !only.isOver) {
+      const waited = new AbortController()
+      const signal = AbortSignal.any([waited.signal, this.#stopping.signal])
+      const stuck = this.#deps.clock.sleep(STUCK_MS, signal).then(
+        () => only.overflow(),
+        () => undefined,
+      )
+      await Promise.race([only.room(), stuck])
+      waited.abort()
       if (this.#stopping.signal.aborted) return
     }
   }
