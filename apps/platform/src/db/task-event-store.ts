@@ -3,7 +3,7 @@
  * Whoever reads an agent's stream owns its row and writes under its fence; leases are kept by the
  * database's clock. Events are written for many streams in one statement.
  */
-import { and, asc, eq, gt, isNull, lt, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, isNull, lt, max, sql } from 'drizzle-orm'
 import { workspaceIdSchema } from '../domain/ids.ts'
 import type { AgentDialect, TaskKey } from '../domain/task-stream.ts'
 import type { Db, Sql } from './client.ts'
@@ -202,6 +202,21 @@ export async function readTaskEvents(
     )
     .orderBy(asc(a2aTaskEvents.seq))
     .limit(page.limit)
+}
+
+/** The last event that was kept before a moment of the database's clock; 0 for none. */
+export async function lastSeqBefore(db: Db, key: TaskKey, at: Date): Promise<number> {
+  const rows = await db
+    .select({ seq: max(a2aTaskEvents.seq) })
+    .from(a2aTaskEvents)
+    .where(
+      and(
+        eq(a2aTaskEvents.workspaceId, key.workspaceId),
+        eq(a2aTaskEvents.taskId, key.taskId),
+        lt(a2aTaskEvents.createdAt, at),
+      ),
+    )
+  return rows[0]?.seq ?? 0
 }
 
 /** Whether everything after the event is still kept. */

@@ -2,6 +2,8 @@
  * @module The events of a message that has to wait, for a sender who asked for events: that it waits,
  * then what its agent tells as it goes on, or how it ended (contract/a2a 2.8).
  */
+import { AppError } from '@atrium/http-kit/app-error'
+import type { Clock } from '@atrium/http-kit/clock'
 import type { Delivery } from '../../domain/delivery.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
 import type { AgentDialect, EventFlow, StreamedEvent } from '../../domain/task-stream.ts'
@@ -10,6 +12,7 @@ import type { TaskStreams } from '../streams/task-streams.ts'
 import { taskOfDelivery } from './delivery-task.ts'
 
 export type QueuedStreamDeps = {
+  readonly clock: Clock
   readonly ledger: DeliveryLedger
   readonly streams: TaskStreams
 }
@@ -21,24 +24,31 @@ export type QueuedStream = {
   readonly first: Buffer
 }
 
+/** A message is settled a moment before its events can be followed: looked for so often. */
+const LOOKS = 15
+const LOOK_EVERY_MS = 200
+
 type Over = { readonly over: Delivery | undefined }
 
 export function queuedFlow(deps: QueuedStreamDeps, queued: QueuedStream): EventFlow {
+  const { workspaceId, deliveryId } = queued
   const leaving = new AbortController()
-  const key = { workspaceId: queued.workspaceId, taskId: queued.deliveryId }
-  const told = deps.streams.follow(key, 0)
+  const own = deps.streams.follow({ workspaceId, taskId: deliveryId }, 0)
+  const flows = [own]
   async function* events(): AsyncGenerator<StreamedEvent> {
     yield { seq: undefined, taskId: undefined, data: queued.first, dialect: '0.3' }
     const over = deps.ledger
-      .whenOver(queued.deliveryId, leaving.signal)
+      .whenOver(deliveryId, leaving.signal)
       .then((delivery): Over => ({ over: delivery }))
-    const iterator = told[Symbol.asyncIterator]()
+    const iterator = own[Symbol.asyncIterator]()
     const begun = iterator.next()
     // The one that loses is left alone, and must not be an unhandled rejection.
     begun.catch(() => undefined)
     const first = await Promise.race([begun, over])
-    if ('over' in first && !isStreamed(first.over)) {
-      if (first.over !== undefined && !leaving.signal.aborted) yield endOf(first.over)
+    const ended = 'over' in first ? await afterEnd(deps, first, leaving.signal) : undefined
+    if (ended !== undefined) {
+      flows.push(ended)
+      yield* ended
       return
     }
     const next = await begun
@@ -50,14 +60,55 @@ export function queuedFlow(deps: QueuedStreamDeps, queued: QueuedStream): EventF
     [Symbol.asyncIterator]: () => flow,
     close: () => {
       leaving.abort()
-      told.close()
+      for (const each of flows) each.close()
     },
   }
 }
 
+/** What is told of a message that is over; undefined: its events, under its own name. */
+async function afterEnd(
+  deps: QueuedStreamDeps,
+  { over }: Over,
+  signal: AbortSignal,
+): Promise<EventFlow | undefined> {
+  if (over === undefined || signal.aborted) return flowOf([])
+  return isStreamed(over) ? await followedElsewhere(deps, over, signal) : flowOf([endOf(over)])
+}
+
+function flowOf(events: readonly StreamedEvent[]): EventFlow {
+  async function* all(): AsyncGenerator<StreamedEvent> {
+    yield* events
+  }
+  return { [Symbol.asyncIterator]: all, close: () => undefined }
+}
+
+/**
+ * The events of a message to a task that its sender knew before: they are told under the task's own
+ * name. undefined: they are told under that of the delivery. Throws `stream_interrupted` when nobody
+ * keeps them.
+ */
+async function followedElsewhere(
+  { clock, streams }: QueuedStreamDeps,
+  { id, workspaceId, upstreamTaskId, dispatchedAt }: Delivery,
+  signal: AbortSignal,
+): Promise<EventFlow | undefined> {
+  const other = { workspaceId, taskId: upstreamTaskId ?? id }
+  const place = await streams.placeAt(other, dispatchedAt ?? clock.now())
+  for (let look = 0; look < LOOKS; look += 1) {
+    if ((await streams.find({ workspaceId, taskId: id })) !== undefined) return undefined
+    const stream = await streams.find(other)
+    // One that has ended, with nothing new, is of a message before.
+    if (stream !== undefined && (!stream.isEnded || stream.lastSeq > place)) {
+      return streams.follow(other, place)
+    }
+    await clock.sleep(LOOK_EVERY_MS, signal)
+  }
+  throw new AppError('stream_interrupted')
+}
+
 /** Its agent tells of it in events, of which the ledger keeps none. */
-function isStreamed(delivery: Delivery | undefined): boolean {
-  return delivery?.state === 'completed' && delivery.isStreaming && delivery.response === null
+function isStreamed(delivery: Delivery): boolean {
+  return delivery.state === 'completed' && delivery.isStreaming && delivery.response === null
 }
 
 function endOf(delivery: Delivery): StreamedEvent {

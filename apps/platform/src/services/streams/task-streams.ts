@@ -14,6 +14,7 @@ import {
   appendTaskEvents,
   findStream,
   isKeptSince,
+  lastSeqBefore,
   leaveStreams,
   type OwnedStream,
   openStream,
@@ -180,6 +181,11 @@ export class TaskStreams {
     const hub = this.#hubs.get(nameOf(key))
     if (hub?.isKept === true && hub.lastSeq === seq) return true
     return await isKeptSince(this.#deps.db, key, seq)
+  }
+
+  /** The last event of the task that was kept before then. */
+  async placeAt(key: TaskKey, at: Date): Promise<number> {
+    return isKeepableTaskId(key.taskId) ? await lastSeqBefore(this.#deps.db, key, at) : 0
   }
 
   /** The events after `after` and those to come, until the stream has ended. */
