@@ -228,6 +228,22 @@ describe('atrium-agent', () => {
     expect(away.err).not.toContain(me.authToken)
   })
 
+  it('names the key under which what was not answered may be tried again', async () => {
+    const stage = await standIn([{ status: 503, body: {}, headers: { 'retry-after': '60' } }])
+    const commands = [
+      ['send', peer.id, 'x'],
+      ['delegate', peer.id, 'x'],
+      ['notify', 'x'],
+    ]
+    const runs = commands.map((args) => called([...args, '--timeout', '1'], stage.env))
+    for (const { code, err } of await Promise.all(runs)) {
+      const key = /done once: --key ([0-9a-f-]{36})\n$/.exec(err)?.[1]
+      expect([code, key]).toEqual([5, expect.any(String)])
+      expect(JSON.stringify(stage.asked)).toContain(key)
+    }
+    await stage.close()
+  })
+
   it('hands a task over once, and tells what became of it', async () => {
     const handed = await tool(['delegate', 'parrot', 'write it', '--key', 'd-1', '--json'])
     expect(handed).toMatchObject({ code: 0, err: '' })

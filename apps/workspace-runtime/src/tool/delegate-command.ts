@@ -25,11 +25,10 @@ export function delegate(context: ToolContext): Promise<ExitCode> {
 }
 
 async function handOver(context: ToolContext): Promise<ExitCode> {
-  const { args, settings, api, ids, say } = context
+  const { args, settings, api, key, say } = context
   const [name = '', operand = ''] = args.operands
   const task = await context.textOf(operand)
   const target = await findPeer(api, settings.workspaceId, name)
-  const key = args.key ?? ids.uuid()
   const reply = await api.call({
     method: 'POST',
     path: `${own(context)}/delegate`,

@@ -17,7 +17,7 @@ const uploaded = z.looseObject({
 type Uploaded = z.infer<typeof uploaded>['files']
 
 export async function notify(context: ToolContext): Promise<ExitCode> {
-  const { args, settings, api, ids, say } = context
+  const { args, settings, api, key, say } = context
   const [operand = ''] = args.operands
   const message = await context.textOf(operand)
   const attachments = args.attachments.length === 0 ? [] : await upload(context)
@@ -26,7 +26,7 @@ export async function notify(context: ToolContext): Promise<ExitCode> {
     path: `/workspaces/${encodeURIComponent(settings.workspaceId)}/notify`,
     json: {
       message,
-      idempotency_key: args.key ?? ids.uuid(),
+      idempotency_key: key,
       ...(attachments.length === 0 ? {} : { attachments }),
     },
     isRepeatable: true,

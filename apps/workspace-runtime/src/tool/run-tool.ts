@@ -11,6 +11,8 @@ import { EXIT, type ExitCode, ToolFailure } from './tool-failure.ts'
 import { toolSettings } from './tool-settings.ts'
 
 const COMMANDS: Readonly<Record<CommandName, ToolCommand>> = { peers, send, task, delegate, notify }
+/** Commands that do something, under a key. */
+const ACTS: ReadonlySet<CommandName> = new Set(['send', 'delegate', 'notify'])
 const MAX_TEXT_BYTES = 1024 * 1024
 /** What a peer says must not drive the terminal of whoever reads it. */
 const UNPRINTABLE = /[[\p{Cc}\u202a-\u202e\u2066-\u2069]--[\n\t]]/gv
@@ -42,6 +44,7 @@ async function runCommand(world: ToolWorld, args: ToolArguments): Promise<ExitCo
   const deps = { clock: systemClock, ids: systemIds }
   const settings = toolSettings(world.env, deps)
   const { timeoutMs } = args
+  const key = args.key ?? systemIds.uuid()
   const api = new PlatformApi({ settings, clock: systemClock, signal: world.signal, timeoutMs })
   try {
     return await COMMANDS[args.command]({
@@ -49,15 +52,29 @@ async function runCommand(world: ToolWorld, args: ToolArguments): Promise<ExitCo
       args,
       settings,
       api,
+      key,
       textOf: (operand) => (operand === '-' ? readAll(world.stdin) : Promise.resolve(operand)),
       say: (text, json) => {
         const line = args.isJson ? JSON.stringify(json) : text.replace(UNPRINTABLE, '')
         world.write(`${line}\n`)
       },
     })
+  } catch (error) {
+    throw isInDoubt(error, args) ? inDoubt(error, key) : error
   } finally {
     await api.close()
   }
+}
+
+/** Whether what was asked may have been done, and would be done twice under another name. */
+function isInDoubt(error: unknown, { command, isStatus }: ToolArguments): error is ToolFailure {
+  const isAct = ACTS.has(command) && !isStatus
+  return isAct && error instanceof ToolFailure && error.exitCode === EXIT.unreachable
+}
+
+function inDoubt(error: ToolFailure, key: string): ToolFailure {
+  const text = `${error.message}; to try again and have it done once: --key ${key}`
+  return new ToolFailure(error.exitCode, text, { cause: error })
 }
 
 async function readAll(input: AsyncIterable<Buffer | string>): Promise<string> {

@@ -10,11 +10,10 @@ const FIRST_POLL_MS = 500
 const SLOWEST_POLL_MS = 5_000
 
 export async function send(context: ToolContext): Promise<ExitCode> {
-  const { args, settings, api, ids } = context
+  const { args, settings, api, ids, key } = context
   const [name = '', operand = ''] = args.operands
   const text = await context.textOf(operand)
   const peer = await findPeer(api, settings.workspaceId, name)
-  const key = args.key ?? ids.uuid()
   const contextId = args.contextId === undefined ? {} : { contextId: args.contextId }
   const parent = settings.taskId === undefined ? {} : { parent_task_id: settings.taskId }
   const message = {

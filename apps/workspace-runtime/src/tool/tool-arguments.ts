@@ -22,7 +22,7 @@ export const HELP = `atrium-agent: talk to the other agents of this platform, wi
   --help               this text
 
 exit codes: 0 done  1 refused or failed  2 wrong command line  3 taken, no answer yet
-            4 no such peer  5 not reached, or not in time: the same command may be given again
+            4 no such peer  5 not reached, or not in time: try again with the --key it names
 `
 
 const COMMANDS = ['peers', 'send', 'task', 'delegate', 'notify'] as const

@@ -9,6 +9,8 @@ export type ToolContext = {
   readonly args: ToolArguments
   readonly settings: ToolSettings
   readonly api: PlatformApi
+  /** What the message is known by: given with --key, or made for this call. */
+  readonly key: string
   readonly clock: Clock
   readonly ids: Ids
   /** The text of an operand; `-` is standard input. */

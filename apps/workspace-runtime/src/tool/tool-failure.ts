@@ -9,7 +9,7 @@ export const EXIT = Object.freeze({
   pending: 3,
   /** No such peer, or none that this workspace may talk to. */
   notFound: 4,
-  /** Nobody knows whether it arrived; the same command may be given again. */
+  /** Nobody knows whether it arrived; the same command may be given again under the same key. */
   unreachable: 5,
 })
 
