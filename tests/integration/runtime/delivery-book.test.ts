@@ -97,4 +97,10 @@ describe('DeliveryBook', () => {
     expect(interrupted).toEqual([])
     expect(readdirSync(directory)).toEqual([`${recordName('a')}.json.broken`])
   })
+
+  it('takes no delivery for another whose name its record has', async () => {
+    writeFileSync(join(directory, `${recordName('b')}.json`), deliveryText(delivery('a')))
+    const { book, interrupted } = await open()
+    expect([interrupted, await book.find('b')]).toEqual([[], undefined])
+  })
 })
