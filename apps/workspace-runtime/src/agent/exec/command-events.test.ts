@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest'
 import type { ReplyArtifact } from '../agent-adapter.ts'
 import { CommandEvents } from './command-events.ts'
 
+/** Stands where a line comes in another piece. */
+const CUT = '|'
+
 /** What becomes of these lines. */
 function heard(...lines: readonly unknown[]) {
   const progress: string[] = []
@@ -20,7 +23,10 @@ function heard(...lines: readonly unknown[]) {
   }
   const events = new CommandEvents(reply, log)
   for (const line of lines) {
-    events.write(Buffer.from(`${typeof line === 'string' ? line : JSON.stringify(line)}\n`))
+    const text = typeof line === 'string' ? line : JSON.stringify(line)
+    // As a pipe would: in pieces that end anywhere.
+    for (const piece of text.split(CUT)) events.write(Buffer.from(piece))
+    events.write(Buffer.from('\n'))
   }
   events.end()
   return { progress, artifacts, logged, end: events.turnEnd }
@@ -49,5 +55,15 @@ describe('CommandEvents', () => {
     const { progress, logged } = heard(long, ...new Array(100).fill('garbage'), { progress: 'on' })
     expect(progress).toEqual(['on'])
     expect(logged).toEqual(new Array(20).fill('exec.event_not_understood'))
+  })
+
+  it('holds no line that is too long, and takes its rest for no line of its own', () => {
+    const long = JSON.stringify(piece('x'.repeat(300_000)))
+    const { artifacts, progress, logged } = heard(
+      `${long.slice(0, -3)}${CUT}${long.slice(-3)}`,
+      `${long}${CUT}${JSON.stringify({ progress: 'the rest' })}`,
+    )
+    expect([artifacts, progress]).toEqual([[], []])
+    expect(logged).toEqual(new Array(2).fill('exec.event_not_understood'))
   })
 })
