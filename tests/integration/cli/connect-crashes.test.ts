@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { isProcessAlive } from '../../../apps/cli/src/process-alive.ts'
@@ -93,6 +96,25 @@ describe('atrium connect, killed', () => {
       'Agent error: this message could not be answered in 5 attempts',
       'fine',
     ])
+  })
+})
+
+describe('atrium connect, refused', () => {
+  it('says that a message stays open whose answer the ledger does not take', async () => {
+    const refusing = createServer((_, response) => response.writeHead(413).end('{}'))
+    await once(refusing.listen(0, '127.0.0.1'), 'listening')
+    const { port } = refusing.address() as AddressInfo
+    gate.decide = (line) => {
+      gate.target = line.endsWith('/reply') ? `http://127.0.0.1:${port}` : platform.url
+      return 'pass'
+    }
+    await say('open')
+    const agent = connect('cat', '--once', '--from-start', '--json')
+    expect(await agent.ended).toBe(0)
+    refusing.close()
+    expect(agent.stderr()).toContain('the platform keeps a message open')
+    expect(agent.stdout()).toContain('"type":"left_open"')
+    expect(await told()).toEqual(['open'])
   })
 })
 

@@ -19,6 +19,8 @@ import { makePrivateFolder, writePrivateFile } from './private-file.ts'
 const PATIENCE_MS = 5 * 60_000
 /** Until another agent has taken an answer; it need not have read it. */
 const HEADERS_TIMEOUT_MS = 600_000
+/** Of the ledger, to an answer: there is no such message, or it is over. */
+const NOT_OPEN: ReadonlySet<number | undefined> = new Set([404, 409])
 
 export type SendDeps = {
   readonly link: PlatformLink
@@ -60,7 +62,8 @@ export async function sendAnswer(
 /**
  * The same answer in the ledger of the platform, where whoever has sent the message asks for it. That it
  * is over there already, has expired, or that the platform is older and knows of no ledger, is nobody's
- * trouble any more. Throws as `sendAnswer` does.
+ * trouble any more; every other refusal is said: the message stays open there until it expires. Throws as
+ * `sendAnswer` does.
  */
 export async function answerInLedger(
   deps: SendDeps,
@@ -77,6 +80,12 @@ export async function answerInLedger(
     })
   } catch (thrown) {
     if (!(thrown instanceof CliFailure) || isForLater(deps, thrown)) throw thrown
+    if (NOT_OPEN.has(thrown.facts.status)) return
+    const why = printableLine(thrown.message)
+    deps.terminal.warning(
+      `the platform keeps a message open: its answer was not taken there (${why})`,
+    )
+    deps.terminal.jsonLine({ type: 'left_open', activity_id: rowId, queue_id: queueId, error: why })
   }
 }
 
