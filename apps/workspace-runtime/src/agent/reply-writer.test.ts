@@ -2,20 +2,25 @@ import { TaskState } from '@a2a-js/sdk'
 import { type AgentExecutionEvent, DefaultExecutionEventBus } from '@a2a-js/sdk/server'
 import { systemClock, systemIds } from '@atrium/http-kit/clock'
 import { describe, expect, it } from 'vitest'
-import { MessageReplyWriter } from './reply-writer.ts'
+import { MessageReplyWriter, TaskReplyWriter, type WriterInput } from './reply-writer.ts'
 
-/** What a writer for a caller that waits has published in the end. */
-function published(
-  failsWith: 'message' | 'task',
-  use: (writer: MessageReplyWriter) => void,
-): readonly AgentExecutionEvent[] {
+/** What was published in the end. */
+function heard(use: (input: WriterInput) => void): readonly AgentExecutionEvent[] {
   const bus = new DefaultExecutionEventBus()
   const events: AgentExecutionEvent[] = []
   bus.on('event', (event) => events.push(event))
   const deps = { clock: systemClock, ids: systemIds }
-  use(new MessageReplyWriter({ deps, bus, ids: { taskId: 't', contextId: 'c' }, failsWith }))
+  use({ deps, bus, ids: { taskId: 't', contextId: 'c' } })
   return events
 }
+
+/** By a writer for a caller that waits. */
+const published = (failsWith: 'message' | 'task', use: (writer: MessageReplyWriter) => void) =>
+  heard((input) => use(new MessageReplyWriter({ ...input, failsWith })))
+
+/** By a writer for a caller that streams, of 0.3. */
+const streamed = (use: (writer: TaskReplyWriter) => void) =>
+  heard((input) => use(new TaskReplyWriter({ ...input, endsWithMessage: true })))
 
 describe('MessageReplyWriter', () => {
   const half = (state: TaskState.TASK_STATE_FAILED | TaskState.TASK_STATE_CANCELED) => {
@@ -46,5 +51,39 @@ describe('MessageReplyWriter', () => {
       const events = published(failsWith, half(TaskState.TASK_STATE_CANCELED))
       expect(events.map(({ kind }) => kind)).toEqual(['task', 'statusUpdate'])
     }
+  })
+})
+
+describe('TaskReplyWriter', () => {
+  it('tells so much progress and no more', () => {
+    const events = streamed((writer) => {
+      for (let n = 0; n < 300; n += 1) writer.progress('on it')
+    })
+    expect(events).toHaveLength(200)
+  })
+
+  it('cuts a long text into pieces, and no character in two', () => {
+    const events = streamed((writer) => writer.text(`${'x'.repeat(256 * 1024 - 1)}\u{1f600}y`))
+    const pieces = events.flatMap((event) =>
+      event.kind === 'artifactUpdate'
+        ? (event.data.artifact?.parts ?? []).map(({ content }) => String(content?.value))
+        : [],
+    )
+    expect(pieces.map((piece) => [piece.length, piece.isWellFormed()])).toEqual([
+      [256 * 1024 - 1, true],
+      [3, true],
+    ])
+  })
+
+  it('says all of it once more at the end, unless that is too long for one event', () => {
+    const end = (text: string) =>
+      JSON.stringify(
+        streamed((writer) => {
+          writer.text(text)
+          writer.complete()
+        }).at(-1),
+      )
+    expect(end('short')).toContain('short')
+    expect(end('x'.repeat(1024 * 1024 + 1))).not.toContain('xxx')
   })
 })
