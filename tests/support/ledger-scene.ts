@@ -140,4 +140,12 @@ export async function makeDue(id: string): Promise<void> {
   await database.sql`UPDATE a2a_deliveries SET next_attempt_at = now() WHERE id = ${id}`
 }
 
+/** How an attempt ends that its agent has answered. */
+export const answered = {
+  kind: 'answered',
+  status: 200,
+  response: Buffer.from('{"jsonrpc":"2.0"}'),
+  upstreamTaskId: null,
+} as const
+
 export const kindsOf = (accepted: readonly Accepted[]): string[] => accepted.map(({ kind }) => kind)

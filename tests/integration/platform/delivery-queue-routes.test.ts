@@ -117,6 +117,9 @@ describe('POST /workspaces/:id/a2a/queue/:queue_id/reply', () => {
       ...{ id: 7, result: { kind: 'message', parts: [{ kind: 'text', text: 'done' }] } },
     })
     expect(await feed(poller)).toMatchObject([{ response_body: { jsonrpc: '2.0' } }])
+    const [kept] = await platform.client.sql`
+      SELECT length(request) AS bytes FROM a2a_deliveries WHERE id = ${String(id)}`
+    expect(kept).toEqual({ bytes: 0 })
   })
 
   it('speaks to each sender in its own dialect, and changes no number', async () => {

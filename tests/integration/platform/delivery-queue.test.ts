@@ -1,22 +1,16 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import {
+  claimWaiting,
   dropStale,
   expireWaiting,
   pruneDeliveries,
-  renewLeases,
-  takeOverLost,
   workspacesWithWaiting,
 } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
-import {
-  dropWaiting,
-  findDelivery,
-  releaseClaim,
-} from '../../../apps/platform/src/db/delivery-store.ts'
-import { settleDeliveries } from '../../../apps/platform/src/db/delivery-writes.ts'
-import type { Accepted, Claim } from '../../../apps/platform/src/domain/delivery.ts'
+import { dropWaiting } from '../../../apps/platform/src/db/delivery-store.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
+  answered,
   claim,
   client,
   database,
@@ -24,9 +18,7 @@ import {
   enqueue,
   inMs,
   ledger,
-  loseLease,
   makeDue,
-  messageFor,
   provideLedger,
   replicaId,
   rowOf,
@@ -34,19 +26,6 @@ import {
 } from '../../support/ledger-scene.ts'
 
 provideLedger()
-
-const claimOf = (accepted: Accepted): Claim => {
-  if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
-  return accepted.claim
-}
-/** What does not compress. */
-const noise = (length: number): string => randomBytes(length).toString('base64')
-/** For how many seconds it is held still. */
-const leaseOf = async (id: string): Promise<number> => {
-  const [row] = await database.sql`
-    SELECT extract(epoch FROM lease_until - now())::float AS left FROM a2a_deliveries WHERE id = ${id}`
-  return Number(row?.['left'])
-}
 
 const ids = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id)
 
@@ -125,6 +104,17 @@ describe('a claim', () => {
     expect(new Set(ids(taken)).size).toBe(4)
   })
 
+  it('is left to the replica that is at the queue already', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const input = { workspaceId, replicaId, leaseMs: 30_000 }
+    const id = await enqueue(workspaceId)
+    await database.sql.begin(async (tx) => {
+      await tx`SELECT pg_advisory_xact_lock(hashtextextended(${`a2a:${workspaceId}`}, 0))`
+      expect(await claimWaiting(client.db, input)).toBeUndefined()
+    })
+    expect(ids((await claimWaiting(client.db, input)) ?? [])).toEqual([id])
+  })
+
   it('does not take back to life what is being cancelled at that moment', async () => {
     const workspaceId = await workspaceWithRoom()
     const id = await enqueue(workspaceId)
@@ -153,225 +143,6 @@ describe('a claim', () => {
     expect(await rowOf(late)).toMatchObject({ state: 'queued' })
     expect(ids(await expireWaiting(client.db, 1_000))).toContain(late)
     expect(await rowOf(late)).toMatchObject({ state: 'expired', reason: 'expired' })
-  })
-})
-
-const answered = {
-  kind: 'answered',
-  status: 200,
-  response: Buffer.from('{"jsonrpc":"2.0"}'),
-  upstreamTaskId: null,
-} as const
-
-describe('how an attempt ends', () => {
-  it('is written with the answer, which waits for who asks (wart W2)', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId)
-    const settled = await ledger.settle(await dispatchNext(workspaceId), answered)
-    expect(settled).toMatchObject({ kind: 'written', state: 'completed' })
-    expect(await rowOf(id)).toMatchObject({
-      ...{ state: 'completed', response_status: 200, response: answered.response, reason: null },
-    })
-  })
-
-  it('busy goes back, without counting, and never counts as done (wart W1)', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const key = { value: 'message:m1', expiresAt: inMs(600_000) }
-    const id = await enqueue(workspaceId, { key })
-    for (let round = 0; round < 8; round += 1) {
-      await makeDue(id)
-      const sent = await dispatchNext(workspaceId)
-      const outcome = { kind: 'busy', error: 'agent is busy', retryAfterMs: null } as const
-      expect(await ledger.settle(sent, outcome)).toMatchObject({ state: 'queued', depth: 1 })
-    }
-    expect(await rowOf(id)).toMatchObject({
-      ...{ state: 'queued', attempts: 0, idempotency_key: 'message:m1', finished_at: null },
-    })
-  })
-
-  it('makes a busy one wait longer each time, up to half a minute, or as its agent says', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId)
-    const waits: number[] = []
-    for (let round = 0; round < 7; round += 1) {
-      const sent = await dispatchNext(workspaceId)
-      await ledger.settle(sent, { kind: 'busy', error: 'x', retryAfterMs: null })
-      waits.push(Math.round(Number((await rowOf(id))['due_in'])))
-      // Due, and how long it has waited stays as it was.
-      await database.sql`
-        UPDATE a2a_deliveries SET queued_at = queued_at - (next_attempt_at - now()),
-               next_attempt_at = now() WHERE id = ${id}`
-    }
-    expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30])
-    const sent = await dispatchNext(workspaceId)
-    await ledger.settle(sent, { kind: 'busy', error: 'x', retryAfterMs: 7_000 })
-    expect(Math.round(Number((await rowOf(id))['due_in']))).toBe(7)
-  })
-
-  it('an error of its server is tried again, five times, then it is dead', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId)
-    const states: unknown[] = []
-    for (let round = 0; round < 5; round += 1) {
-      await makeDue(id)
-      const sent = await dispatchNext(workspaceId)
-      await ledger.settle(sent, { kind: 'erred', error: 'HTTP 500' })
-      states.push((await rowOf(id))['state'])
-    }
-    expect(states).toEqual(['queued', 'queued', 'queued', 'queued', 'dead'])
-    expect(await rowOf(id)).toMatchObject({ attempts: 5, reason: 'too_many_attempts' })
-  })
-
-  it('unknown is never sent again, unless that does no harm (wart W9)', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const once = await enqueue(workspaceId)
-    const outcome = { kind: 'unknown', error: 'broken off' } as const
-    await ledger.settle(await dispatchNext(workspaceId), outcome)
-    expect(await rowOf(once)).toMatchObject({ state: 'failed', reason: 'outcome_unknown' })
-    expect(await claim(workspaceId)).toEqual([])
-    const safe = await enqueue(workspaceId, { isIdempotent: true })
-    await ledger.settle(await dispatchNext(workspaceId), outcome)
-    expect(await rowOf(safe)).toMatchObject({ state: 'queued', attempts: 1 })
-  })
-
-  it('never says of a message that may have arrived that it did not', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const key = { value: 'k', expiresAt: inMs(600_000) }
-    const id = await enqueue(workspaceId, { isIdempotent: true, key, expiresAt: inMs(600_000) })
-    await ledger.settle(await dispatchNext(workspaceId), { kind: 'unknown', error: 'x' })
-    await database.sql`
-      UPDATE a2a_deliveries SET expires_at = now() - interval '1 second' WHERE id = ${id}`
-    await expireWaiting(client.db, 1_000)
-    expect(await rowOf(id)).toMatchObject({
-      ...{ state: 'failed', reason: 'outcome_unknown', idempotency_key: 'k' },
-    })
-  })
-})
-
-describe('what one agent says', () => {
-  const acceptMany = async (count: number): Promise<Claim[]> => {
-    const accepts = Array.from({ length: count }, async () => {
-      const accepted = await ledger.accept(messageFor(await workspaceWithRoom()))
-      return claimOf(accepted)
-    })
-    return await Promise.all(accepts)
-  }
-
-  it.each([
-    ['an id of a task with a zero byte', { ...answered, upstreamTaskId: 'a\u0000b' }, null],
-    ['an id of a task without end', { ...answered, upstreamTaskId: noise(9_000) }, null],
-    [
-      'an id of a task in other letters',
-      { ...answered, upstreamTaskId: 'Auftrag ä1' },
-      'Auftrag ä1',
-    ],
-    ['a part of a millisecond', { kind: 'busy', error: 'x', retryAfterMs: 0.1 } as const, null],
-  ])('is written down, whatever it is: %s', async (_, outcome, taskId) => {
-    const [claim] = await acceptMany(1)
-    if (claim === undefined) throw new Error('nothing')
-    const state = outcome.kind === 'busy' ? 'queued' : 'completed'
-    expect(await ledger.settle(claim, outcome)).toMatchObject({ kind: 'written', state })
-    expect((await findDelivery(client.db, claim.id))?.upstreamTaskId).toBe(taskId)
-  })
-
-  it('is not the end of what is written down with it', async () => {
-    const claims = await acceptMany(4)
-    const settled = await Promise.allSettled(
-      claims.map((claim, n) =>
-        ledger.settle(claim, n === 2 ? { ...answered, status: 70_000 } : answered),
-      ),
-    )
-    expect(settled.map(({ status }) => status)).toEqual([
-      ...['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
-    ])
-    const messages = await Promise.all(
-      ['x', 'x', 'a\u0000', 'x'].map(async (sender) =>
-        messageFor(await workspaceWithRoom(), { sender }),
-      ),
-    )
-    const accepted = await Promise.allSettled(messages.map((message) => ledger.accept(message)))
-    expect(accepted.map(({ status }) => status)).toEqual([
-      ...['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
-    ])
-  })
-})
-
-describe('a replica that is gone', () => {
-  it('gives back of what nothing was sent', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId)
-    const [held] = await claim(workspaceId)
-    await loseLease(id)
-    expect(ids(await takeOverLost(client.db, 100))).toContain(id)
-    expect(await rowOf(id)).toMatchObject({ state: 'queued', attempts: 0 })
-    if (held === undefined) throw new Error('nothing was claimed')
-    expect(await releaseClaim(client.db, held, { delayMs: 0, error: null })).toBe(false)
-  })
-
-  it('leaves an unknown outcome of what was sent, for its sender to read (wart W3)', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId)
-    await dispatchNext(workspaceId)
-    expect(await takeOverLost(client.db, 100)).toEqual([])
-    await loseLease(id)
-    const over = ledger.whenOver(id, AbortSignal.timeout(20_000))
-    await takeOverLost(client.db, 100)
-    expect(await over).toMatchObject({ state: 'failed', reason: 'outcome_unknown' })
-    expect(await claim(workspaceId)).toEqual([])
-  })
-
-  it('writes nothing any more when it comes back, also not over its successor', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId, { isIdempotent: true })
-    const former = await dispatchNext(workspaceId)
-    await loseLease(id)
-    await takeOverLost(client.db, 100)
-    const successor = await dispatchNext(workspaceId)
-    expect(successor.id).toBe(id)
-    expect(await ledger.settle(former, answered)).toEqual({ kind: 'lost' })
-    expect(await rowOf(id)).toMatchObject({ state: 'dispatched', attempts: 2, response: null })
-    expect(await ledger.settle(successor, answered)).toMatchObject({ state: 'completed' })
-  })
-
-  it('gets no lease back that it had lost', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId)
-    const { fence } = await dispatchNext(workspaceId)
-    await loseLease(id)
-    await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
-    expect(ids(await takeOverLost(client.db, 100))).toContain(id)
-  })
-})
-
-describe('leases', () => {
-  it('are renewed around what is being written at the same time, which waits for nobody', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const id = await enqueue(workspaceId)
-    const { fence } = await dispatchNext(workspaceId)
-    await database.sql.begin(async (tx) => {
-      await tx`SELECT 1 FROM a2a_deliveries WHERE id = ${id} FOR UPDATE`
-      await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
-    })
-  })
-
-  it('are kept of what is being sent here, and run out of what nobody is at', async () => {
-    const accept = async () => claimOf(await ledger.accept(messageFor(await workspaceWithRoom())))
-    const [held, left] = [await accept(), await accept()]
-    ledger.letGo(left)
-    await database.sql`UPDATE a2a_deliveries SET lease_until = now() + interval '1 second'
-                        WHERE id IN (${held.id}, ${left.id})`
-    await ledger.renewLeases()
-    expect(await leaseOf(held.id)).toBeGreaterThan(20)
-    expect(await leaseOf(left.id)).toBeLessThan(2)
-  })
-
-  it('are not kept of what could not be settled', async () => {
-    const claim = claimOf(await ledger.accept(messageFor(await workspaceWithRoom())))
-    await expect(ledger.settle(claim, { ...answered, status: 70_000 })).rejects.toThrow()
-    await database.sql`
-      UPDATE a2a_deliveries SET lease_until = now() + interval '1 second' WHERE id = ${claim.id}`
-    await ledger.renewLeases()
-    expect(await leaseOf(claim.id)).toBeLessThan(2)
   })
 })
 
@@ -418,24 +189,5 @@ describe('what is over', () => {
       'dropped',
       'queued',
     ])
-  })
-})
-
-describe('who waits for the end', () => {
-  it('is told at once, also when another replica brings it about', async () => {
-    const workspaceId = await workspaceWithRoom()
-    const message = messageFor(workspaceId)
-    const accepted = await ledger.accept(message)
-    if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
-    const startedAt = Date.now()
-    const over = ledger.whenOver(message.id, AbortSignal.timeout(20_000))
-    await eventually(async () => {
-      const [row] = await database.sql`
-        SELECT is_awaited FROM a2a_deliveries WHERE id = ${message.id}`
-      return row?.['is_awaited'] === true
-    })
-    await settleDeliveries(client.sql, [{ claim: accepted.claim, outcome: answered }])
-    expect(await over).toMatchObject({ state: 'completed' })
-    expect(Date.now() - startedAt).toBeLessThan(4_000)
   })
 })

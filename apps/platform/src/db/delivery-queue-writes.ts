@@ -162,7 +162,8 @@ export async function takeOverLost(db: Db, limit: number): Promise<TakenOver[]> 
         next_attempt_at = now(),
         last_error = 'the platform lost the one that sent it',
         reason = CASE WHEN lost.is_unknown THEN 'outcome_unknown' ELSE d.reason END,
-        finished_at = CASE WHEN lost.is_safe THEN NULL ELSE now() END
+        finished_at = CASE WHEN lost.is_safe THEN NULL ELSE now() END,
+        request = CASE WHEN lost.is_safe THEN d.request ELSE '' END
         FROM lost WHERE d.id = lost.id
       RETURNING d.id, d.workspace_id, d.state, d.is_awaited
     ), told AS (
@@ -195,7 +196,7 @@ export async function expireWaiting(db: Db, limit: number): Promise<Ended[]> {
        ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
     ), gone AS (
       -- What may have reached its agent is not said to have been too late.
-      UPDATE a2a_deliveries d SET finished_at = now(),
+      UPDATE a2a_deliveries d SET finished_at = now(), request = '',
              state = (CASE WHEN d.reason = 'outcome_unknown' THEN 'failed' ELSE 'expired' END)::delivery_state,
              reason = CASE WHEN d.reason = 'outcome_unknown' THEN d.reason ELSE 'expired' END,
              idempotency_key = CASE WHEN d.attempts = 0 THEN NULL ELSE d.idempotency_key END
@@ -218,7 +219,7 @@ export async function failOfEnded(db: Db, limit: number): Promise<Ended[]> {
          OR (w.status = 'failed' AND d.delivery_mode = 'push'))
        ORDER BY d.seq LIMIT ${limit} FOR UPDATE OF d SKIP LOCKED
     ), gone AS (
-      UPDATE a2a_deliveries d SET state = 'failed', finished_at = now(),
+      UPDATE a2a_deliveries d SET state = 'failed', finished_at = now(), request = '',
              reason = CASE WHEN d.reason = 'outcome_unknown' THEN d.reason
                            WHEN orphan.status = 'failed' THEN 'workspace_failed'
                            ELSE 'workspace_not_found' END,
@@ -247,7 +248,8 @@ export async function dropStale(
          AND enqueued_at < now() - ${stale.ageMs} * interval '1 millisecond'
          FOR UPDATE SKIP LOCKED
     ), gone AS (
-      UPDATE a2a_deliveries d SET state = 'dropped', finished_at = now(), reason = ${reason},
+      UPDATE a2a_deliveries d SET state = 'dropped', finished_at = now(), request = '',
+             reason = ${reason},
              idempotency_key = CASE WHEN d.attempts = 0 THEN NULL ELSE d.idempotency_key END
         FROM stale WHERE d.id = stale.id
       RETURNING d.id, d.workspace_id)

@@ -145,7 +145,7 @@ function held(claim: Claim) {
   )
 }
 
-/** Before the first byte is sent. False: taken over, or over; nothing may be sent. */
+/** Before the first byte is sent. False: taken over or about to be, or over; nothing may be sent. */
 export async function markDispatched(db: Db, claim: Claim): Promise<boolean> {
   const rows = await db
     .update(a2aDeliveries)
@@ -154,7 +154,14 @@ export async function markDispatched(db: Db, claim: Claim): Promise<boolean> {
       dispatchedAt: sql`now()`,
       attempts: sql`${a2aDeliveries.attempts} + 1`,
     })
-    .where(and(held(claim), eq(a2aDeliveries.state, 'leased')))
+    .where(
+      and(
+        held(claim),
+        eq(a2aDeliveries.state, 'leased'),
+        // Whoever takes over what is only leased sends it again: one of the two must not.
+        sql`${a2aDeliveries.leaseUntil} > now()`,
+      ),
+    )
     .returning({ id: a2aDeliveries.id })
   return rows.length === 1
 }
@@ -183,7 +190,8 @@ export async function releaseClaim(
 export async function dropWaiting(db: Db, id: string, reason: string): Promise<boolean> {
   const rows = await db.execute<{ id: string }>(sql`
     WITH gone AS (
-      UPDATE a2a_deliveries SET state = 'dropped', finished_at = now(), reason = ${reason},
+      UPDATE a2a_deliveries SET state = 'dropped', finished_at = now(), request = '',
+             reason = ${reason},
              idempotency_key = CASE WHEN attempts = 0 THEN NULL ELSE idempotency_key END
        WHERE id = ${id} AND state = 'queued' RETURNING id)
     SELECT id, pg_notify(${DELIVERY_DONE_CHANNEL}, id::text) FROM gone`)

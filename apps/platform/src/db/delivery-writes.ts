@@ -256,6 +256,7 @@ export async function settleDeliveries(
         lease_owner = NULL, lease_until = NULL,
         queued_at = CASE WHEN h.next_state = 'queued' THEN now() ELSE d.queued_at END,
         finished_at = CASE WHEN h.next_state = 'queued' THEN NULL ELSE now() END,
+        request = CASE WHEN h.next_state = 'queued' THEN d.request ELSE '' END,
         last_error = coalesce(h.error, d.last_error),
         reason = CASE WHEN h.kind = 'answered' THEN NULL
                       WHEN h.is_unknown AND h.next_state IN ('queued', 'failed')

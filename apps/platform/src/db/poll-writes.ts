@@ -141,6 +141,7 @@ export async function completePolled(db: Db, reply: PolledReply): Promise<boolea
       .set({
         state: 'completed',
         finishedAt: sql`now()`,
+        request: Buffer.alloc(0),
         responseStatus: 200,
         response: reply.response,
         upstreamTaskId: storableTaskId(reply.upstreamTaskId),

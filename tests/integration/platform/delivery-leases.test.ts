@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest'
+import { renewLeases, takeOverLost } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
+import { markDispatched, releaseClaim } from '../../../apps/platform/src/db/delivery-store.ts'
+import { settleDeliveries } from '../../../apps/platform/src/db/delivery-writes.ts'
+import type { Accepted, Claim } from '../../../apps/platform/src/domain/delivery.ts'
+import { eventually } from '../../support/eventually.ts'
+import {
+  answered,
+  claim,
+  client,
+  database,
+  dispatchNext,
+  enqueue,
+  ledger,
+  loseLease,
+  messageFor,
+  provideLedger,
+  replicaId,
+  rowOf,
+  workspaceWithRoom,
+} from '../../support/ledger-scene.ts'
+
+provideLedger()
+
+const claimOf = (accepted: Accepted): Claim => {
+  if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+  return accepted.claim
+}
+
+/** For how many seconds it is held still. */
+const leaseOf = async (id: string): Promise<number> => {
+  const [row] = await database.sql`
+    SELECT extract(epoch FROM lease_until - now())::float AS left FROM a2a_deliveries WHERE id = ${id}`
+  return Number(row?.['left'])
+}
+
+const ids = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id)
+
+describe('a replica that is gone', () => {
+  it('gives back of what nothing was sent', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId)
+    const [held] = await claim(workspaceId)
+    await loseLease(id)
+    expect(ids(await takeOverLost(client.db, 100))).toContain(id)
+    expect(await rowOf(id)).toMatchObject({ state: 'queued', attempts: 0 })
+    if (held === undefined) throw new Error('nothing was claimed')
+    expect(await releaseClaim(client.db, held, { delayMs: 0, error: null })).toBe(false)
+  })
+
+  it('leaves an unknown outcome of what was sent, for its sender to read (wart W3)', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId)
+    await dispatchNext(workspaceId)
+    expect(await takeOverLost(client.db, 100)).toEqual([])
+    await loseLease(id)
+    const over = ledger.whenOver(id, AbortSignal.timeout(20_000))
+    await takeOverLost(client.db, 100)
+    expect(await over).toMatchObject({ state: 'failed', reason: 'outcome_unknown' })
+    expect(await claim(workspaceId)).toEqual([])
+  })
+
+  it('writes nothing any more when it comes back, also not over its successor', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, { isIdempotent: true })
+    const former = await dispatchNext(workspaceId)
+    await loseLease(id)
+    await takeOverLost(client.db, 100)
+    const successor = await dispatchNext(workspaceId)
+    expect(successor.id).toBe(id)
+    expect(await ledger.settle(former, answered)).toEqual({ kind: 'lost' })
+    expect(await rowOf(id)).toMatchObject({ state: 'dispatched', attempts: 2, response: null })
+    expect(await ledger.settle(successor, answered)).toMatchObject({ state: 'completed' })
+  })
+
+  it('gets no lease back that it had lost', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId)
+    const { fence } = await dispatchNext(workspaceId)
+    await loseLease(id)
+    await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
+    expect(ids(await takeOverLost(client.db, 100))).toContain(id)
+  })
+})
+
+describe('a replica that was held up', () => {
+  it('sends nothing of what it may have lost, which goes back', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId)
+    const [held] = await claim(workspaceId)
+    if (held === undefined) throw new Error('nothing was claimed')
+    await loseLease(id)
+    expect(await markDispatched(client.db, held)).toBe(false)
+    expect(await takeOverLost(client.db, 100)).toMatchObject([{ id, isQueued: true }])
+  })
+})
+
+describe('leases', () => {
+  it('are renewed around what is being written at the same time, which waits for nobody', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId)
+    const { fence } = await dispatchNext(workspaceId)
+    await database.sql.begin(async (tx) => {
+      await tx`SELECT 1 FROM a2a_deliveries WHERE id = ${id} FOR UPDATE`
+      await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
+    })
+  })
+
+  it('are kept of what is being sent here, and run out of what nobody is at', async () => {
+    const accept = async () => claimOf(await ledger.accept(messageFor(await workspaceWithRoom())))
+    const [held, left] = [await accept(), await accept()]
+    ledger.letGo(left)
+    await database.sql`UPDATE a2a_deliveries SET lease_until = now() + interval '1 second'
+                        WHERE id IN (${held.id}, ${left.id})`
+    await ledger.renewLeases()
+    expect(await leaseOf(held.id)).toBeGreaterThan(20)
+    expect(await leaseOf(left.id)).toBeLessThan(2)
+  })
+
+  it('are not kept of what could not be settled', async () => {
+    const claim = claimOf(await ledger.accept(messageFor(await workspaceWithRoom())))
+    await expect(ledger.settle(claim, { ...answered, status: 70_000 })).rejects.toThrow()
+    await database.sql`
+      UPDATE a2a_deliveries SET lease_until = now() + interval '1 second' WHERE id = ${claim.id}`
+    await ledger.renewLeases()
+    expect(await leaseOf(claim.id)).toBeLessThan(2)
+  })
+})
+
+describe('who waits for the end', () => {
+  it('is told at once, also when another replica brings it about', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const message = messageFor(workspaceId)
+    const accepted = await ledger.accept(message)
+    if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+    const startedAt = Date.now()
+    const over = ledger.whenOver(message.id, AbortSignal.timeout(20_000))
+    await eventually(async () => {
+      const [row] = await database.sql`
+        SELECT is_awaited FROM a2a_deliveries WHERE id = ${message.id}`
+      return row?.['is_awaited'] === true
+    })
+    await settleDeliveries(client.sql, [{ claim: accepted.claim, outcome: answered }])
+    expect(await over).toMatchObject({ state: 'completed' })
+    expect(Date.now() - startedAt).toBeLessThan(4_000)
+  })
+})
