@@ -1,6 +1,8 @@
 /** Streams of agents, followed on every replica and kept for those who come back. */
+import { randomUUID } from 'node:crypto'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { appendTaskEvents, openStream } from '../../../apps/platform/src/db/task-event-store.ts'
 import type { WorkspaceId } from '../../../apps/platform/src/domain/ids.ts'
 import { eventually } from '../../support/eventually.ts'
 import { HeldClock } from '../../support/held-clock.ts'
@@ -266,6 +268,38 @@ describe('a reader', () => {
     await eventually(() => reader.isOver())
     expect(reader.failure()).toBeUndefined()
     expect(reader.events).toHaveLength(202)
+  })
+})
+
+describe('the lease of a stream', () => {
+  it('is renewed by its events when half of it is over, and not before', async () => {
+    const leaseMs = 60_000
+    const upstreamTaskId = agent.taskId
+    const stream = { ...key(), upstreamTaskId, sender: 'admin', dialect: '0.3' } as const
+    const owner = { replicaId: randomUUID(), leaseMs }
+    const claim = await openStream(first.client.db, { ...stream, ...owner })
+    const keep = async (seq: number): Promise<string> => {
+      const events = [{ seq, data: Buffer.from('{}') }]
+      const item = { key: key(), fence: claim?.fence ?? '', dialect: stream.dialect, events }
+      const place = { lastSeq: seq, floor: 0, isEnd: false }
+      await appendTaskEvents(first.client.sql, [{ ...item, ...place }], leaseMs)
+      return await leaseUntil()
+    }
+    const leaseUntil = async (): Promise<string> => {
+      const [row] = await database.sql`
+        SELECT lease_until::text AS until FROM a2a_streams WHERE task_id = ${agent.taskId}`
+      return String(row?.['until'])
+    }
+    const before = await leaseUntil()
+    expect(await keep(1)).toBe(before)
+    await database.sql`UPDATE a2a_streams SET lease_until = now() + interval '29 seconds'
+      WHERE task_id = ${agent.taskId}`
+    await keep(2)
+    const [row] = await database.sql`
+      SELECT lease_until > now() + interval '50 seconds' AS is_new FROM a2a_streams
+       WHERE task_id = ${agent.taskId}`
+    expect(row?.['is_new']).toBe(true)
+    expect(await keptSeqs()).toEqual([1, 2])
   })
 })
 

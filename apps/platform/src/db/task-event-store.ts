@@ -127,7 +127,9 @@ export async function appendTaskEvents(
     ), held AS (
       UPDATE a2a_streams s SET last_seq = i.last_seq,
              ended_at = CASE WHEN i.is_end THEN now() END,
-             lease_until = now() + ${leaseMs} * interval '1 millisecond'
+             -- It is renewed in time anyway, and in an index: an event changes none (HOT).
+             lease_until = CASE WHEN s.lease_until < now() + ${leaseMs / 2} * interval '1 millisecond'
+               THEN now() + ${leaseMs} * interval '1 millisecond' ELSE s.lease_until END
         FROM item i
        WHERE s.workspace_id = i.workspace_id AND s.task_id = i.task_id AND s.fence = i.fence
       RETURNING s.workspace_id, s.task_id, i.ord, i.floor, i.has_end, i.last_seq

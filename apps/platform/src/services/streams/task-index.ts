@@ -57,6 +57,7 @@ export class TaskIndex {
       sizeOf: ({ snapshot }) => 512 + (snapshot?.length ?? 0),
       ...{ maxGroupItems: 200, maxGroupBytes: 4 * 1024 * 1024 },
       ...{ maxWaitingItems: 5_000, maxWaitingBytes: 32 * 1024 * 1024, maxWaitMs: 10_000 },
+      restMs: 100,
     })
   }
 

@@ -57,6 +57,8 @@ const GROUPS = {
   maxWaitingItems: 20_000,
   maxWaitingBytes: 256 * 1024 * 1024,
   maxWaitMs: 10_000,
+  // Readers have an event before it is written; on other replicas they have it so much later.
+  restMs: 10,
 }
 const BASE_BYTES = 256
 
