@@ -74,11 +74,12 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
   undo.push({
     phase: 'close the clients',
     run: async () => {
+      // First: who was let go by its caller would be waited for as long as an agent may take.
+      await deps.agentClient.close()
       await Promise.all([deps.tracker.drain(), deps.beats.drain(), deps.taskIndex.drain()])
       await Promise.all([
         deps.trustedClient.close(),
         deps.guardedClient.close(),
-        deps.agentClient.close(),
         deps.sessionAuthority?.close(),
       ])
     },

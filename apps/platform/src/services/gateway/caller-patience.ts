@@ -12,14 +12,20 @@ const MAX_SECONDS = 24 * 60 * 60
 
 export type CallerPatienceDeps = { readonly clock: Clock; readonly tracker: TaskTracker }
 
-/** Throws `workspace_timeout` with the id under which the sender may ask. */
+/**
+ * `send` is told when the caller waits no longer: it is gone then as much as one who has hung up.
+ * Throws `workspace_timeout` with the id under which the sender may ask.
+ */
 export async function whileCallerWaits(
   deps: CallerPatienceDeps,
-  sent: { readonly call: GatewayCall; readonly queueId: string },
-  answer: Promise<GatewayAnswer>,
+  sent: { readonly call: Pick<GatewayCall, 'headers' | 'signal'>; readonly queueId: string },
+  send: (signal: AbortSignal) => Promise<GatewayAnswer>,
 ): Promise<GatewayAnswer> {
-  const seconds = secondsIn(sent.call.headers('x-timeout'))
-  if (seconds === undefined) return await answer
+  const { headers, signal } = sent.call
+  const seconds = secondsIn(headers('x-timeout'))
+  if (seconds === undefined) return await send(signal)
+  const left = new AbortController()
+  const answer = send(AbortSignal.any([signal, left.signal]))
   const answered = new AbortController()
   const patience = deps.clock
     .sleep(seconds * 1_000, answered.signal)
@@ -28,6 +34,7 @@ export async function whileCallerWaits(
     .catch((): 'over' => 'over')
   const first = await Promise.race([answer, patience]).finally(() => answered.abort())
   if (first !== 'over') return first
+  left.abort(new Error('the caller waits no longer'))
   deps.tracker.run(() => letGo(answer))
   throw new AppError('workspace_timeout', { extensions: { queue_id: sent.queueId } })
 }

@@ -38,10 +38,11 @@ export async function sendMessage(
   const accepted = await deps.ledger.accept(delivery)
   switch (accepted.kind) {
     case 'dispatched':
-      return await whileCallerWaits(
-        deps,
-        { call: message.call, queueId: delivery.id },
-        dispatchNow(deps, { message, target, delivery, claim: accepted.claim, alias }),
+      return await whileCallerWaits(deps, { call: message.call, queueId: delivery.id }, (signal) =>
+        dispatchNow(deps, {
+          ...{ message: heardBy(message, signal), target, delivery, alias },
+          claim: accepted.claim,
+        }),
       )
     case 'queued':
       return queuedReply(deps, message, { ...accepted, delivery })
@@ -49,7 +50,7 @@ export async function sendMessage(
       return await whileCallerWaits(
         deps,
         { call: message.call, queueId: accepted.delivery.id },
-        answerKnown(deps, message, accepted.delivery),
+        (signal) => answerKnown(deps, heardBy(message, signal), accepted.delivery),
       )
     case 'conflict':
       throw new AppError('idempotency_conflict', { extensions: { queue_id: accepted.id } })
@@ -58,6 +59,10 @@ export async function sendMessage(
     case 'absent':
       throw new AppError('workspace_not_found')
   }
+}
+
+function heardBy(message: ReadableMessage, signal: AbortSignal): ReadableMessage {
+  return { ...message, call: { ...message.call, signal } }
 }
 
 /** A message that belongs to a task which its sender knows by another id than the agent. */
