@@ -58,12 +58,16 @@ async function tool(args: readonly string[], input = ''): Promise<Run> {
 }
 
 /** The same without a process of its own. */
-async function called(args: readonly string[], env: object = {}): Promise<Run> {
+async function called(
+  args: readonly string[],
+  env: object = {},
+  stdin: readonly Buffer[] = [],
+): Promise<Run> {
   let [out, err] = ['', '']
   const code = await runTool({
     args,
     env: { ...environment(), ...env },
-    stdin: Readable.from([]),
+    stdin: Readable.from(stdin),
     write: (piece) => {
       out += piece
     },
@@ -242,6 +246,11 @@ describe('atrium-agent', () => {
       expect(JSON.stringify(stage.asked)).toContain(key)
     }
     await stage.close()
+  })
+
+  it('takes no text that a message could not hold', async () => {
+    const run = await called(['notify', '-'], {}, new Array(17).fill(Buffer.alloc(65_536, 'x')))
+    expect([run.code, run.err]).toEqual([2, 'atrium-agent: the text is longer than 1 MiB\n'])
   })
 
   it('hands a task over once, and tells what became of it', async () => {
