@@ -77,6 +77,10 @@ describe('POST /', () => {
     ['a text that is a number', { parts: [{ text: 5 }] }],
     ['a role that is none', { role: 'robot', parts: [{ text: 'a' }] }],
     ['no parts at all', {}],
+    [
+      'data deeper than its stack',
+      { parts: [{ data: JSON.parse(`${'['.repeat(300)}${']'.repeat(300)}`) }] },
+    ],
   ])('refuses a 1.0 message with %s, which the SDK would accept and lose', async (_, message) => {
     expect(await errorOf(modern(message))).toEqual([200, -32602, 7])
   })

@@ -22,7 +22,7 @@ import type { AgentHost } from './agent-host.ts'
 import { CallState } from './call-state.ts'
 import type { DeliveryClaim } from './deliveries/delivery-claim.ts'
 import type { DeliveryDesk } from './deliveries/delivery-desk.ts'
-import { findLostPart, taskOfMessage } from './message-rules.ts'
+import { findDeepNesting, findLostPart, taskOfMessage } from './message-rules.ts'
 import type { SdkCall, SdkDispatch } from './sdk-dispatch.ts'
 import type { WorkQueue } from './work-queue.ts'
 
@@ -90,7 +90,8 @@ export class A2aEndpoint {
 
   async #takeMessage(call: JudgedCall): Promise<A2aAnswer> {
     const facts = factsOf(call)
-    const fault = findLostPart(call.request.params)
+    const { params } = call.request
+    const fault = findDeepNesting(params) ?? findLostPart(params)
     if (fault !== undefined) return jsonAnswer(invalidParams(facts, fault))
     const { deliveryId } = call
     if (deliveryId !== undefined && !DELIVERY_ID.test(deliveryId)) {

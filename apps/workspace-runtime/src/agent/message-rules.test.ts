@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findLostPart, taskOfMessage } from './message-rules.ts'
+import { findDeepNesting, findLostPart, taskOfMessage } from './message-rules.ts'
 
 const message = (members: object) => ({ message: { messageId: 'm', ...members } })
 
@@ -13,6 +13,17 @@ describe('findLostPart', () => {
     'finds none in %j',
     (params) => expect(findLostPart(params)).toBeUndefined(),
   )
+})
+
+describe('findDeepNesting', () => {
+  it.each([
+    [196, undefined],
+    [198, 'params'],
+    [60_000, 'params'],
+  ])('of data of %d levels: %s', (levels, field) => {
+    const data = JSON.parse(`${'['.repeat(levels)}${']'.repeat(levels)}`)
+    expect(findDeepNesting(message({ metadata: { data } }))?.field).toBe(field)
+  })
 })
 
 describe('taskOfMessage', () => {

@@ -1,5 +1,6 @@
 /** @module What this runtime looks for in a message that is good A2A. */
 import { isJsonObject, type JsonValue } from '@atrium/a2a-schema/lossless-json'
+import { isTooDeep, MAX_NESTING } from './nesting.ts'
 
 export type MessageFault = { readonly field: string; readonly detail: string }
 
@@ -13,6 +14,11 @@ export function findLostPart(params: JsonValue | undefined): MessageFault | unde
   const index = parts.findIndex((part) => isJsonObject(part) && part['data'] === null)
   if (index < 0) return undefined
   return { field: `params.message.parts[${index}].data`, detail: 'is null, which would be lost' }
+}
+
+export function findDeepNesting(params: JsonValue | undefined): MessageFault | undefined {
+  if (!isTooDeep(params)) return undefined
+  return { field: 'params', detail: `is nested deeper than ${MAX_NESTING} levels` }
 }
 
 /** The task that the message of `params` goes on with. */

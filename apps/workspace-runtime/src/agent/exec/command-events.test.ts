@@ -57,6 +57,16 @@ describe('CommandEvents', () => {
     expect(logged).toEqual(new Array(20).fill('exec.event_not_understood'))
   })
 
+  it('passes over what is nested deeper than the stack of whoever reads it', () => {
+    const nested = (levels: number) => {
+      const data = `${'['.repeat(levels)}${']'.repeat(levels)}`
+      return `{"artifact":{"id":"a","data":${data}}}`
+    }
+    const { artifacts, logged } = heard(nested(198), nested(199), nested(60_000))
+    expect(artifacts).toHaveLength(1)
+    expect(logged).toEqual(new Array(2).fill('exec.event_not_understood'))
+  })
+
   it('holds no line that is too long, and takes its rest for no line of its own', () => {
     const long = JSON.stringify(piece('x'.repeat(300_000)))
     const { artifacts, progress, logged } = heard(

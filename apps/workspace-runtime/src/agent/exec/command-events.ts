@@ -6,6 +6,7 @@ import { StringDecoder } from 'node:string_decoder'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import { COMPLETED, type ReplySink, type TurnEnd } from '../agent-adapter.ts'
+import { isTooDeep } from '../nesting.ts'
 
 const MAX_LINE_CHARACTERS = 256 * 1024
 /** Each is an event of the task, and the SDK copies the whole task for it. */
@@ -136,7 +137,8 @@ export class CommandEvents {
 
 function jsonOf(line: string): unknown {
   try {
-    return JSON.parse(line)
+    const said: unknown = JSON.parse(line)
+    return isTooDeep(said) ? undefined : said
   } catch {
     // The schema says that it is none.
     return undefined

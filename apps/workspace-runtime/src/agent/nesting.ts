@@ -1,0 +1,11 @@
+/**
+ * @module How deep JSON may be nested that strangers give us. The SDK copies a task by recursion for each
+ * of its events: where the stack ends, the task stays `working` for ever, or the process with it.
+ */
+export const MAX_NESTING = 200
+
+/** Whether something in `value` is nested deeper than so many levels. Looks no deeper itself. */
+export function isTooDeep(value: unknown, levels = MAX_NESTING): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isTooDeep(inner, levels - 1))
+}
