@@ -49,16 +49,21 @@ const log = () => readFileSync(runtime.logFile, 'utf8')
 
 describe('the folder of the tasks', () => {
   it('keeps nobody from starting, whatever lies in it', async () => {
+    const deep = JSON.parse(`${'['.repeat(3_000)}${']'.repeat(3_000)}`)
     const folder = await startWith({
       'folder.json/x': '',
       'garbage.json': '{',
       'list.json': '[]',
       'other.json': record('another-name', done('2026-01-01T00:00:00.000Z')),
+      'deep.json': record('deep', {
+        ...done('2026-01-01T00:00:00.000Z'),
+        message: { messageId: 'm', metadata: { deep } },
+      }),
       'undated.json': record('undated', done('yesterday')),
       'left.json.0.part': '',
     })
     expect((await runtime.call('ListTasks', {})).result).toMatchObject({ totalSize: 0 })
-    const names = ['folder', 'garbage', 'list', 'other', 'undated']
+    const names = ['deep', 'folder', 'garbage', 'list', 'other', 'undated']
     expect(readdirSync(folder).sort()).toEqual(names.map((name) => `${name}.json.broken`))
     expect(log()).toContain('records.set_aside')
   })

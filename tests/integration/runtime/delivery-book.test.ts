@@ -91,6 +91,13 @@ describe('DeliveryBook', () => {
     expect(interrupted).toEqual([delivery('a')])
   })
 
+  it('sets an answer aside that nobody could print again', async () => {
+    const result = JSON.parse(`${'['.repeat(3_000)}${']'.repeat(3_000)}`)
+    leave({ ...delivery('a'), hasEnded: true, outcome: { result } })
+    const { book } = await open()
+    expect(await book.find('a')).toBeUndefined()
+  })
+
   it('sets a delivery aside whose task would be a file elsewhere', async () => {
     leave({ ...delivery('a'), taskId: '../../elsewhere' })
     const { interrupted } = await open()

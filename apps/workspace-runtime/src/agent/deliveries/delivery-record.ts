@@ -1,6 +1,7 @@
 /** @module What is kept of a delivery, and how it is read again: the agent can write there too. */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { isTooDeep, MAX_RECORD_NESTING } from '../nesting.ts'
 import { RECORD_NAME } from '../records/record-folder.ts'
 
 const record = z.object({
@@ -67,7 +68,8 @@ export function parseDelivery(name: string, text: string): DeliveryRecord | unde
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text)
+    const value: unknown = JSON.parse(text)
+    return isTooDeep(value, MAX_RECORD_NESTING) ? undefined : value
   } catch {
     // The schema says what is missing.
     return undefined

@@ -1,5 +1,6 @@
 /** @module A task as a text on the disk, and back. */
 import { Task } from '@a2a-js/sdk'
+import { isTooDeep, MAX_RECORD_NESTING } from '../nesting.ts'
 
 const VERSION = 1
 
@@ -16,6 +17,7 @@ export function parseTask(name: string, text: string): Task | undefined {
   try {
     const record: unknown = JSON.parse(text)
     if (!isRecord(record) || record['version'] !== VERSION) return undefined
+    if (isTooDeep(record, MAX_RECORD_NESTING)) return undefined
     const task = Task.fromJSON(record['task'])
     if (task.id !== name || task.status === undefined) return undefined
     return Number.isNaN(Date.parse(task.status.timestamp ?? '')) ? undefined : task
