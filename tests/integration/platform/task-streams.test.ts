@@ -281,7 +281,7 @@ describe('the lease of a stream', () => {
     const keep = async (seq: number): Promise<string> => {
       const events = [{ seq, data: Buffer.from('{}') }]
       const item = { key: key(), fence: claim?.fence ?? '', dialect: stream.dialect, events }
-      const place = { lastSeq: seq, floor: 0, isEnd: false }
+      const place = { lastSeq: seq, floor: 0, isEnd: false, hasEnd: false }
       await appendTaskEvents(first.client.sql, [{ ...item, ...place }], leaseMs)
       return await leaseUntil()
     }
