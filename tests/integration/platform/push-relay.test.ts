@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream'
 import { systemClock } from '@atrium/http-kit/clock'
 import pino from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type DatabaseClient, openDatabase } from '../../../apps/platform/src/db/client.ts'
 import { claimPushes } from '../../../apps/platform/src/db/push-outbox-store.ts'
 import type { WorkspaceId } from '../../../apps/platform/src/domain/ids.ts'
 import {
@@ -24,6 +25,7 @@ import {
   systemResolve,
 } from '../../../apps/platform/src/upstream/agent-address.ts'
 import { AgentClient } from '../../../apps/platform/src/upstream/agent-client.ts'
+import { openDatabaseGate } from '../../support/database-gate.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
   newWorkspace,
@@ -63,13 +65,17 @@ beforeEach(async () => {
   webhook.answer = (_, response) => response.writeHead(200).end()
 })
 
-async function withRelay(policy: AddressPolicy, work: () => Promise<void>): Promise<void> {
-  const { db, sql } = replica.client
+async function withRelay(
+  policy: AddressPolicy,
+  work: () => Promise<void>,
+  client: DatabaseClient = replica.client,
+): Promise<void> {
+  const { db, sql } = client
   const timeouts = { connectTimeoutMs: 2_000, headersTimeoutMs: 2_000, idleTimeoutMs: 2_000 }
   const agentClient = new AgentClient({ ...timeouts, policy })
   const relay = new PushRelay({
     ...{ db, sql, clock: systemClock, keyring, agentClient, replicaId: randomUUID() },
-    listen: (...on) => replica.client.listen(...on),
+    listen: (...on) => client.listen(...on),
     eventOfEnd: () => undefined,
     log: pino({ level: 'silent' }),
   })
@@ -258,6 +264,33 @@ describe('a webhook', () => {
       await dropPushConfig(configDeps(), config(), undefined)
     },
   )
+
+  it('is not called again because of a database that was away when it had been told', async () => {
+    await keepPushConfig(configDeps(), config())
+    const gate = await openDatabaseGate(database.url)
+    const client = openDatabase({ url: gate.url, maxConnections: 2 })
+    let answered = 0
+    webhook.answer = async (_, response) => {
+      await gate.shut()
+      response.writeHead(200).end(() => {
+        answered += 1
+      })
+    }
+    const outage = async (): Promise<void> => {
+      await streamOnce(agent.status('completed', true))
+      await eventually(() => answered === 1)
+      expect(await waiting()).toBe(1)
+      await gate.open()
+      await eventually(async () => (await waiting()) === 0)
+    }
+    try {
+      await withRelay(AT_HOME, outage, client)
+      expect(webhook.requests).toHaveLength(1)
+    } finally {
+      await client.abandon()
+      await gate.shut()
+    }
+  })
 
   it('that takes nothing is told of so many ends and no more', async () => {
     await keepPushConfig(configDeps(), config())
