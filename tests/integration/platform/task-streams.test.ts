@@ -63,6 +63,11 @@ async function keptSeqs(): Promise<number[]> {
   return rows.map(({ seq }) => Number(seq))
 }
 
+/** Readers are told before it is. */
+async function written(): Promise<void> {
+  await eventually(() => first.streams.lastSeqHere(key()) === undefined)
+}
+
 describe('a stream', () => {
   it('is told in its order, in the bytes of the agent, each event with its place', async () => {
     const reader = adopt()
@@ -134,6 +139,7 @@ describe('a stream', () => {
     expect(repeated.seqs()).toEqual([undefined, undefined])
     body.end(agent.status('completed', true))
     await eventually(() => reader.isOver())
+    await written()
     expect(await keptSeqs()).toEqual([1, 2])
   })
 
@@ -339,6 +345,7 @@ describe('a replica that is gone', () => {
     body.end(agent.status('completed', true))
     await eventually(() => reader.isOver())
     expect(reader.said()).toEqual(['task:submitted', 'status-update:completed'])
+    await written()
     expect(await keptSeqs()).toEqual([1])
     expect((await first.streams.find(key()))?.isEnded).toBe(false)
   })
