@@ -9,6 +9,7 @@ import { markDispatched } from '../../apps/platform/src/db/delivery-store.ts'
 import { insertWorkspace } from '../../apps/platform/src/db/workspace-store.ts'
 import type {
   Accepted,
+  Claim,
   ClaimedDelivery,
   NewDelivery,
 } from '../../apps/platform/src/domain/delivery.ts'
@@ -138,6 +139,12 @@ export async function loseLease(id: string): Promise<void> {
 /** As if its back-off were over. */
 export async function makeDue(id: string): Promise<void> {
   await database.sql`UPDATE a2a_deliveries SET next_attempt_at = now() WHERE id = ${id}`
+}
+
+/** Of one that may be sent at once. */
+export function claimOf(accepted: Accepted): Claim {
+  if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
+  return accepted.claim
 }
 
 /** How an attempt ends that its agent has answered. */

@@ -140,6 +140,37 @@ describe('messages to an agent that is busy', () => {
 })
 
 describe('a message that is sent at once', () => {
+  it('is answered as before when it is repeated, and refused when it says something else', async () => {
+    const state = agent()
+    state.manner = 'answers'
+    const [messageId, other] = [randomUUID(), randomUUID()]
+    const first = (await (await send(say(messageId))).json()) as object
+    const again = await send(say(messageId).replace('"id":7', '"id":"again"'))
+    expect([again.status, await again.json()]).toEqual([200, { ...first, id: 'again' }])
+    const key = { 'idempotency-key': 'once' }
+    expect((await send(say(other), key)).status).toBe(200)
+    expect((await send(say(other), key)).status).toBe(200)
+    const refused = [
+      await send(say(messageId).replace('"hi"', '"ho"')),
+      await send(say(messageId).replace('message/send', 'tasks/send')),
+      await send(say(randomUUID()), key),
+    ]
+    for (const answer of refused) {
+      expect([answer.status, await answer.json()]).toMatchObject([
+        409,
+        { id: 7, error: { data: { code: 'idempotency_conflict', queue_id: expect.any(String) } } },
+      ])
+    }
+    expect(state.seen).toEqual([messageId, other])
+  })
+
+  it.each(['', 'k'.repeat(201)])('is not taken under a key that is none: %j', async (key) => {
+    const state = agent()
+    const answer = await send(say(randomUUID()), { 'idempotency-key': key })
+    expect(answer.status).toBe(400)
+    expect(state.seen).toEqual([])
+  })
+
   it.each<Manner>(['breaks off', 502, 500])(
     'is not queued when its agent %s (wart W9)',
     async (manner) => {

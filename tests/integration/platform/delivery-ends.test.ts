@@ -7,14 +7,11 @@ import {
   takeOverLost,
 } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
 import { dropWaiting, findDelivery } from '../../../apps/platform/src/db/delivery-store.ts'
-import type {
-  Accepted,
-  Claim,
-  DispatchOutcome,
-} from '../../../apps/platform/src/domain/delivery.ts'
+import type { Claim, DispatchOutcome } from '../../../apps/platform/src/domain/delivery.ts'
 import {
   answered,
   claim,
+  claimOf,
   client,
   database,
   dispatchNext,
@@ -30,11 +27,6 @@ import {
 } from '../../support/ledger-scene.ts'
 
 provideLedger()
-
-const claimOf = (accepted: Accepted): Claim => {
-  if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
-  return accepted.claim
-}
 
 /** What does not compress. */
 const noise = (length: number): string => randomBytes(length).toString('base64')
@@ -118,9 +110,13 @@ describe('how an attempt ends', () => {
     await database.sql`
       UPDATE a2a_deliveries SET expires_at = now() - interval '1 second' WHERE id = ${id}`
     await expireWaiting(client.db, 1_000)
-    expect(await rowOf(id)).toMatchObject({
-      ...{ state: 'failed', reason: 'outcome_unknown', idempotency_key: 'k' },
-    })
+    const unknown = { state: 'failed', reason: 'outcome_unknown', idempotency_key: 'k' }
+    expect(await rowOf(id)).toMatchObject(unknown)
+    const other = await enqueue(workspaceId, { isIdempotent: true, key: { ...key, value: 'l' } })
+    await ledger.settle(await dispatchNext(workspaceId), { kind: 'unknown', error: 'x' })
+    await database.sql`UPDATE workspaces SET status = 'removed' WHERE id = ${workspaceId}`
+    await failOfEnded(client.db, 1_000)
+    expect(await rowOf(other)).toMatchObject({ ...unknown, idempotency_key: 'l' })
   })
 })
 
@@ -227,6 +223,17 @@ describe('what was to be sent', () => {
     await end(id)
     expect((await findDelivery(client.db, id))?.finishedAt).toBeInstanceOf(Date)
     expect(await bytesOf(id)).toBe(0)
+  })
+
+  it('is kept of one that its agent fetches, also when its workspace has failed', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const [fetched, sent] = [
+      await enqueue(workspaceId, { mode: 'poll' }),
+      await enqueue(workspaceId),
+    ]
+    await database.sql`UPDATE workspaces SET status = 'failed' WHERE id = ${workspaceId}`
+    await failOfEnded(client.db, 1_000)
+    expect([await bytesOf(fetched), await bytesOf(sent)]).toEqual([36, 0])
   })
 
   it('is kept of one that will be sent again', async () => {

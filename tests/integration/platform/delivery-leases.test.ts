@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { renewLeases, takeOverLost } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
 import { markDispatched, releaseClaim } from '../../../apps/platform/src/db/delivery-store.ts'
 import { settleDeliveries } from '../../../apps/platform/src/db/delivery-writes.ts'
-import type { Accepted, Claim } from '../../../apps/platform/src/domain/delivery.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
   answered,
   claim,
+  claimOf,
   client,
   database,
   dispatchNext,
@@ -15,17 +15,11 @@ import {
   loseLease,
   messageFor,
   provideLedger,
-  replicaId,
   rowOf,
   workspaceWithRoom,
 } from '../../support/ledger-scene.ts'
 
 provideLedger()
-
-const claimOf = (accepted: Accepted): Claim => {
-  if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
-  return accepted.claim
-}
 
 /** For how many seconds it is held still. */
 const leaseOf = async (id: string): Promise<number> => {
@@ -35,6 +29,13 @@ const leaseOf = async (id: string): Promise<number> => {
 }
 
 const ids = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id)
+
+/** Once somebody who waits for the end has said so. */
+const isAwaited = (id: string): Promise<boolean> =>
+  eventually(async () => {
+    const [row] = await database.sql`SELECT is_awaited FROM a2a_deliveries WHERE id = ${id}`
+    return row?.['is_awaited'] === true
+  })
 
 describe('a replica that is gone', () => {
   it('gives back of what nothing was sent', async () => {
@@ -55,9 +56,24 @@ describe('a replica that is gone', () => {
     expect(await takeOverLost(client.db, 100)).toEqual([])
     await loseLease(id)
     const over = ledger.whenOver(id, AbortSignal.timeout(20_000))
+    await isAwaited(id)
+    const startedAt = Date.now()
     await takeOverLost(client.db, 100)
     expect(await over).toMatchObject({ state: 'failed', reason: 'outcome_unknown' })
+    expect(Date.now() - startedAt).toBeLessThan(4_000)
     expect(await claim(workspaceId)).toEqual([])
+  })
+
+  it('has its successors give up after five attempts, however little harm they do', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, { isIdempotent: true })
+    await database.sql`UPDATE a2a_deliveries SET attempts = 3 WHERE id = ${id}`
+    for (const isQueued of [true, false]) {
+      await dispatchNext(workspaceId)
+      await loseLease(id)
+      expect(await takeOverLost(client.db, 100)).toMatchObject([{ id, isQueued }])
+    }
+    expect(await rowOf(id)).toMatchObject({ state: 'failed', reason: 'outcome_unknown' })
   })
 
   it('writes nothing any more when it comes back, also not over its successor', async () => {
@@ -78,7 +94,7 @@ describe('a replica that is gone', () => {
     const id = await enqueue(workspaceId)
     const { fence } = await dispatchNext(workspaceId)
     await loseLease(id)
-    await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
+    await renewLeases(client.db, { leaseMs: 30_000, fences: [fence] })
     expect(ids(await takeOverLost(client.db, 100))).toContain(id)
   })
 })
@@ -102,7 +118,7 @@ describe('leases', () => {
     const { fence } = await dispatchNext(workspaceId)
     await database.sql.begin(async (tx) => {
       await tx`SELECT 1 FROM a2a_deliveries WHERE id = ${id} FOR UPDATE`
-      await renewLeases(client.db, { replicaId, leaseMs: 30_000, fences: [fence] })
+      await renewLeases(client.db, { leaseMs: 30_000, fences: [fence] })
     })
   })
 
@@ -135,11 +151,7 @@ describe('who waits for the end', () => {
     if (accepted.kind !== 'dispatched') throw new Error(accepted.kind)
     const startedAt = Date.now()
     const over = ledger.whenOver(message.id, AbortSignal.timeout(20_000))
-    await eventually(async () => {
-      const [row] = await database.sql`
-        SELECT is_awaited FROM a2a_deliveries WHERE id = ${message.id}`
-      return row?.['is_awaited'] === true
-    })
+    await isAwaited(message.id)
     await settleDeliveries(client.sql, [{ claim: accepted.claim, outcome: answered }])
     expect(await over).toMatchObject({ state: 'completed' })
     expect(Date.now() - startedAt).toBeLessThan(4_000)

@@ -12,6 +12,7 @@ import { eventually } from '../../support/eventually.ts'
 import {
   answered,
   claim,
+  claimOf,
   client,
   database,
   dispatchNext,
@@ -19,6 +20,7 @@ import {
   inMs,
   ledger,
   makeDue,
+  messageFor,
   provideLedger,
   replicaId,
   rowOf,
@@ -63,6 +65,19 @@ describe('a claim', () => {
       UPDATE workspaces SET active_tasks = 1, last_heartbeat_at = now() WHERE id = ${workspaceId}`
     expect(await claim(workspaceId)).toHaveLength(0)
     await ledger.settle(sent, answered)
+    expect(await claim(workspaceId)).toHaveLength(1)
+  })
+
+  it('does not take what came and went since the beat for what the beat had counted', async () => {
+    const workspaceId = await workspaceWithRoom(1)
+    await database.sql`
+      UPDATE workspaces SET active_tasks = 1, last_heartbeat_at = now() WHERE id = ${workspaceId}`
+    await ledger.settle(claimOf(await ledger.accept(messageFor(workspaceId))), answered)
+    await enqueue(workspaceId)
+    expect(await claim(workspaceId)).toEqual([])
+    await database.sql`
+      UPDATE workspaces SET last_heartbeat_at = now() - interval '91 seconds'
+       WHERE id = ${workspaceId}`
     expect(await claim(workspaceId)).toHaveLength(1)
   })
 
@@ -135,14 +150,17 @@ describe('a claim', () => {
 
   it('leaves alone what has waited too long for its sender', async () => {
     const workspaceId = await workspaceWithRoom(9)
-    const late = await enqueue(workspaceId, { expiresAt: inMs(60_000) })
+    const key = { value: 'late', expiresAt: inMs(600_000) }
+    const late = await enqueue(workspaceId, { expiresAt: inMs(60_000), key })
     const next = await enqueue(workspaceId)
     await database.sql`
       UPDATE a2a_deliveries SET expires_at = now() - interval '1 second' WHERE id = ${late}`
     expect(ids(await claim(workspaceId))).toEqual([next])
     expect(await rowOf(late)).toMatchObject({ state: 'queued' })
     expect(ids(await expireWaiting(client.db, 1_000))).toContain(late)
-    expect(await rowOf(late)).toMatchObject({ state: 'expired', reason: 'expired' })
+    // Its agent has never seen it.
+    const gone = { state: 'expired', reason: 'expired', idempotency_key: null }
+    expect(await rowOf(late)).toMatchObject(gone)
   })
 })
 
@@ -160,12 +178,18 @@ describe('what waits', () => {
 
   it('is dropped by an operator when it is older than so long, with the reason (wart W5)', async () => {
     const workspaceId = await workspaceWithRoom()
-    const [old, young] = [await enqueue(workspaceId), await enqueue(workspaceId)]
+    const sent = await enqueue(workspaceId)
+    await dispatchNext(workspaceId)
+    const key = { value: 'old', expiresAt: inMs(600_000) }
+    const [old, young] = [await enqueue(workspaceId, { key }), await enqueue(workspaceId)]
     await database.sql`
-      UPDATE a2a_deliveries SET enqueued_at = now() - interval '61 minutes' WHERE id = ${old}`
+      UPDATE a2a_deliveries SET enqueued_at = now() - interval '61 minutes'
+       WHERE id IN (${old}, ${sent})`
     expect(ids(await dropStale(client.db, { ageMs: 3_600_000, workspaceId }))).toEqual([old])
-    expect(await rowOf(old)).toMatchObject({ state: 'dropped', reason: /60 minutes/ })
+    const dropped = { state: 'dropped', reason: /60 minutes/, idempotency_key: null }
+    expect(await rowOf(old)).toMatchObject(dropped)
     expect(await rowOf(young)).toMatchObject({ state: 'queued' })
+    expect(await rowOf(sent)).toMatchObject({ state: 'dispatched' })
   })
 })
 

@@ -104,7 +104,6 @@ function leaseEnd(leaseMs: number) {
 }
 
 export type HeldLeases = {
-  readonly replicaId: string
   readonly leaseMs: number
   /** Of the claims that it holds. */
   readonly fences: readonly string[]
@@ -115,14 +114,13 @@ export type HeldLeases = {
  * may be taking it over. What is being written at that moment is passed over, so that neither waits.
  */
 export async function renewLeases(db: Db, held: HeldLeases): Promise<void> {
-  const { replicaId, leaseMs, fences } = held
+  const { leaseMs, fences } = held
   if (fences.length === 0) return
   const own = db
     .select({ id: a2aDeliveries.id })
     .from(a2aDeliveries)
     .where(
       and(
-        eq(a2aDeliveries.leaseOwner, replicaId),
         inArray(a2aDeliveries.state, [...IN_FLIGHT]),
         sql`${a2aDeliveries.leaseUntil} > now()`,
         sql`${a2aDeliveries.fence} = ANY (${sql.param(fences)}::bigint[])`,
@@ -156,8 +154,6 @@ export async function takeOverLost(db: Db, limit: number): Promise<TakenOver[]> 
     ), taken AS (
       UPDATE a2a_deliveries d SET
         state = CASE WHEN lost.is_safe THEN 'queued' ELSE 'failed' END::delivery_state,
-        -- Who held it writes nothing any more, even if it comes back.
-        fence = nextval('a2a_fence'),
         lease_owner = NULL, lease_until = NULL,
         next_attempt_at = now(),
         last_error = 'the platform lost the one that sent it',

@@ -134,8 +134,7 @@ export class DeliveryLedger {
   }
 
   async renewLeases(): Promise<void> {
-    const { db, replicaId } = this.#deps
-    await renewLeases(db, { replicaId, leaseMs: LEASE_MS, fences: [...this.#held] })
+    await renewLeases(this.#deps.db, { leaseMs: LEASE_MS, fences: [...this.#held] })
   }
 
   /**
