@@ -1,10 +1,16 @@
 /** The activity as a stream: the same rows as the feed, without asking again. */
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { type DatabaseClient, openDatabase } from '../../../apps/platform/src/db/client.ts'
 import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import type { ToldEvent } from '../../../apps/platform/src/domain/told-event.ts'
+import { ActivityBell, type BellRope } from '../../../apps/platform/src/services/activity-bell.ts'
 import { EventSubscription } from '../../../apps/platform/src/services/event-subscription.ts'
-import { followActivity } from '../../../apps/platform/src/services/follow-activity.ts'
+import {
+  type FollowActivityDeps,
+  followActivity,
+} from '../../../apps/platform/src/services/follow-activity.ts'
+import { openDatabaseGate } from '../../support/database-gate.ts'
 import { type EventStreamClient, openEventStream } from '../../support/event-stream-client.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
@@ -150,43 +156,137 @@ describe('GET /workspaces/:id/activity as text/event-stream', () => {
   })
 })
 
-const beatOf = (workspaceId: string): ToldEvent => ({
+const eventOf = (type: ToldEvent['type'], workspaceId: string): ToldEvent => ({
   seq: undefined,
-  type: 'WORKSPACE_HEARTBEAT',
+  type,
   workspaceId,
   timestamp: new Date(0),
   payload: {},
 })
 
+/** Rung by the test, which sees whether it was heard. */
+class WatchedBell extends ActivityBell {
+  ring = (): void => undefined
+  #rope: BellRope | undefined
+
+  constructor(workspaceId: string) {
+    const listen: DatabaseClient['listen'] = (_, { payload }) => {
+      this.ring = () => payload(workspaceId)
+    }
+    super({ log: platform.deps.log, listen })
+  }
+
+  override hold(...given: Parameters<ActivityBell['hold']>): BellRope {
+    this.#rope = super.hold(...given)
+    return this.#rope
+  }
+
+  get hasRung(): boolean | undefined {
+    return this.#rope?.signal.aborted
+  }
+}
+
+/** Follows a workspace of its own from its first row on, while time stands still. */
+async function startFollowing(deps: Partial<FollowActivityDeps> = {}) {
+  const workspace = await externalWorkspace()
+  const workspaceId = workspaceIdSchema.parse(workspace.id)
+  const clock = new HeldClock()
+  const leaving = new AbortController()
+  const subscription = new EventSubscription({ clock, workspaceId, onClose: () => undefined })
+  const activityBell = new WatchedBell(workspace.id)
+  const items = followActivity(
+    {
+      ...platform.deps,
+      clock,
+      events: { subscribe: () => subscription },
+      activityBell,
+      ...deps,
+    },
+    {
+      workspaceId,
+      activityType: undefined,
+      source: undefined,
+      sinceSeconds: undefined,
+      after: 'start',
+      signal: leaving.signal,
+    },
+  )
+  expect((await items.next()).value).toEqual({ kind: 'start', id: undefined })
+  const isWaiting = () => clock.sleepers === 1
+  return {
+    ...{ workspace, clock, subscription, items, isWaiting },
+    ring: () => activityBell.ring(),
+    hasRung: () => activityBell.hasRung,
+    async leave() {
+      leaving.abort()
+      await items.return()
+    },
+  }
+}
+
 describe('a stream with nothing to tell', () => {
   it('shows a sign of life every 15 s, whatever else happens in its workspace', async () => {
-    const { id } = await externalWorkspace()
-    const workspaceId = workspaceIdSchema.parse(id)
-    const clock = new HeldClock()
-    const leaving = new AbortController()
-    const subscription = new EventSubscription({ clock, workspaceId, onClose: () => undefined })
-    const items = followActivity(
-      { ...platform.deps, clock, events: { subscribe: () => subscription } },
-      {
-        workspaceId,
-        activityType: undefined,
-        source: undefined,
-        sinceSeconds: undefined,
-        after: 'start',
-        signal: leaving.signal,
-      },
-    )
-    expect((await items.next()).value).toEqual({ kind: 'start', id: undefined })
+    const { workspace, clock, subscription, items, isWaiting, leave } = await startFollowing()
     const next = items.next()
     for (let beat = 0; beat < 3; beat += 1) {
-      await eventually(() => clock.sleepers === 1)
+      await eventually(isWaiting)
       clock.advance(7_000)
-      subscription.offer(beatOf(workspaceId))
+      subscription.offer(eventOf('WORKSPACE_HEARTBEAT', workspace.id))
       await new Promise(setImmediate)
     }
-    const told = await Promise.race([next, eventually(() => clock.sleepers === 1 && 'nothing')])
+    const told = await Promise.race([next, eventually(() => isWaiting() && 'nothing')])
     expect(told).toEqual({ done: false, value: { kind: 'silence' } })
-    leaving.abort()
-    await items.return()
+    await leave()
+  })
+
+  it('looks once for each time that it was rung', async () => {
+    const { items, isWaiting, ring, hasRung, leave } = await startFollowing()
+    const next = items.next()
+    for (let time = 0; time < 2; time += 1) {
+      await eventually(isWaiting)
+      ring()
+      expect(hasRung()).toBe(true)
+      await eventually(() => isWaiting() && hasRung() === false)
+    }
+    await leave()
+    expect(await next).toMatchObject({ done: true })
+    ring()
+    expect(hasRung()).toBe(false)
+  })
+
+  it.each(['its workspace', 'the platform'])('ends with %s, at once', async (whose) => {
+    const { workspace, subscription, items, isWaiting } = await startFollowing()
+    const next = items.next()
+    await eventually(isWaiting)
+    if (whose === 'the platform') subscription.close()
+    else subscription.offer(eventOf('WORKSPACE_REMOVED', workspace.id))
+    expect(await next).toMatchObject({ done: true })
+  })
+})
+
+describe('a stream whose database is away', () => {
+  it('goes on when it is there again, and ends meanwhile when it has to', async () => {
+    const gate = await openDatabaseGate(platform.database.url)
+    const client = openDatabase({ url: gate.url, maxConnections: 1 })
+    try {
+      const { workspace, ...stream } = await startFollowing({ db: client.db })
+      await gate.shut()
+      await report(workspace, { summary: 'meanwhile' })
+      const silence = stream.items.next()
+      await eventually(stream.isWaiting)
+      stream.clock.advance(1_000)
+      expect((await silence).value).toEqual({ kind: 'silence' })
+      await gate.open()
+      const { value } = await stream.items.next()
+      expect(value).toMatchObject({ kind: 'row', row: { summary: 'meanwhile' } })
+      await gate.shut()
+      stream.subscription.close()
+      const next = stream.items.next()
+      const told = await Promise.race([next, eventually(() => stream.isWaiting() && 'waits')])
+      expect(told).toMatchObject({ done: true })
+    } finally {
+      await client.abandon()
+      await gate.shut()
+    }
   })
 })
