@@ -26,7 +26,7 @@ function withArtifact(known: JsonValue | undefined, event: JsonObject): JsonValu
     (each) => isJsonObject(each) && each['artifactId'] === artifact['artifactId'],
   )
   const former = others[at]
-  if (at === -1 || !isJsonObject(former)) return [...others, artifact]
+  if (!isJsonObject(former)) return [...others, artifact]
   const joined = append === true ? { ...former, parts: partsOf(former, artifact) } : artifact
   return others.with(at, joined)
 }

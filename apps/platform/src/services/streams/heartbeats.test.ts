@@ -50,6 +50,20 @@ describe('Heartbeats', () => {
     pulse.close()
   })
 
+  it('beats for nobody who has left, whatever was said before', () => {
+    const { beats, turn } = wheel()
+    let count = 0
+    const pulse = beats.register(() => {
+      count += 1
+    })
+    turn(10)
+    pulse.touch()
+    turn(10)
+    pulse.close()
+    turn(60)
+    expect(count).toBe(0)
+  })
+
   it('beats for each of thousands in its own time', () => {
     const { beats, turn } = wheel()
     const counts = new Array<number>(2_000).fill(0)

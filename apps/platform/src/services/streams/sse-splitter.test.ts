@@ -39,6 +39,14 @@ describe('SseSplitter', () => {
     expect(() => split(`: ${'x'.repeat(200)}`, 7, 100)).toThrow()
   })
 
+  it('counts each event by itself, however long the stream is', () => {
+    expect(split(`data: ${'x'.repeat(60)}\n\n`.repeat(10), 7, 100)).toHaveLength(10)
+  })
+
+  it('takes a mark for one at the beginning only', () => {
+    expect(split('data: a\n\n\ufeffdata: b\n\n')).toEqual(['a'])
+  })
+
   it('gives the same whatever the pieces are', () => {
     const line = fc.constantFrom('data: a', 'data:b', ': c', 'id: 1', '', 'data: {"x":"é"}')
     const text = fc
