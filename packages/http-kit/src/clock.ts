@@ -3,7 +3,6 @@
  * wall clock or the random source by itself, so a test can hold both.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 
 /** 24.8 days. A timer of Node's that is set for longer goes off at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
@@ -25,8 +24,20 @@ export type Ids = {
 
 export const systemClock: Clock = {
   now: () => new Date(),
-  sleep: async (ms, signal) => {
-    await delay(ms, undefined, signal === undefined ? {} : { signal })
+  // Node's own makes an error with a stack for every sleep that is ended, and most are.
+  sleep(ms, signal) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const giveUp = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', giveUp)
+      resolve()
+    }, ms)
+    if (signal?.aborted === true) giveUp()
+    else signal?.addEventListener('abort', giveUp, { once: true })
+    return promise
   },
 }
 

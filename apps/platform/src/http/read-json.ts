@@ -27,8 +27,11 @@ export async function readBody<E extends BaseEnv>(
     else pieces.push(piece)
   }
   const onEnd = (): void => resolve(Buffer.concat(pieces))
-  // Nobody is there to read the answer; only the log sees it.
-  const onClose = (): void => reject(new AppError('invalid_request_body', { internal: 'cut off' }))
+  // Nobody is there to read the answer; only the log sees it. Every connection that is done closes too.
+  const onClose = (): void => {
+    if (incoming.readableEnded) return
+    reject(new AppError('invalid_request_body', { internal: 'cut off' }))
+  }
   const timer = setTimeout(() => reject(new AppError('request_timeout')), BODY_DEADLINE_MS)
   incoming.on('data', onData).on('end', onEnd).on('error', onClose).on('close', onClose)
   if (incoming.readableEnded) onEnd()

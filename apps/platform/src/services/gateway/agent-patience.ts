@@ -25,6 +25,9 @@ const CEILING_MS = 30 * 60_000
 const LOOK_AGAIN_MS = 30_000
 const BEAT_COUNTS_MS = 90_000
 
+/** Without one, `abort` makes an error with a stack, for every message. */
+const NO_LONGER = 'nobody waits any more'
+
 export type Patience = {
   /** Aborted with `workspace_timeout`. */
   readonly signal: AbortSignal
@@ -54,7 +57,7 @@ export function patienceWith(
     // The wait was ended; or nobody can say whether it is at work, and then it has had its time.
     if (!ended.signal.aborted) over.abort(new AppError('workspace_timeout'))
   })
-  return { signal: over.signal, end: () => ended.abort() }
+  return { signal: over.signal, end: () => ended.abort(NO_LONGER) }
 }
 
 async function isAtWork(deps: PatienceDeps, id: WorkspaceId): Promise<boolean> {
