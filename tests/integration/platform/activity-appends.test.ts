@@ -7,6 +7,8 @@ import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import { ActivityAppends } from '../../../apps/platform/src/services/activity-appends.ts'
 import { OutboundNotes } from '../../../apps/platform/src/services/outbound-notes.ts'
 import { TaskTracker } from '../../../apps/platform/src/services/task-tracker.ts'
+import { eventually } from '../../support/eventually.ts'
+import { HeldClock } from '../../support/held-clock.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
 
 sharePlatform()
@@ -81,6 +83,26 @@ describe('a workspace that speaks much', () => {
     const before = await rowVersion(one)
     const id = workspaceIdSchema.parse(one)
     for (let index = 0; index < 50; index += 1) notes.note(id)
+    await tracker.drain()
+    expect((await rowVersion(one)) - before).toBe(2)
+  })
+
+  it('is noted again a while after the last note, and then once', async () => {
+    const tracker = new TaskTracker((error) => {
+      throw error
+    })
+    const clock = new HeldClock()
+    const notes = new OutboundNotes({ db: platform.client.db, clock, tracker })
+    const before = await rowVersion(one)
+    const id = workspaceIdSchema.parse(one)
+    notes.note(id)
+    await eventually(() => clock.sleepers === 1)
+    for (let index = 0; index < 50; index += 1) notes.note(id)
+    expect((await rowVersion(one)) - before).toBe(1)
+    clock.advance(100)
+    await eventually(() => clock.sleepers === 1)
+    expect((await rowVersion(one)) - before).toBe(2)
+    clock.advance(100)
     await tracker.drain()
     expect((await rowVersion(one)) - before).toBe(2)
   })
