@@ -229,6 +229,50 @@ describe('POST /a2a/:id', () => {
     }
   })
 
+  it('passes on the word of an agent that knows the method in no version', async () => {
+    await speaks('1.0')
+    box.answer = (asked, response) => {
+      const { id, method } = JSON.parse(asked.body.toString())
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const error = { code: -32601, message: `no ${method}` }
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error }))
+    }
+    for (const id of [1, 2]) {
+      const answer = await post(call('GetTask', { id: 't1' }, id))
+      expect(await answer.json()).toMatchObject({
+        id,
+        error: { code: -32601, message: 'no GetTask' },
+      })
+    }
+    expect(sentBody(2).method).toBe('GetTask')
+  })
+
+  it.each([
+    ['0.3', 'x-a2a-extensions', 'a2a-extensions'],
+    ['1.0', 'a2a-extensions', 'x-a2a-extensions'],
+  ])('names extensions to an agent of %s in %s', async (version, name, other) => {
+    await speaks(version)
+    box.answer = (asked, response) => {
+      const { id, method } = JSON.parse(asked.body.toString())
+      const isCurrent = method === 'SendMessage'
+      const result = isCurrent ? { message: v10Message } : { ...message, role: 'agent' }
+      response.writeHead(200, { 'content-type': 'application/json', [name]: 'urn:a' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
+    }
+    for (const [given, messageId] of [
+      [name, 'a'],
+      [other, 'b'],
+    ] as const) {
+      const params = { message: { ...v10Message, messageId } }
+      const answer = await post(call('SendMessage', params), { [given]: 'urn:a, urn:b' })
+      expect([answer.status, answer.headers.get(name)]).toEqual([200, 'urn:a'])
+    }
+    expect(box.requests.map(({ headers }) => [headers[name], headers[other]])).toEqual([
+      ['urn:a, urn:b', undefined],
+      ['urn:a, urn:b', undefined],
+    ])
+  })
+
   it('does not take another version for a method that the agent lacks', async () => {
     await speaks('1.0')
     box.answer = (asked, response) => {

@@ -6,13 +6,14 @@ import {
   type Patience,
   patienceWith,
 } from '../../../apps/platform/src/services/gateway/agent-patience.ts'
-import { provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
+import { request, send } from '../../support/a2a-exchange.ts'
+import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
 import { eventually } from '../../support/eventually.ts'
 import { HeldClock } from '../../support/held-clock.ts'
 import { platform } from '../../support/shared-platform.ts'
 
 // No sweep looks at beats of another time.
-provideBoxedWorkspace({ ATRIUM_SWEEP_INTERVAL_MS: '600000' })
+provideBoxedWorkspace({ ATRIUM_SWEEP_INTERVAL_MS: '600000', ATRIUM_AGENT_TIMEOUT_MS: '500' })
 
 const MINUTE_MS = 60_000
 const OWN_MS = 10 * MINUTE_MS
@@ -89,6 +90,23 @@ describe('patience with an agent', () => {
     }
     await beats(0, new Date(clock.now().getTime() + 30_000))
     await lasts(other, 30_000)
+  })
+
+  it('goes on so for messages alone', async () => {
+    const gate = Promise.withResolvers<void>()
+    box.answer = async (asked, response) => {
+      await gate.promise
+      const { id } = JSON.parse(asked.body.toString())
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { kind: 'message' } }))
+    }
+    await beats(1, new Date())
+    const message = send(request())
+    await eventually(() => box.requests.length === 1)
+    const question = await send(request({ method: 'tasks/get', params: { id: 't1' } }))
+    expect([question.status, box.requests.length]).toEqual([504, 2])
+    gate.resolve()
+    expect((await message).status).toBe(200)
   })
 
   it('does not go on beyond half an hour, whatever the beats say', async () => {

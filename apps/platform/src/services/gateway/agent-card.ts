@@ -5,7 +5,7 @@ import { DELIVERY_ID_EXTENSION } from '@atrium/runtime-contract/delivery-id'
 import type { Workspace } from '../find-workspace.ts'
 
 /** The card with which the agent registered; undefined when it has told none. */
-export function cardOf(row: Workspace): JsonObject | undefined {
+export function cardOf(row: Pick<Workspace, 'agentCard'>): JsonObject | undefined {
   const card: unknown = row.agentCard
   return isCard(card) ? card : undefined
 }

@@ -12,6 +12,8 @@ export function otherDialect(dialect: AgentDialect): AgentDialect {
   return dialect === '1.0' ? '0.3' : '1.0'
 }
 
+type SpokenTo = Pick<Workspace, 'id' | 'generation' | 'agentCard'>
+
 /** An agent that was updated in its place is asked again after this. */
 const REFUSED_MS = 10 * 60_000
 /** The oldest are forgotten first: what that costs is one request more. */
@@ -27,7 +29,7 @@ export class AgentDialects {
   }
 
   /** In which version to speak to the agent for a caller who speaks `own`. */
-  choose(row: Workspace, own: AgentDialect): AgentDialect {
+  choose(row: SpokenTo, own: AgentDialect): AgentDialect {
     const refusal = this.#refusals.get(keyOf(row))
     if (refusal !== undefined && refusal.until > this.#clock.now().getTime()) {
       return otherDialect(refusal.dialect)
@@ -38,7 +40,7 @@ export class AgentDialects {
   }
 
   /** The agent did not know a method of this version, and did one of the other. */
-  noteRefusal(row: Workspace, dialect: AgentDialect): void {
+  noteRefusal(row: SpokenTo, dialect: AgentDialect): void {
     const key = keyOf(row)
     this.#refusals.delete(key)
     this.#refusals.set(key, { dialect, until: this.#clock.now().getTime() + REFUSED_MS })
@@ -49,6 +51,6 @@ export class AgentDialects {
   }
 }
 
-function keyOf(row: Workspace): string {
+function keyOf(row: SpokenTo): string {
   return `${row.id}:${row.generation}`
 }
