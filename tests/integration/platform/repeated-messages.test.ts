@@ -20,6 +20,15 @@ const isSettled = () =>
     return row?.['state'] === 'completed'
   })
 
+/** What it costs to leave is seen from inside. */
+const callDirectly = (body: string, signal: AbortSignal) => {
+  const workspaceId = workspaceIdSchema.parse(workspace.id)
+  return callWorkspace(platform.deps, {
+    ...{ workspaceId, caller: { kind: 'workspace', workspaceId, tokenId: '' } },
+    ...{ body: Buffer.from(body), headers: () => undefined, requestId: 'r', signal },
+  })
+}
+
 describe('a stream', () => {
   beforeEach(async () => {
     box.answer = (request, response) => {
@@ -61,25 +70,52 @@ describe('a stream', () => {
     expect(asked()).toEqual(['message/stream', 'tasks/get'])
   })
 
+  it('is gone when neither its events are kept nor its agent can be asked', async () => {
+    for (const table of ['a2a_task_events', 'a2a_streams']) {
+      await platform.client.sql`
+        DELETE FROM ${platform.client.sql(table)} WHERE workspace_id = ${workspace.id}`
+    }
+    box.answer = (_, response) => response.writeHead(500).end()
+    for (const body of [stream(8), request({ id: 8 })]) {
+      const answer = await send(body, EVENTS)
+      expect([answer.status, await answer.json()]).toMatchObject([
+        409,
+        { id: 8, error: { data: { code: 'delivery_answer_gone', queue_id: expect.any(String) } } },
+      ])
+    }
+  })
+
   it('is nothing to who has left meanwhile', async () => {
-    const answer = await callWorkspace(platform.deps, {
-      workspaceId: workspaceIdSchema.parse(workspace.id),
-      caller: {
-        kind: 'workspace',
-        workspaceId: workspaceIdSchema.parse(workspace.id),
-        tokenId: '',
-      },
-      body: Buffer.from(stream(8)),
-      headers: () => undefined,
-      requestId: 'r',
-      signal: AbortSignal.abort(),
-    })
+    const answer = await callDirectly(stream(8), AbortSignal.abort())
     expect(answer).toMatchObject({ kind: 'stream', body: { destroyed: true } })
   })
 })
 
 describe('a plain message', () => {
   const TASK = (state: string) => JSON.stringify({ jsonrpc: '2.0', id: 7, result: task(state) })
+
+  it('is waited for while it is on its way, as long as somebody is there', async () => {
+    const gate = Promise.withResolvers<void>()
+    box.answer = async (_, response) => {
+      await gate.promise
+      response.writeHead(200, { 'content-type': 'application/json' }).end(TASK('completed'))
+    }
+    const first = send(request())
+    await eventually(() => box.requests.length === 1)
+    const left = new AbortController()
+    const joined = callDirectly(request({ id: 8 }), left.signal)
+    left.abort(new Error('client disconnected'))
+    await expect(joined).rejects.toMatchObject({ id: 8, cause: { code: 'workspace_timeout' } })
+    const stays = callDirectly(request({ id: 9 }), new AbortController().signal)
+    gate.resolve()
+    expect((await first).status).toBe(200)
+    const { status, ...told } = await stays
+    expect([status, JSON.parse('body' in told ? String(told.body) : '')]).toEqual([
+      200,
+      { jsonrpc: '2.0', id: 9, result: task('completed') },
+    ])
+    expect(box.requests).toHaveLength(1)
+  })
 
   it('is one event for who asks for a stream', async () => {
     answerWith(200, 'application/json', TASK('completed'))
