@@ -60,6 +60,17 @@ describe('a message that is accepted', () => {
     expect((await ledger.accept(messageFor(workspaceId))).kind).toBe('dispatched')
   })
 
+  it('has its place among those that are sent, or among those that are fetched', async () => {
+    const workspaceId = await workspaceWithRoom()
+    await occupy(workspaceId)
+    // The first goes alone: the others are of one statement.
+    const modes = ['poll', 'poll', 'push', 'poll'] as const
+    const accepts = modes.map((mode) => ledger.accept(messageFor(workspaceId, { mode })))
+    expect(await Promise.all(accepts)).toMatchObject([
+      ...[{ position: 1 }, { position: 2 }, { position: 2 }, { position: 3 }],
+    ])
+  })
+
   it('is refused when too many wait, to the very one, also among those of one moment', async () => {
     const workspaceId = await workspaceWithRoom()
     await occupy(workspaceId)
@@ -107,6 +118,11 @@ describe('a key', () => {
       ledger.accept(messageFor(workspaceId, { ...keyed('k'), sender })),
     )
     expect(kindsOf(await Promise.all(kinds))).toEqual(['dispatched', 'dispatched', 'dispatched'])
+    // Nor is one told what the other has said under it.
+    for (const sender of ['workspace:a', 'workspace:b', 'admin']) {
+      const again = await ledger.accept(messageFor(workspaceId, { ...keyed('k'), sender }))
+      expect(again).toMatchObject({ kind: 'known', delivery: { sender } })
+    }
   })
 
   it('stands for what was said: something else under it is a conflict', async () => {

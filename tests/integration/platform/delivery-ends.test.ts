@@ -6,7 +6,11 @@ import {
   failOfEnded,
   takeOverLost,
 } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
-import { dropWaiting, findDelivery } from '../../../apps/platform/src/db/delivery-store.ts'
+import {
+  dropWaiting,
+  findDelivery,
+  markDispatched,
+} from '../../../apps/platform/src/db/delivery-store.ts'
 import type { Claim, DispatchOutcome } from '../../../apps/platform/src/domain/delivery.ts'
 import {
   answered,
@@ -117,6 +121,72 @@ describe('how an attempt ends', () => {
     await database.sql`UPDATE workspaces SET status = 'removed' WHERE id = ${workspaceId}`
     await failOfEnded(client.db, 1_000)
     expect(await rowOf(other)).toMatchObject({ ...unknown, idempotency_key: 'l' })
+  })
+})
+
+describe('an attempt that is the last', () => {
+  const unknown = { kind: 'unknown', error: 'x' } as const
+  const busy = { kind: 'busy', error: 'x', retryAfterMs: 0 } as const
+  const undelivered = { kind: 'failed', reason: 'x', error: 'x', isUndelivered: true } as const
+  const keyed = () => ({ key: { value: 'k', expiresAt: inMs(600_000) } })
+  const expire = (id: string) =>
+    database.sql`UPDATE a2a_deliveries SET expires_at = now() WHERE id = ${id}`
+
+  it('says that it was too late, and gives the key back, when its agent never had it', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, keyed())
+    const sent = await dispatchNext(workspaceId)
+    await expire(id)
+    expect(await ledger.settle(sent, busy)).toMatchObject({ state: 'expired' })
+    expect(await rowOf(id)).toMatchObject({ reason: 'expired', idempotency_key: null })
+  })
+
+  it('keeps the key of one that came too late after its agent had erred', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, keyed())
+    const sent = await dispatchNext(workspaceId)
+    await expire(id)
+    await ledger.settle(sent, { kind: 'erred', error: 'HTTP 500' })
+    expect(await rowOf(id)).toMatchObject({ state: 'expired', idempotency_key: 'k' })
+  })
+
+  it.each([
+    ['is busy', busy, { state: 'failed' }],
+    ['is not there', undelivered, { state: 'failed' }],
+    ['errs', { kind: 'erred', error: 'HTTP 500' } as const, { state: 'failed' }],
+    ['answers', answered, { state: 'completed', reason: null }],
+  ])('remembers that one before it may have arrived, when its agent %s', async (_, last, end) => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, { ...keyed(), isIdempotent: true })
+    await ledger.settle(await dispatchNext(workspaceId), unknown)
+    await makeDue(id)
+    const sent = await dispatchNext(workspaceId)
+    await expire(id)
+    await ledger.settle(sent, last)
+    expect(await rowOf(id)).toMatchObject({
+      ...{ reason: 'outcome_unknown', idempotency_key: 'k', ...end },
+    })
+  })
+
+  it('is the fifth of unknown outcome, however little harm it does', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, { isIdempotent: true })
+    await database.sql`UPDATE a2a_deliveries SET attempts = 4 WHERE id = ${id}`
+    await ledger.settle(await dispatchNext(workspaceId), unknown)
+    expect(await rowOf(id)).toMatchObject({ state: 'failed', reason: 'outcome_unknown' })
+  })
+
+  it('is told once: a second word of who has sent it, or an older one, counts for nothing', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId)
+    const sent = await dispatchNext(workspaceId)
+    expect(await markDispatched(client.db, sent)).toBe(false)
+    await database.sql`UPDATE a2a_deliveries SET fence = nextval('a2a_fence') WHERE id = ${id}`
+    expect(await ledger.settle(sent, answered)).toEqual({ kind: 'lost' })
+    await database.sql`UPDATE a2a_deliveries SET fence = ${sent.fence} WHERE id = ${id}`
+    expect(await ledger.settle(sent, answered)).toMatchObject({ hasWaiting: false, depth: 0 })
+    expect(await ledger.settle(sent, busy)).toEqual({ kind: 'lost' })
+    expect(await rowOf(id)).toMatchObject({ state: 'completed' })
   })
 })
 

@@ -47,6 +47,11 @@ describe('a replica that is gone', () => {
     expect(await rowOf(id)).toMatchObject({ state: 'queued', attempts: 0 })
     if (held === undefined) throw new Error('nothing was claimed')
     expect(await releaseClaim(client.db, held, { delayMs: 0, error: null })).toBe(false)
+    // Nor of what its successor holds.
+    const [successor] = await claim(workspaceId)
+    expect(await releaseClaim(client.db, held, { delayMs: 0, error: null })).toBe(false)
+    expect(await markDispatched(client.db, held)).toBe(false)
+    expect(await rowOf(id)).toMatchObject({ state: 'leased', fence: successor?.fence })
   })
 
   it('leaves an unknown outcome of what was sent, for its sender to read (wart W3)', async () => {
