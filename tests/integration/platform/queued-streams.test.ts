@@ -5,6 +5,7 @@ import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-works
 import { eventually } from '../../support/eventually.ts'
 import { LegacyAgent } from '../../support/legacy-agent.ts'
 import { platform } from '../../support/shared-platform.ts'
+import { startWorkspaceServer } from '../../support/workspace-server.ts'
 
 provideBoxedWorkspace({ ATRIUM_ALLOW_LOOPBACK_AGENTS: '1' })
 
@@ -97,5 +98,40 @@ describe('a message with events that has waited', () => {
     expect(events.map((each) => each.split('\n')[0]?.replace(/^data: .*/, ''))).toEqual([
       ...['', `id: ${task.id}:3`, `id: ${task.id}:4`],
     ])
+  })
+})
+
+describe('a message without events that has waited, with a webhook', () => {
+  it('has it called for what becomes of its task', async () => {
+    const hook = await startWorkspaceServer()
+    try {
+      await agent.play()
+      const busy = JSON.stringify({ code: 'agent_busy', error: 'busy' })
+      box.answer = (_, response) =>
+        response.writeHead(503, { 'content-type': 'application/json' }).end(busy)
+      const answer = await ask('SendMessage', {
+        message: { messageId: 'p1', role: 'ROLE_USER', parts: [{ text: 'hi' }] },
+        configuration: { taskPushNotificationConfig: { url: `${hook.url}/h`, token: 'tok' } },
+      })
+      const id = await queueIdOf('p1')
+      expect(JSON.stringify(answer)).toContain(id)
+      const task = agent.newTask('working')
+      agent.next = () => task
+      await becomesFree()
+      const upstream = await eventually(() => agent.streams[0])
+      upstream.end(agent.status(task, 'completed', true))
+      await eventually(() => hook.requests.at(-1)?.body.includes('TASK_STATE_COMPLETED'))
+      expect(agent.asked[0]).toMatchObject({ method: 'message/send' })
+      expect(JSON.stringify(agent.asked[0])).not.toContain(hook.url)
+      const told = hook.requests.map(({ body }) => body.toString())
+      expect(told.filter((each) => each.includes('TASK_STATE_COMPLETED'))).toHaveLength(1)
+      for (const each of told) {
+        expect(each).toContain(id)
+        expect(each).not.toContain(task.id)
+      }
+      expect(hook.requests[0]?.headers['x-a2a-notification-token']).toBe('tok')
+    } finally {
+      await hook.close()
+    }
   })
 })
