@@ -199,6 +199,30 @@ async function answered(delegation: Delegation, response: Buffer | null): Promis
   const outcome = { kind: 'answered', status: 200, response, upstreamTaskId: 't1' } as const
   await ledger.settle(accepted.claim, outcome)
 }
+const DEEP = Buffer.from(
+  `{"jsonrpc":"2.0","id":1,"result":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+)
+
+describe('an answer that is nested deeper than anybody reads', () => {
+  it('ends a delegation as one that was not kept', async () => {
+    const { runner } = scene(async () => ({ kind: 'json', status: 200, body: DEEP }))
+    const delegation = await newDelegation()
+    runner.run(delegation)
+    await eventually(async () => (await statusOf(delegation)) === 'failed')
+    expect(await errorOf(delegation)).toBe('the answer was not kept')
+  })
+
+  it('keeps no pass from what comes after it', async () => {
+    const { runner, clock } = scene(async () => ANSWER)
+    const [deep, sound] = [await newDelegation(), await newDelegation()]
+    await answered(deep, DEEP)
+    await answered(sound, ANSWER.kind === 'json' ? ANSWER.body : null)
+    clock.advance(10_000)
+    await runner.look()
+    expect([await statusOf(deep), await statusOf(sound)]).toEqual(['failed', 'completed'])
+  })
+})
+
 const WORKING = Buffer.from(
   '{"jsonrpc":"2.0","result":{"kind":"task","id":"t1","status":{"state":"working"}}}',
 )

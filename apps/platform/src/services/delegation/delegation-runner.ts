@@ -3,7 +3,7 @@
  * reads in the ledger what became of it. Whatever dies meanwhile, the row of the message says whether
  * it was sent; a pass of any replica finds what nobody is at (contract/platform 4.10).
  */
-import { parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { readLossless } from '@atrium/a2a-schema/lossless-json'
 import { findAppError } from '@atrium/http-kit/app-error'
 import { loggableDatabaseError } from '../../db/db-error.ts'
 import {
@@ -261,7 +261,7 @@ function messageOf({ id, task }: Delegation): Buffer {
 
 /** The acknowledgement of a queue is not an answer, whichever its status (wart W11). */
 function outcomeOf({ body }: { readonly body: Buffer }): Outcome {
-  const answer = parseLossless(body.toString('utf8'))
+  const answer = readLossless(body.toString('utf8'))
   if (isQueued(answer)) return { kind: 'queued' }
   const end = endOfAnswer(answer)
   return end === undefined ? { kind: 'in_progress' } : { kind: 'ended', end }
@@ -285,7 +285,7 @@ function endOfDelivery(delivery: Delivery): DelegationEnd | undefined {
   if (delivery.response === null) {
     return delivery.upstreamTaskId === null ? failedWith('the answer was not kept') : undefined
   }
-  return endOfAnswer(parseLossless(delivery.response.toString('utf8')))
+  return endOfAnswer(readLossless(delivery.response.toString('utf8')))
 }
 
 function statusOf(delivery: Delivery) {
