@@ -57,6 +57,16 @@ describe('rows of the activity log', () => {
     expect((await rowVersion(one)) - before).toBe(2)
   })
 
+  it('are written without the one among them that cannot be', async () => {
+    const appends = new ActivityAppends(platform.client.db)
+    const appended = await Promise.allSettled(
+      ['a', 'b', 'c\u0000', 'd'].map((text) => appends.append(activity(one, text))),
+    )
+    expect(appended.map(({ status }) => status)).toEqual([
+      ...['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+    ])
+  })
+
   it('that follow soon after others wait for each other', async () => {
     const appends = new ActivityAppends(platform.client.db)
     const before = await rowVersion(one)

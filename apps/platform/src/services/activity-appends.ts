@@ -4,6 +4,7 @@
  */
 import { type Appended, appendActivities, type NewActivity } from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
+import { isContentRefused } from '../db/db-error.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import { GroupCommit } from './group-commit.ts'
 
@@ -14,6 +15,8 @@ const GROUPS = {
   maxWaitingItems: 2_000,
   maxWaitingBytes: 64 * 1024 * 1024,
   maxWaitMs: 30_000,
+  // A row that cannot be stored is not the end of those that were written with it.
+  isOneToBlame: isContentRefused,
   // Hardly anybody waits for a row of the log, and each group takes the workspace's lock.
   restMs: 10,
 }
