@@ -47,10 +47,8 @@ async function listed(params: object = {}): Promise<{ ids: string[]; next: strin
 describe('ListTasks', () => {
   it('lists what was sent, the newest status first, page by page', async () => {
     for (let sent = 0; sent < 5; sent += 1) await sendOne()
-    const all = await eventually(async () => {
-      const { ids } = await listed()
-      return ids.length === 5 && ids
-    })
+    // Without waiting: whoever was answered finds the task.
+    const { ids: all } = await listed()
     expect(all).toEqual([...agent.tasks.keys()].toReversed())
     const paged: string[] = []
     let pageToken = ''

@@ -89,6 +89,21 @@ describe('GroupCommit', () => {
     },
   )
 
+  it('gathers no longer when somebody waits after all', async () => {
+    const { commit, groups } = held({ restMs: 60_000 })
+    const first = commit.submit(1)
+    groups[0]?.end()
+    await first
+    const other = commit.submit(2)
+    await turn()
+    expect(groups).toHaveLength(1)
+    commit.hurry()
+    await turn()
+    expect(groups[1]?.items).toEqual([2])
+    groups[1]?.end()
+    expect(await other).toBe(20)
+  })
+
   it('refuses what does not fit into the queue, by number or by size', async () => {
     for (const limit of [{ maxWaitingItems: 2 }, { maxWaitingBytes: 2 }]) {
       const { commit, groups } = held(limit)

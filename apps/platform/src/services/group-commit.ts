@@ -72,6 +72,11 @@ export class GroupCommit<Item, Result> {
     return promise
   }
 
+  /** Somebody waits for what has gathered after all: it goes now. */
+  hurry(): void {
+    this.#endRest?.()
+  }
+
   /** Resolves when nothing waits and no group is in flight. */
   async drain(): Promise<void> {
     while (this.#pumping !== undefined) await this.#pumping

@@ -47,6 +47,8 @@ export async function listOwnTasks(
   const params = isJsonObject(given) ? given : {}
   const pageSize = pageSizeOf(params)
   const page = { limit: pageSize + 1, after: placeOf(params) }
+  // Whoever has just been told of a task finds it in the list.
+  await deps.taskIndex.whenWritten()
   const { tasks, total } = await listTasks(deps.db, filterOf(message, params), page)
   const shown = tasks.slice(0, pageSize)
   const last = tasks.length > pageSize ? shown.at(-1) : undefined

@@ -42,6 +42,7 @@ export class TaskIndex {
   readonly #deps: IndexDeps
   readonly #writes: GroupCommit<TaskRow, true>
   readonly #folded = new Map<string, { readonly task: JsonObject; readonly bytes: number }>()
+  #latest: Promise<void> = Promise.resolve()
   #isFailing = false
 
   constructor(deps: IndexDeps) {
@@ -65,7 +66,7 @@ export class TaskIndex {
   note(known: KnownTask): void {
     const row = this.#rowOf(known)
     if (row === undefined) return
-    this.#writes.submit(row).then(
+    this.#latest = this.#writes.submit(row).then(
       () => {
         this.#isFailing = false
       },
@@ -77,6 +78,12 @@ export class TaskIndex {
         this.#isFailing = true
       },
     )
+  }
+
+  /** Resolves when all that was noted here until now is written, or has failed. */
+  async whenWritten(): Promise<void> {
+    this.#writes.hurry()
+    await this.#latest
   }
 
   /** What the events of a stream make of its task. */
