@@ -1,6 +1,8 @@
 /** Readers that let the platform keep how far they have come. */
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { moveCursor } from '../../../apps/platform/src/db/activity-cursor-store.ts'
+import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import { pruneActivity } from '../../../apps/platform/src/services/prune-activity.ts'
 import { openEventStream } from '../../support/event-stream-client.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -35,6 +37,10 @@ const idOf = (summary: string): string => rows.find((row) => row.summary === sum
 
 const summaries = async (query: string): Promise<(string | null)[]> =>
   (await feed(workspace, query)).map(({ summary }) => summary)
+
+const waitingForLock = () =>
+  platform.client.sql`SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`
 
 /** What was written before today's `summary` is eight days old, and goes. */
 async function pruneThrough(summary: string): Promise<void> {
@@ -142,6 +148,24 @@ describe('POST /workspaces/:id/activity/ack', () => {
     expect(await forgotten.json()).toEqual({ status: 'forgotten', cursor: 'c0' })
     expect((await ack({ cursor: 'one-more', id: idOf('a') })).status).toBe(200)
     expect(await summaries('since_id=@c0')).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  it('keeps no more of them when two are new at the same time', async () => {
+    const workspaceId = workspaceIdSchema.parse(workspace.id)
+    const to = { seq: 1, at: new Date(), maxCursors: 32 }
+    for (let n = 0; n < 31; n += 1) await ack({ cursor: `c${n}`, id: idOf('a') })
+    const second = await platform.client.db.transaction(async (tx) => {
+      expect(await moveCursor(tx, { workspaceId, name: 'first' }, to)).toBe('moved')
+      const answer = ack({ cursor: 'second', id: idOf('a') })
+      let isAnswered = false
+      void answer.finally(() => {
+        isAnswered = true
+      })
+      await eventually(async () => isAnswered || (await waitingForLock()).length > 0)
+      return { answer }
+    })
+    expect((await second.answer).status).toBe(409)
+    expect((await ack({ cursor: 'first', id: idOf('b') })).status).toBe(200)
   })
 })
 

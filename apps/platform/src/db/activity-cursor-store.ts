@@ -1,7 +1,7 @@
 /** @module How far readers of the activity have come that let the platform keep that. */
 import { and, eq, lt, sql } from 'drizzle-orm'
 import type { WorkspaceId } from '../domain/ids.ts'
-import type { Db } from './client.ts'
+import { type Db, inTransaction } from './client.ts'
 import { activityCursors } from './schema.ts'
 
 export type CursorName = { readonly workspaceId: WorkspaceId; readonly name: string }
@@ -18,19 +18,44 @@ export async function findCursorSeq(db: Db, cursor: CursorName): Promise<number 
 /** `full`: it would be one more than `maxCursors` of its workspace. */
 export type Moved = 'moved' | 'full'
 
+type Target = { readonly seq: number; readonly at: Date; readonly maxCursors: number }
+
 /** Moves a cursor to a place, or leaves it where it is when that is later; makes it when it is new. */
-export async function moveCursor(
-  db: Db,
+export async function moveCursor(db: Db, cursor: CursorName, to: Target): Promise<Moved> {
+  if (await moveKnown(db, cursor, to)) return 'moved'
+  return await inTransaction(db, async (tx) => {
+    // Those of one workspace one after the other: each counts what the one before has made.
+    await tx.execute(
+      sql`SELECT pg_advisory_xact_lock(hashtextextended(${`cursors:${cursor.workspaceId}`}, 0))`,
+    )
+    return await moveOrMake(tx, cursor, to)
+  })
+}
+
+async function moveKnown(db: Db, cursor: CursorName, { seq, at }: Target): Promise<boolean> {
+  const rows = await db
+    .update(activityCursors)
+    .set({
+      seq: sql`GREATEST(${activityCursors.seq}, ${seq}::bigint)`,
+      updatedAt: sql`GREATEST(${activityCursors.updatedAt}, ${at.toISOString()}::timestamptz)`,
+    })
+    .where(whereCursor(cursor))
+    .returning({ name: activityCursors.name })
+  return rows.length === 1
+}
+
+async function moveOrMake(
+  tx: Db,
   { workspaceId, name }: CursorName,
-  to: { readonly seq: number; readonly at: Date; readonly maxCursors: number },
+  { seq, at, maxCursors }: Target,
 ): Promise<Moved> {
-  const rows = await db.execute(sql`
+  const rows = await tx.execute(sql`
     INSERT INTO activity_cursors (workspace_id, name, seq, updated_at)
-    SELECT ${workspaceId}::uuid, ${name}, ${to.seq}::bigint, ${to.at.toISOString()}::timestamptz
+    SELECT ${workspaceId}::uuid, ${name}, ${seq}::bigint, ${at.toISOString()}::timestamptz
      WHERE EXISTS (SELECT 1 FROM activity_cursors
                     WHERE workspace_id = ${workspaceId} AND name = ${name})
         OR (SELECT count(*) FROM activity_cursors WHERE workspace_id = ${workspaceId})
-           < ${to.maxCursors}
+           < ${maxCursors}
     ON CONFLICT (workspace_id, name) DO UPDATE
       SET seq = GREATEST(activity_cursors.seq, EXCLUDED.seq),
           updated_at = GREATEST(activity_cursors.updated_at, EXCLUDED.updated_at)
