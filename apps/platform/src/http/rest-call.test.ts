@@ -13,59 +13,19 @@ const called = (
   const { method, params } = rpcOf(route, { id: 'r', query, body })
   return [route.operation, method, params]
 }
-const PUSH = 'PushNotificationConfig'
-
+// What the official clients ask for is in tests/contract/a2a-rest-call.test.ts.
 describe('a path of REST', () => {
   it.each([
-    ['POST', 'message:send', 'send', 'SendMessage', {}],
-    ['POST', 'message:stream', 'stream', 'SendStreamingMessage', {}],
-    ['GET', 'tasks', 'list', 'ListTasks', {}],
-    ['GET', 'tasks/t', 'get', 'GetTask', { id: 't' }],
     ['GET', 'tasks/a:b', 'get', 'GetTask', { id: 'a:b' }],
     ['GET', 'tasks/%zz%', 'get', 'GetTask', { id: '%zz%' }],
-    ['GET', 'tasks/a%2Fb', 'get', 'GetTask', { id: 'a/b' }],
     ['POST', 'tasks/a:b:cancel', 'cancel', 'CancelTask', { id: 'a:b' }],
     ['GET', 'tasks/t:subscribe', 'subscribe', 'SubscribeToTask', { id: 't' }],
     ['POST', 'tasks/t:subscribe', 'subscribe', 'SubscribeToTask', { id: 't' }],
-    ['POST', 'tasks/t/pushNotificationConfigs', 'push_set', `CreateTask${PUSH}`, { taskId: 't' }],
-    ['GET', 'tasks/t/pushNotificationConfigs', 'push_list', `ListTask${PUSH}s`, { taskId: 't' }],
-    [
-      ...(['GET', 'tasks/t/pushNotificationConfigs/c', 'push_get'] as const),
-      ...([`GetTask${PUSH}`, { taskId: 't', id: 'c' }] as const),
-    ],
-    [
-      ...(['DELETE', 'tasks/t/pushNotificationConfigs/c', 'push_delete'] as const),
-      ...([`DeleteTask${PUSH}`, { taskId: 't', id: 'c' }] as const),
-    ],
-    ['GET', 'extendedAgentCard', 'extended_card', 'GetExtendedAgentCard', {}],
     ['GET', 'a%20b/tasks/t', 'get', 'GetTask', { id: 't', tenant: 'a b' }],
-  ])('of 1.0: %s %s', (verb, path, operation, method, params) => {
-    expect(called(verb, path)).toEqual([operation, method, params])
-  })
-
-  it.each([
-    ['POST', 'v1/message:send', 'send', 'message/send', {}],
-    ['POST', 'v1/message:stream', 'stream', 'message/stream', {}],
     ['GET', 'v1/tasks', 'list', 'tasks/list', {}],
-    ['GET', 'v1/tasks/t', 'get', 'tasks/get', { id: 't' }],
-    ['POST', 'v1/tasks/t:cancel', 'cancel', 'tasks/cancel', { id: 't' }],
     ['GET', 'v1/tasks/t:subscribe', 'subscribe', 'tasks/resubscribe', { id: 't' }],
-    [
-      ...(['POST', 'v1/tasks/t/pushNotificationConfigs', 'push_set'] as const),
-      ...([
-        'tasks/pushNotificationConfig/set',
-        { taskId: 't', pushNotificationConfig: {} },
-      ] as const),
-    ],
-    [
-      ...(['GET', 'v1/tasks/t/pushNotificationConfigs/c', 'push_get'] as const),
-      ...([
-        'tasks/pushNotificationConfig/get',
-        { id: 't', pushNotificationConfigId: 'c' },
-      ] as const),
-    ],
     ['GET', 'v1/card', 'extended_card', 'agent/getAuthenticatedExtendedCard', {}],
-  ])('of 0.3: %s %s', (verb, path, operation, method, params) => {
+  ])('%s %s', (verb, path, operation, method, params) => {
     expect(called(verb, path)).toEqual([operation, method, params])
   })
 
