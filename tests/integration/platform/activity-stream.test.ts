@@ -5,11 +5,13 @@ import { type DatabaseClient, openDatabase } from '../../../apps/platform/src/db
 import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import type { ToldEvent } from '../../../apps/platform/src/domain/told-event.ts'
 import { ActivityBell, type BellRope } from '../../../apps/platform/src/services/activity-bell.ts'
+import { findPassedRow } from '../../../apps/platform/src/services/activity-place.ts'
 import { EventSubscription } from '../../../apps/platform/src/services/event-subscription.ts'
 import {
   type FollowActivityDeps,
   followActivity,
 } from '../../../apps/platform/src/services/follow-activity.ts'
+import { pruneActivity } from '../../../apps/platform/src/services/prune-activity.ts'
 import { openDatabaseGate } from '../../support/database-gate.ts'
 import { type EventStreamClient, openEventStream } from '../../support/event-stream-client.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -187,7 +189,7 @@ class WatchedBell extends ActivityBell {
 }
 
 /** Follows a workspace of its own from its first row on, while time stands still. */
-async function startFollowing(deps: Partial<FollowActivityDeps> = {}) {
+async function startFollowing(deps: Partial<FollowActivityDeps> = {}, activityType?: string) {
   const workspace = await externalWorkspace()
   const workspaceId = workspaceIdSchema.parse(workspace.id)
   const clock = new HeldClock()
@@ -204,7 +206,7 @@ async function startFollowing(deps: Partial<FollowActivityDeps> = {}) {
     },
     {
       workspaceId,
-      activityType: undefined,
+      activityType,
       source: undefined,
       sinceSeconds: undefined,
       after: 'start',
@@ -263,6 +265,51 @@ describe('a stream with nothing to tell', () => {
     expect(await next).toMatchObject({ done: true })
   })
 })
+
+describe('a stream that passes over rows', () => {
+  it('has passed them when it shows a sign of life, so that their end by age is no loss', async () => {
+    const { workspace, clock, items, isWaiting, ring, leave } = await startFollowing({}, 'error')
+    for (const summary of ['a', 'b', 'c']) await report(workspace, { summary })
+    const ids = (await feed(workspace, 'from=start')).map(({ id }) => id)
+    const silence = items.next()
+    await eventually(isWaiting)
+    clock.advance(15_000)
+    expect((await silence).value).toEqual({ kind: 'silence', id: ids[2] })
+    await pruneAll(workspace)
+    const next = items.next()
+    await report(workspace, { activity_type: 'error', summary: 'yes' })
+    ring()
+    expect((await next).value).toMatchObject({ kind: 'row', row: { summary: 'yes' } })
+    await leave()
+  })
+
+  it('has passed nothing that it still has to tell', async () => {
+    const workspace = await externalWorkspace()
+    await report(workspace, { activity_type: 'error', summary: 'yes' })
+    await report(workspace, { summary: 'no' })
+    const [yes, no] = await feed(workspace, 'from=start')
+    const [base] = await platform.client.sql<{ seq: number }[]>`
+      SELECT seq::integer FROM activity_logs WHERE id = ${yes?.id ?? ''}`
+    const query = {
+      workspaceId: workspaceIdSchema.parse(workspace.id),
+      ...{ activityType: 'error', source: undefined, notBefore: undefined },
+      ...{ limit: 1, maxBodyBytes: 1 },
+    }
+    const seq = base?.seq ?? 0
+    expect(await findPassedRow(platform.client.db, { ...query, afterSeq: seq - 1 })).toBeUndefined()
+    expect(await findPassedRow(platform.client.db, { ...query, afterSeq: seq })).toEqual({
+      id: no?.id,
+      seq: seq + 1,
+    })
+  })
+})
+
+/** As the retention does it. */
+async function pruneAll({ id }: ExternalWorkspace): Promise<void> {
+  await platform.client.sql`
+    UPDATE activity_logs SET created_at = now() - interval '8 days' WHERE workspace_id = ${id}`
+  await pruneActivity(platform.deps, new AbortController().signal)
+}
 
 describe('a stream whose database is away', () => {
   it('goes on when it is there again, and ends meanwhile when it has to', async () => {

@@ -30,6 +30,28 @@ describe('GET /workspaces/:id/activity?wait=', () => {
     expect(performance.now() - startedMs).toBeGreaterThan(900)
   })
 
+  it.each(['', '&wait=1'])(
+    'says how far it has looked, whatever fits: type=error%s',
+    async (wait) => {
+      const workspace = await externalWorkspace({}, false)
+      const nextOf = async (query: string) => {
+        const answer = await readFeed(workspace, `${query}&type=error${wait}`)
+        return [answer.status, answer.headers.get('x-next-since-id')]
+      }
+      expect(await nextOf('from=start')).toEqual([200, null])
+      for (const summary of ['a', 'b']) await report(workspace, { summary })
+      const [a, b] = await feed(workspace, 'from=start')
+      expect(await nextOf('from=start')).toEqual([200, b?.id])
+      expect(await nextOf(`since_id=${a?.id}`)).toEqual([200, b?.id])
+      expect(await nextOf(`since_id=${b?.id}`)).toEqual([200, null])
+      await report(workspace, { activity_type: 'error', summary: 'c' })
+      await report(workspace, { summary: 'd' })
+      const [c, d] = await feed(workspace, `since_id=${b?.id}`)
+      expect(await nextOf(`since_id=${b?.id}`)).toEqual([200, c?.id])
+      expect(await nextOf(`since_id=${c?.id}`)).toEqual([200, d?.id])
+    },
+  )
+
   it('is released by a row of that workspace that fits, whoever wrote it', async () => {
     const workspace = await externalWorkspace()
     const other = await externalWorkspace()
@@ -101,7 +123,7 @@ describe('a platform that stops', () => {
     const { signal } = new AbortController()
     const reading = startWait({ isShuttingDown: () => isShuttingDown }, signal)
     isShuttingDown = true
-    expect(await reading).toEqual([])
+    expect((await reading).rows).toEqual([])
     expect(performance.now() - startedMs).toBeLessThan(30_000)
   })
 })
@@ -126,7 +148,7 @@ describe('a reader that leaves', () => {
     const reading = startWait({ activityBell }, client.signal)
     await eventually(() => held === 1)
     client.abort()
-    expect(await reading).toEqual([])
+    expect((await reading).rows).toEqual([])
     expect(performance.now() - startedMs).toBeLessThan(30_000)
     expect(held).toBe(0)
   })

@@ -1,5 +1,17 @@
 /** @module The activity log: what happened to a workspace, in commit order (design/architecture 6). */
-import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNotNull,
+  isNull,
+  notExists,
+  sql,
+} from 'drizzle-orm'
 import type { ActivitySource, ActivityType } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { Db } from './client.ts'
@@ -206,6 +218,34 @@ export async function listActivity(db: Db, query: ActivityQuery): Promise<Activi
     .from(activityLogs)
     .where(inArray(activityLogs.id, fitting))
     .orderBy(...order)
+}
+
+/**
+ * The last row after the place of a query, unless any fits that: of one moment, and what commits later
+ * comes after it. Undefined when there is none to pass over.
+ */
+export async function findNewestUnlessFitting(
+  db: Db,
+  query: ActivityQuery & { readonly afterSeq: number },
+): Promise<{ readonly id: string; readonly seq: number } | undefined> {
+  const fitting = db
+    .select({ id: activityLogs.id })
+    .from(activityLogs)
+    .where(and(...conditions(query)))
+  const { workspaceId, afterSeq } = query
+  const rows = await db
+    .select({ id: activityLogs.id, seq: activityLogs.seq })
+    .from(activityLogs)
+    .where(
+      and(
+        eq(activityLogs.workspaceId, workspaceId),
+        gt(activityLogs.seq, afterSeq),
+        notExists(fitting),
+      ),
+    )
+    .orderBy(desc(activityLogs.seq))
+    .limit(1)
+  return rows[0]
 }
 
 function conditions(query: ActivityQuery) {

@@ -4,6 +4,7 @@ import { findCursorSeq } from '../db/activity-cursor-store.ts'
 import {
   type ActivityQuery,
   findActivitySeq,
+  findNewestUnlessFitting,
   findPrunedSeq,
   listActivity,
 } from '../db/activity-store.ts'
@@ -50,6 +51,23 @@ export async function readPage(db: Db, query: ActivityQuery): Promise<ActivityRo
   // Looked at afterwards: rows may go while others are read.
   if (rows.length > 0 && afterSeq > 0) await requireUnpruned(db, workspaceId, afterSeq)
   return rows
+}
+
+/**
+ * The newest row when nothing after the place of the query fits: a reader may go on after it, and what
+ * it was never to be told of may go by age. Undefined when there is no row to pass over. Throws
+ * `activity_cursor_gone` when rows after the place were pruned before anybody looked whether they fit.
+ */
+export async function findPassedRow(
+  db: Db,
+  query: ActivityQuery,
+): Promise<{ readonly id: string; readonly seq: number } | undefined> {
+  const { workspaceId, afterSeq, activityType, source, notBefore } = query
+  const isFiltered = [activityType, source, notBefore].some((filter) => filter !== undefined)
+  if (afterSeq === undefined || !isFiltered) return undefined
+  const passed = await findNewestUnlessFitting(db, { ...query, afterSeq })
+  if (passed !== undefined && afterSeq > 0) await requireUnpruned(db, workspaceId, afterSeq)
+  return passed
 }
 
 async function requireUnpruned(db: Db, workspaceId: WorkspaceId, seq: number): Promise<void> {

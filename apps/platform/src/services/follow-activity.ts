@@ -10,7 +10,7 @@ import type { ActivitySource } from '../domain/activity.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { StructureEventName } from '../domain/workspace-events.ts'
 import type { ActivityBell, BellRope } from './activity-bell.ts'
-import { type ActivityPlace, findPlace, readPage } from './activity-place.ts'
+import { type ActivityPlace, findPassedRow, findPlace, readPage } from './activity-place.ts'
 import type { EventBus } from './event-bus.ts'
 import type { EventSubscription } from './event-subscription.ts'
 import { getWorkspace } from './find-workspace.ts'
@@ -44,7 +44,8 @@ export type FollowedActivity =
   /** Where it begins, when that is a row. */
   | { readonly kind: 'start'; readonly id: string | undefined }
   | { readonly kind: 'row'; readonly row: Activity }
-  | { readonly kind: 'silence' }
+  /** With the last row that was passed over since: coming back, it goes on after that. */
+  | { readonly kind: 'silence'; readonly id?: string | undefined }
 
 /**
  * Every row that fits and comes after the place. Ends with the removal of the workspace, at shutdown,
@@ -113,7 +114,7 @@ async function* followFrom(
   following: Following,
   start: number,
 ): AsyncGenerator<FollowedActivity, void> {
-  const { request, subscription, rope } = following
+  const { request, subscription, rope, query } = following
   let place = start
   let saidAt = deps.clock.now().getTime()
   while (!request.signal.aborted) {
@@ -128,7 +129,9 @@ async function* followFrom(
     if (silentMs < SILENCE_MS) await subscription.wait(SILENCE_MS - silentMs, rope.signal)
     // Whatever woke it: what it has nothing to say about does not put the sign of life off.
     else {
-      yield { kind: 'silence' }
+      const passed = await unlessAway(findPassedRow(deps.db, { ...query, afterSeq: place }))
+      place = passed?.seq ?? place
+      yield { kind: 'silence', id: passed?.id }
       saidAt = deps.clock.now().getTime()
     }
   }
@@ -150,7 +153,7 @@ async function* readOn(
 ): AsyncGenerator<FollowedActivity, number> {
   let place = from
   while (!request.signal.aborted) {
-    const page = await pageUnlessAway(deps.db, { ...query, afterSeq: place })
+    const page = await unlessAway(readPage(deps.db, { ...query, afterSeq: place }))
     if (page?.length === 0) break
     for (const row of page ?? []) {
       place = row.seq
@@ -164,9 +167,9 @@ async function* readOn(
   return place
 }
 
-async function pageUnlessAway(db: Db, query: ActivityQuery): Promise<Activity[] | undefined> {
+async function unlessAway<T>(looking: Promise<T>): Promise<T | undefined> {
   try {
-    return await readPage(db, query)
+    return await looking
   } catch (error) {
     if (isDatabaseUnavailable(error)) return undefined
     throw error

@@ -1,6 +1,7 @@
 /** @module A page of a workspace's activity, at once or as soon as there is one (contract/platform 5.1). */
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
+import type { ActivityQuery } from '../db/activity-store.ts'
 import type { Db } from '../db/client.ts'
 import { isDatabaseUnavailable, loggableDatabaseError } from '../db/db-error.ts'
 import type { ActivityRow } from '../db/schema.ts'
@@ -9,10 +10,16 @@ import type { ActivitySource } from '../domain/activity.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { ActivityBell, BellRope } from './activity-bell.ts'
-import { type ActivityPlace, findPlace, readPage } from './activity-place.ts'
+import { type ActivityPlace, findPassedRow, findPlace, readPage } from './activity-place.ts'
 
 /** An activity as the service floor hands it out. */
 export type Activity = ActivityRow
+
+export type ActivityPage = {
+  readonly rows: readonly Activity[]
+  /** Of a page in order: the last row that was looked at, when that is another than before. */
+  readonly nextId: string | undefined
+}
 
 /** Of the bodies on one page; a feed of large messages comes in more pages. */
 const MAX_PAGE_BODY_BYTES = 8 * 1024 * 1024
@@ -52,16 +59,17 @@ export type ActivityRequest = {
 export async function readActivity(
   deps: ReadActivityDeps,
   request: ActivityRequest,
-): Promise<Activity[]> {
+): Promise<ActivityPage> {
   // Held before the first look: what is written in between rings.
   const rope = request.waitMs > 0 ? deps.activityBell.hold(request.workspaceId) : undefined
   try {
-    const look = await prepareLook(deps, request)
+    const query = await queryOf(deps, request)
+    const look = () => readPage(deps.db, query)
     const rows = await look()
-    if (rows.length > 0 || rope === undefined) return rows
+    if (rows.length > 0 || rope === undefined) return await pageOf(deps.db, query, rows)
     const awaited = await wait(deps, { request, rope, look })
     if (awaited.length > 0) await requireLive(deps, request.caller)
-    return awaited
+    return await pageOf(deps.db, query, awaited)
   } catch (error) {
     throw activityFailure(error)
   } finally {
@@ -81,11 +89,21 @@ async function requireLive({ db }: ReadActivityDeps, caller: Caller): Promise<vo
   throw new AppError('invalid_workspace_token')
 }
 
+async function pageOf(
+  db: Db,
+  query: ActivityQuery,
+  rows: readonly Activity[],
+): Promise<ActivityPage> {
+  if (query.afterSeq === undefined) return { rows, nextId: undefined }
+  const last = rows.at(-1) ?? (await findPassedRow(db, query))
+  return { rows, nextId: last?.id }
+}
+
 type Look = () => Promise<Activity[]>
 
-async function prepareLook(deps: ReadActivityDeps, request: ActivityRequest): Promise<Look> {
+async function queryOf(deps: ReadActivityDeps, request: ActivityRequest): Promise<ActivityQuery> {
   const { workspaceId, sinceSeconds } = request
-  const query = {
+  return {
     workspaceId,
     activityType: request.activityType,
     source: request.source,
@@ -97,7 +115,6 @@ async function prepareLook(deps: ReadActivityDeps, request: ActivityRequest): Pr
         : new Date(deps.clock.now().getTime() - sinceSeconds * 1000),
     maxBodyBytes: MAX_PAGE_BODY_BYTES,
   }
-  return () => readPage(deps.db, query)
 }
 
 async function wait(

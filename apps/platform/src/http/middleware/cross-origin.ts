@@ -9,7 +9,7 @@ const METHODS = 'GET, POST, PUT, PATCH, DELETE, OPTIONS'
 const REQUEST_HEADERS = 'Origin, Content-Type, X-Workspace-ID, Authorization'
 /** What a page may read besides the body: names, ranges, and when to come back. */
 const RESPONSE_HEADERS =
-  'Content-Disposition, Content-Range, ETag, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id'
+  'Content-Disposition, Content-Range, ETag, Retry-After, X-Next-Since-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id'
 
 /** Lets pages of exactly these origins use the platform; every other gets no permission. */
 export function crossOrigin(options: {

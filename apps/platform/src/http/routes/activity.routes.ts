@@ -32,12 +32,13 @@ export function activityRoutes(deps: ActivityDeps): Hono<WorkspaceEnv> {
   const app = new Hono<WorkspaceEnv>()
   app.get('/activity', async (c) => {
     if (wantsEventStream(c)) return followOnStream(deps, c)
-    const rows = await readActivity(deps, {
+    const { rows, nextId } = await readActivity(deps, {
       ...parseActivityQuery((name) => c.req.query(name)),
       workspaceId: c.get('workspaceId'),
       caller: c.get('caller'),
       signal: c.req.raw.signal,
     })
+    if (nextId !== undefined) c.header('X-Next-Since-Id', nextId)
     return c.json(rows.map(renderActivity))
   })
   app.post('/activity', async (c) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseActivityQuery } from './activity.wire.ts'
+import { parseActivityQuery, renderActivityFrame } from './activity.wire.ts'
 
 const parsed = (query: Readonly<Record<string, string>>) =>
   parseActivityQuery((name) => query[name])
@@ -16,5 +16,12 @@ describe('parseActivityQuery', () => {
       waitMs: 60_000,
       sinceSeconds: 2_592_000,
     })
+  })
+})
+
+describe('a sign of life', () => {
+  it('carries the id of what was passed over in a block that is no event', () => {
+    expect(renderActivityFrame({ kind: 'silence', id: 'x' })).toBe(': keep-alive\nid: x\n\n')
+    expect(renderActivityFrame({ kind: 'silence' })).toBe(': keep-alive\n\n')
   })
 })

@@ -277,7 +277,10 @@ export function renderActivity(row: Activity): z.input<typeof activityResponse> 
 
 /** A frame of the feed as a stream; its id is that of the row, and `since_id` elsewhere. */
 export function renderActivityFrame(item: FollowedActivity): string {
-  if (item.kind === 'silence') return KEEP_ALIVE_FRAME
+  if (item.kind === 'silence') {
+    // A block without data is no event: it sets the last event id, and nothing is dispatched.
+    return item.id === undefined ? KEEP_ALIVE_FRAME : `: keep-alive\nid: ${item.id}\n\n`
+  }
   if (item.kind === 'start') return item.id === undefined ? '' : `id: ${item.id}\n\n`
   return `id: ${item.row.id}\ndata: ${JSON.stringify(renderActivity(item.row))}\n\n`
 }
