@@ -5,8 +5,11 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 export type DatabaseGate = {
   /** The URL of the database, through the door. */
   readonly url: string
-  /** Cuts every connection and refuses new ones, as a server that was killed does. */
-  shut(): Promise<void>
+  /**
+   * Cuts every connection and refuses new ones, as a server that was killed does; with `reset` as one
+   * that had not read everything yet, which is no polite end.
+   */
+  shut(how?: 'reset'): Promise<void>
   /** Lets nothing through any more and refuses nothing: a machine that hangs, a cable that is cut. */
   freeze(): void
   /** Lets connections through again, at the same address. Both may be repeated. */
@@ -83,11 +86,12 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
     loseNextCommit() {
       isNextCommitLost = true
     },
-    async shut() {
+    async shut(how) {
       if (server === undefined) return
       const closed = once(server, 'close')
       server.close()
       server = undefined
+      if (how === 'reset') for (const client of clients) client.resetAndDestroy()
       for (const socket of sockets) socket.destroy()
       await closed
     },

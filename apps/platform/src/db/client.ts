@@ -58,8 +58,9 @@ export function openDatabase(options: {
   readonly url: string
   readonly maxConnections: number
 }): DatabaseClient {
+  const ended = new AbortController()
   const pool = postgres(options.url, {
-    ...driverOptions(options.url),
+    ...driverOptions(options.url, ended.signal),
     max: options.maxConnections,
     backoff: (failures) => Math.min(3 ** failures / 100, MAX_RECONNECT_DELAY_SECONDS),
     types: { ...ARRAY_TYPES, json_text: JSON_TEXT },
@@ -69,6 +70,7 @@ export function openDatabase(options: {
   const listener = new NotificationListener(options.url)
   const end = async (timeout: number): Promise<void> => {
     await Promise.all([listener.stop(), sql.end({ timeout })])
+    ended.abort()
   }
   return {
     db: drizzle(sql, { schema }),

@@ -32,7 +32,7 @@ export class NotificationListener {
   constructor(url: string, clock: Clock = systemClock) {
     this.#clock = clock
     const options = {
-      ...driverOptions(url),
+      ...driverOptions(url, this.#stopping.signal),
       // How long to wait is said here, and only a loss ends the connection.
       ...{ max: 1, backoff: () => 0, idle_timeout: 0, max_lifetime: null },
       onclose: () => this.#change.resolve('lost'),
