@@ -2,11 +2,15 @@
  * @module Who waits for the next activity of a workspace, and what wakes them: a notification of the
  * database, whichever replica wrote the row. A hint only: whoever waits also looks by itself.
  */
+import { AppError } from '@atrium/http-kit/app-error'
 import type { Logger } from 'pino'
 import { ACTIVITY_CHANNEL } from '../db/activity-store.ts'
 import type { DatabaseClient } from '../db/client.ts'
 import { loggableDatabaseError } from '../db/db-error.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
+
+/** Of one workspace: each looks into the database when it is rung. */
+export const MAX_ROPES = 64
 
 export type BellRope = {
   /** Whether it rang since the last call. */
@@ -27,12 +31,15 @@ export class ActivityBell {
     this.#log = deps.log
   }
 
-  /** Every change after this call is heard, or seen by who looks after it. */
+  /**
+   * Every change after this call is heard, or seen by who looks after it. Throws `too_many_waits`.
+   */
   hold(workspaceId: WorkspaceId): BellRope {
     if (!this.#isListening) this.#start()
+    const ropes = this.#ropes.get(workspaceId) ?? new Set()
+    if (ropes.size >= MAX_ROPES) throw new AppError('too_many_waits')
     let ring = new AbortController()
     const onRing = (): void => ring.abort()
-    const ropes = this.#ropes.get(workspaceId) ?? new Set()
     this.#ropes.set(workspaceId, ropes.add(onRing))
     return {
       get signal() {

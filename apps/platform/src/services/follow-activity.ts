@@ -50,15 +50,27 @@ export type FollowedActivity =
 /**
  * Every row that fits and comes after the place. Ends with the removal of the workspace, at shutdown,
  * and with `signal`. Throws `activity_cursor_gone`, `workspace_not_found`, `too_many_streams`,
- * `shutting_down`, `activity_query_failed` and `platform_unavailable` before the first item; later a
+ * `too_many_waits`, `shutting_down`, `activity_query_failed` and `platform_unavailable` before the first item; later a
  * database that is away is waited for, and rows that were pruned before they were told break it off.
  */
 export async function* followActivity(
   deps: FollowActivityDeps,
   request: FollowActivityRequest,
 ): AsyncGenerator<FollowedActivity, void> {
-  const subscription = deps.events.subscribe(request.workspaceId)
   const rope = deps.activityBell.hold(request.workspaceId)
+  try {
+    yield* followOn(deps, request, rope)
+  } finally {
+    rope.close()
+  }
+}
+
+async function* followOn(
+  deps: FollowActivityDeps,
+  request: FollowActivityRequest,
+  rope: BellRope,
+): AsyncGenerator<FollowedActivity, void> {
+  const subscription = deps.events.subscribe(request.workspaceId)
   const close = (): void => subscription.close()
   request.signal.addEventListener('abort', close)
   try {
@@ -69,7 +81,6 @@ export async function* followActivity(
     yield* followFrom(deps, { request, subscription, rope, query }, start.seq)
   } finally {
     request.signal.removeEventListener('abort', close)
-    rope.close()
     close()
   }
 }

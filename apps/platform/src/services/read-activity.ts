@@ -54,7 +54,7 @@ export type ActivityRequest = {
 /**
  * Rows that fit the request; none when nothing came in time. Throws `activity_cursor_gone` for a
  * cursor that is unknown, pruned or of another workspace alike, `activity_query_failed`,
- * `platform_unavailable`, `invalid_workspace_token` when the token was revoked while it waited.
+ * `platform_unavailable`, `too_many_waits`, `invalid_workspace_token` when the token was revoked while it waited.
  */
 export async function readActivity(
   deps: ReadActivityDeps,

@@ -19,6 +19,12 @@ export const REQUEST_ERRORS = {
     retryable: true,
     retryAfterSeconds: 15,
   },
+  too_many_waits: {
+    status: 429,
+    text: 'too many requests wait for the activity of this workspace',
+    retryable: true,
+    retryAfterSeconds: 5,
+  },
   // The contract's own code (contract/platform 1.0).
   platform_unavailable: {
     status: 503,

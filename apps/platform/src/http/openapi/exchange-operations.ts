@@ -186,7 +186,7 @@ export const EXCHANGE_OPERATIONS: Operations = {
     tag: 'Activity and events',
     summary: 'Read what happened in a workspace',
     description:
-      'With a cursor oldest first, otherwise newest first. As `text/event-stream` every row after the cursor, and those that come, each with its id; without a cursor those that come from now on.',
+      'With a cursor oldest first, otherwise newest first. As `text/event-stream` every row after the cursor, and those that come, each with its id; without a cursor those that come from now on. `X-Next-Since-Id` of an answer in order is the last row that was looked at.',
     headers: resumption.headers,
     query: z.object({
       ...resumption.query.shape,
@@ -214,6 +214,7 @@ export const EXCHANGE_OPERATIONS: Operations = {
       'invalid_query',
       'workspace_not_found',
       'too_many_streams',
+      'too_many_waits',
       'activity_cursor_gone',
       'activity_query_failed',
     ],

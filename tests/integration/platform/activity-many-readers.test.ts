@@ -1,0 +1,37 @@
+/** Many who wait for the activity of one workspace. */
+import { describe, expect, it } from 'vitest'
+import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
+import { MAX_ROPES } from '../../../apps/platform/src/services/activity-bell.ts'
+import { openEventStream } from '../../support/event-stream-client.ts'
+import { eventually } from '../../support/eventually.ts'
+import { externalWorkspace, readFeed } from '../../support/external-workspace.ts'
+import { platform, sharePlatform } from '../../support/shared-platform.ts'
+
+sharePlatform()
+
+describe('those who wait for the activity of a workspace', () => {
+  it('are so many at a process, and one more when one has left', async () => {
+    const workspace = await externalWorkspace()
+    const target = {
+      url: `${platform.url}/workspaces/${workspace.id}/activity`,
+      bearer: workspace.authToken,
+    }
+    const stream = await openEventStream(target)
+    const bell = platform.deps.activityBell
+    const id = workspaceIdSchema.parse(workspace.id)
+    const ropes = Array.from({ length: MAX_ROPES - 1 }, () => bell.hold(id))
+    const wait = () => readFeed(workspace, 'from=start&wait=1')
+    const refused = await wait()
+    expect([refused.status, refused.headers.get('retry-after'), await refused.json()]).toEqual([
+      429,
+      '5',
+      expect.objectContaining({ code: 'too_many_waits', retryable: true, retry_after: 5 }),
+    ])
+    expect((await openEventStream(target)).response.status).toBe(429)
+    expect((await readFeed(workspace, 'from=start')).status).toBe(200)
+    expect((await readFeed(await externalWorkspace(), 'wait=1')).status).toBe(200)
+    stream.close()
+    await eventually(async () => (await wait()).status === 200)
+    for (const rope of ropes) rope.close()
+  })
+})
