@@ -69,6 +69,15 @@ export async function findDelivery(db: Db, id: string): Promise<Delivery | undef
   return rows.map(withIds)[0]
 }
 
+/** What is to be sent, as long as it may be; empty when it is over. */
+export async function findRequest(db: Db, id: string): Promise<Buffer | undefined> {
+  const rows = await db
+    .select({ request: a2aDeliveries.request })
+    .from(a2aDeliveries)
+    .where(eq(a2aDeliveries.id, id))
+  return rows[0]?.request
+}
+
 /** In no order. */
 export async function findDeliveries(db: Db, ids: readonly string[]): Promise<Delivery[]> {
   if (ids.length === 0) return []

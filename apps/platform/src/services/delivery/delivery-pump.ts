@@ -32,8 +32,14 @@ const RELEASED_MS = 5_000
 /** Workspaces that wait for their turn to be looked at; the slow timer finds the others. */
 const MAX_DELAYED = 10_000
 
-/** `released`: put back by whoever was to send it, of which nothing was sent. */
-export type SendClaimed = (delivery: ClaimedDelivery) => Promise<DispatchOutcome | 'released'>
+/**
+ * `released`: put back by whoever was to send it, of which nothing was sent. `stopping` is aborted when
+ * nothing is to be begun any more.
+ */
+export type SendClaimed = (
+  delivery: ClaimedDelivery,
+  stopping: AbortSignal,
+) => Promise<DispatchOutcome | 'released'>
 
 export type PumpDeps = {
   readonly db: Db
@@ -170,7 +176,7 @@ export class DeliveryPump {
   }
 
   async #sendAndSettle(delivery: ClaimedDelivery): Promise<void> {
-    const outcome = await this.#deps.send(delivery)
+    const outcome = await this.#deps.send(delivery, this.#stopping.signal)
     if (outcome === 'released') this.pokeLater(delivery.workspaceId, RELEASED_MS)
     else await this.#deps.ledger.settle(delivery, outcome)
   }

@@ -13,6 +13,7 @@ import type { EventFlow, StreamedEvent } from '../../domain/task-stream.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import { type AgentOfTaskDeps, dialectsOf } from './agent-of-task.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
+import { taskIdOf } from './known-task.ts'
 import { resultAnswer } from './own-task.ts'
 import { type QueuedReplyDeps, queuedAnswer, wantsEvents } from './queued-answer.ts'
 import { queuedFlow } from './queued-stream.ts'
@@ -72,7 +73,8 @@ async function stillWaiting(
     ...{ at: known.enqueuedAt, queue },
   })
   if (!wantsEvents(message)) return { kind: 'json', status: mode === 'poll' ? 200 : 202, body }
-  const flow = queuedFlow(deps, { workspaceId, deliveryId, first: body })
+  const taskId = taskIdOf(message.request.params)
+  const flow = queuedFlow(deps, { workspaceId, deliveryId, taskId, first: body })
   return streamAnswer(deps, message, flow)
 }
 
@@ -94,7 +96,8 @@ async function streamedBefore(
   message: ReadableMessage,
   { workspaceId, id, upstreamTaskId }: Delivery,
 ): Promise<GatewayAnswer | undefined> {
-  for (const taskId of [id, upstreamTaskId ?? id]) {
+  const said = taskIdOf(message.request.params)
+  for (const taskId of [id, said ?? id, upstreamTaskId ?? id]) {
     const key = { workspaceId, taskId }
     if ((await deps.streams.find(key)) === undefined) continue
     if (!(await deps.streams.isResumable(key, 0))) return undefined
@@ -120,9 +123,9 @@ async function taskNow(
     message.dialect,
   )
   if (result === undefined) return undefined
-  const isAlias = (await deps.streams.find({ workspaceId, taskId: id })) !== undefined
-  const alias = { known: id, upstream: upstreamTaskId }
-  return resultAnswer(message, isAlias ? resultForSender(result, alias) : result)
+  const isOwn = (await deps.streams.find({ workspaceId, taskId: id })) !== undefined
+  const known = isOwn ? id : (taskIdOf(message.request.params) ?? upstreamTaskId)
+  return resultAnswer(message, resultForSender(result, { known, upstream: upstreamTaskId }))
 }
 
 function answered(

@@ -57,7 +57,7 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   too_many_attempts: 'the agent refused the message too often',
 }
 
-function whyFailed({ reason, lastError, state }: Delivery): string {
+export function whyFailed({ reason, lastError, state }: Delivery): string {
   return EXPLANATIONS[reason ?? state] ?? lastError ?? reason ?? state
 }
 
@@ -76,7 +76,8 @@ function answeredTask(delivery: Delivery, dialect: SpokenDialect): JsonObject | 
   if (read.kind === 'message') return taskFromMessage(read.value, facts, dialect)
   if (read.kind !== 'task') return undefined
   const task = translateResult({ operation: 'get', result }, delivery.dialect, dialect)
-  const alias = { known: delivery.id, upstream: delivery.upstreamTaskId ?? undefined }
+  // The answer was kept under the name by which its sender knows the task, whichever that is.
+  const alias = { known: delivery.id, upstream: undefined }
   const told = task === undefined ? undefined : resultForSender(task, alias)
   return isJsonObject(told) ? told : undefined
 }

@@ -1,5 +1,5 @@
 /** @module A message that was written down, sent at once, and how that ended (ADR-0032). */
-import { findAppError } from '@atrium/http-kit/app-error'
+import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { Logger } from 'pino'
 import type { Claim, NewDelivery } from '../../domain/delivery.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
@@ -27,6 +27,8 @@ export type Dispatch = {
   readonly claim: Claim
   /** Of the task that the message belongs to. */
   readonly alias: TaskAlias | undefined
+  /** Nobody knows yet what to call that task: the message has to wait with it. */
+  readonly isTaskUnnamed: boolean
 }
 
 /** Of an answer so much is kept for who asks again. */
@@ -54,10 +56,11 @@ export async function dispatchNow(deps: DispatchDeps, dispatch: Dispatch): Promi
   }
 }
 
-function send(deps: DispatchDeps, dispatch: Dispatch): Promise<GatewayAnswer> {
+async function send(deps: DispatchDeps, dispatch: Dispatch): Promise<GatewayAnswer> {
   const { message, target, delivery, alias } = dispatch
+  if (dispatch.isTaskUnnamed) throw new AppError('agent_busy', { extensions: { busy: true } })
   const { signal, requestId } = message.call
-  return deps.detached.run(signal, delivery.request.length, (detached) =>
+  return await deps.detached.run(signal, delivery.request.length, (detached) =>
     callAgent(deps, {
       ...callOf(message, target),
       headers: delivery.requestHeaders,

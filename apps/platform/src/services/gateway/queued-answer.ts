@@ -8,6 +8,7 @@ import type { Clock } from '@atrium/http-kit/clock'
 import type { NewDelivery, WireDialect } from '../../domain/delivery.ts'
 import type { Heartbeats } from '../streams/heartbeats.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
+import { taskIdOf } from './known-task.ts'
 import { type QueuedStreamDeps, queuedFlow } from './queued-stream.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { streamAnswer } from './stream-answer.ts'
@@ -80,7 +81,8 @@ export function queuedReply(
     return { kind: 'json', status: isPolled ? 200 : 202, body }
   }
   const { workspaceId, id: deliveryId } = delivery
-  const flow = queuedFlow(deps, { workspaceId, deliveryId, first: body })
+  const taskId = taskIdOf(message.request.params)
+  const flow = queuedFlow(deps, { workspaceId, deliveryId, taskId, first: body })
   return streamAnswer(deps, message, flow)
 }
 

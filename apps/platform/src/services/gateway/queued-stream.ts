@@ -20,6 +20,8 @@ export type QueuedStreamDeps = {
 export type QueuedStream = {
   readonly workspaceId: WorkspaceId
   readonly deliveryId: string
+  /** By which the sender knows the task that it belongs to; undefined: it begins one. */
+  readonly taskId: string | undefined
   /** The reply that says that it waits. */
   readonly first: Buffer
 }
@@ -31,7 +33,7 @@ const LOOK_EVERY_MS = 200
 type Over = { readonly over: Delivery | undefined }
 
 export function queuedFlow(deps: QueuedStreamDeps, queued: QueuedStream): EventFlow {
-  const { workspaceId, deliveryId } = queued
+  const { workspaceId, deliveryId, taskId } = queued
   const leaving = new AbortController()
   const own = deps.streams.follow({ workspaceId, taskId: deliveryId }, 0)
   const flows = [own]
@@ -45,7 +47,8 @@ export function queuedFlow(deps: QueuedStreamDeps, queued: QueuedStream): EventF
     // The one that loses is left alone, and must not be an unhandled rejection.
     begun.catch(() => undefined)
     const first = await Promise.race([begun, over])
-    const ended = 'over' in first ? await afterEnd(deps, first, leaving.signal) : undefined
+    const ended =
+      'over' in first ? await afterEnd(deps, { ...first, taskId }, leaving.signal) : undefined
     if (ended !== undefined) {
       flows.push(ended)
       yield* ended
@@ -68,11 +71,13 @@ export function queuedFlow(deps: QueuedStreamDeps, queued: QueuedStream): EventF
 /** What is told of a message that is over; undefined: its events, under its own name. */
 async function afterEnd(
   deps: QueuedStreamDeps,
-  { over }: Over,
+  { over, taskId }: Over & Pick<QueuedStream, 'taskId'>,
   signal: AbortSignal,
 ): Promise<EventFlow | undefined> {
   if (over === undefined || signal.aborted) return flowOf([])
-  return isStreamed(over) ? await followedElsewhere(deps, over, signal) : flowOf([endOf(over)])
+  return isStreamed(over)
+    ? await followedElsewhere(deps, { over, taskId }, signal)
+    : flowOf([endOf(over)])
 }
 
 function flowOf(events: readonly StreamedEvent[]): EventFlow {
@@ -89,10 +94,11 @@ function flowOf(events: readonly StreamedEvent[]): EventFlow {
  */
 async function followedElsewhere(
   { clock, streams }: QueuedStreamDeps,
-  { id, workspaceId, upstreamTaskId, dispatchedAt }: Delivery,
+  { over, taskId }: { readonly over: Delivery } & Pick<QueuedStream, 'taskId'>,
   signal: AbortSignal,
 ): Promise<EventFlow | undefined> {
-  const other = { workspaceId, taskId: upstreamTaskId ?? id }
+  const { id, workspaceId, upstreamTaskId, dispatchedAt } = over
+  const other = { workspaceId, taskId: taskId ?? upstreamTaskId ?? id }
   const place = await streams.placeAt(other, dispatchedAt ?? clock.now())
   for (let look = 0; look < LOOKS; look += 1) {
     if ((await streams.find({ workspaceId, taskId: id })) !== undefined) return undefined

@@ -60,6 +60,11 @@ export function unsupportedOperation(why: string): RpcProblem {
   return { code: RPC.unsupportedOperation, message: `This operation is not supported: ${why}` }
 }
 
+/** A message to a task that takes none any more (contract/a2a 1.6). */
+export function taskOver(taskId: string, why: string): RpcProblem {
+  return { ...unsupportedOperation(why), data: { taskId } }
+}
+
 export function contentTypeNotSupported(): RpcProblem {
   return {
     code: RPC.contentTypeNotSupported,

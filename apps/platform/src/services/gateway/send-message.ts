@@ -9,20 +9,28 @@ import { answerKnown } from './answer-known.ts'
 import { whileCallerWaits } from './caller-patience.ts'
 import { type DispatchDeps, dispatchNow } from './dispatch-message.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
-import { aliasOf, deliveryOfTask, taskIdOf } from './known-task.ts'
+import { taskIdOf } from './known-task.ts'
 import { messageTarget } from './message-target.ts'
+import { messageTask, overProblem } from './message-task.ts'
 import { newDelivery } from './new-delivery.ts'
 import { queuedReply } from './queued-answer.ts'
 import type { ReadableMessage } from './readable-message.ts'
-import { paramsForAgent } from './task-alias.ts'
+import { RpcRefusal } from './rpc-problem.ts'
+import { senderText } from './sender-text.ts'
+import { paramsForAgent, type TaskAlias } from './task-alias.ts'
 
-/** Throws the errors of `resolveForwardTarget` and `exchangeWithAgent`, and those of the ledger. */
+/**
+ * Throws the errors of `resolveForwardTarget` and `exchangeWithAgent`, those of the ledger, and
+ * `RpcRefusal` for a task that takes no messages.
+ */
 export async function sendMessage(
   deps: DispatchDeps,
   given: ReadableMessage,
 ): Promise<GatewayAnswer> {
   const target = await messageTarget(deps, given.target)
-  const { message, alias } = await underAgentsName(deps, given)
+  const task = await taskOf(deps, given)
+  const alias = task.kind === 'alias' ? task.alias : undefined
+  const message = alias === undefined ? given : underAgentsName(deps, given, alias)
   const delivery = newDelivery(deps, {
     workspaceId: target.workspaceId,
     sender: message.call.caller,
@@ -41,6 +49,7 @@ export async function sendMessage(
       return await whileCallerWaits(deps, { call: message.call, queueId: delivery.id }, (signal) =>
         dispatchNow(deps, {
           ...{ message: heardBy(message, signal), target, delivery, alias },
+          isTaskUnnamed: task.kind === 'unnamed',
           claim: accepted.claim,
         }),
       )
@@ -65,15 +74,24 @@ function heardBy(message: ReadableMessage, signal: AbortSignal): ReadableMessage
   return { ...message, call: { ...message.call, signal } }
 }
 
-/** A message that belongs to a task which its sender knows by another id than the agent. */
-async function underAgentsName(deps: DispatchDeps, message: ReadableMessage) {
-  const { call, request } = message
+/** Throws for a message that belongs to a task which its agent has never had. */
+async function taskOf(deps: DispatchDeps, { call, request }: ReadableMessage) {
+  const { workspaceId, caller } = call
   const taskId = taskIdOf(request.params)
-  const delivery = await deliveryOfTask(deps.db, { ...call, taskId })
-  const alias = delivery && aliasOf(delivery)
-  if (alias === undefined) return { message, alias }
+  const task = await messageTask(deps.db, { workspaceId, sender: senderText(caller), taskId })
+  if (task.kind === 'over') throw new RpcRefusal(overProblem(task.delivery))
+  return task
+}
+
+/** A message that belongs to a task which its sender knows by another id than the agent. */
+function underAgentsName(
+  deps: DispatchDeps,
+  message: ReadableMessage,
+  alias: TaskAlias,
+): ReadableMessage {
+  const { request } = message
   const params = paramsForAgent(request.params, alias)
   const envelope = { ...request.envelope, params: params ?? null }
   const bytes = Buffer.from(JSON.stringify({ id: deps.ids.uuid(), ...envelope }))
-  return { message: { ...message, request: { ...request, params, envelope }, bytes }, alias }
+  return { ...message, request: { ...request, params, envelope }, bytes }
 }

@@ -6,8 +6,9 @@ import { type AppError, findAppError } from '@atrium/http-kit/app-error'
 import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
 import { countPushConfigs } from '../../db/push-config-store.ts'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
-import type { ClaimedDelivery, DispatchOutcome } from '../../domain/delivery.ts'
+import type { ClaimedDelivery, Delivery, DispatchOutcome } from '../../domain/delivery.ts'
 import { discardAnswer } from '../../upstream/agent-client.ts'
+import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { SendClaimed } from '../delivery/delivery-pump.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
@@ -17,27 +18,40 @@ import { callAgent } from './call-agent.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
 import { taskIdOf } from './known-task.ts'
 import { messageTarget } from './message-target.ts'
+import { type MessageTask, messageTask, whyOver } from './message-task.ts'
 import { recordExchange } from './record-exchange.ts'
 import { senderOf } from './sender-text.ts'
 import { taskAgent } from './task-agent.ts'
+import type { TaskAlias } from './task-alias.ts'
 
-export type SendQueuedDeps = AskDeps
+export type SendQueuedDeps = AskDeps & { readonly ledger: DeliveryLedger }
 
 /** Asked again so much later when the workspace cannot be called at the moment. */
 const NOT_NOW_MS = 5_000
 /** Contract/platform 4.12: what a sender is told of a restart. */
 const RESTARTED_MS = 15_000
+/** A task that waits itself again is noticed after so long. */
+const LOOK_EVERY_MS = 5_000
 
 export function sendQueued(deps: SendQueuedDeps): SendClaimed {
-  return async (delivery) => {
+  return async (delivery, stopping) => {
     const target = await targetOf(deps, delivery)
     if ('kind' in target) return target
     if ('delayMs' in target) {
       await releaseClaim(deps.db, delivery, target)
       return 'released'
     }
+    const call = storedCall(delivery)
+    const task = await taskOf(deps, { delivery, taskId: taskIdOf(call.request.params) }, stopping)
+    if (task.kind === 'over') return failedWith(task.delivery)
+    if (task.kind === 'unnamed') {
+      // That comes before this one in the queue.
+      await releaseClaim(deps.db, delivery, { delayMs: 0, error: 'its task waits itself' })
+      return 'released'
+    }
     if (!(await markDispatched(deps.db, delivery))) return 'released'
-    return await dispatch(deps, delivery, target)
+    const alias = task.kind === 'alias' ? task.alias : undefined
+    return await dispatch(deps, delivery, { call, target, alias })
   }
 }
 
@@ -61,6 +75,28 @@ async function targetOf(
   }
 }
 
+/**
+ * As long as the agent has the task and has not said what it calls it, the message keeps its place
+ * here, and others go on. `unnamed`: the task is in the queue, or the platform is going.
+ */
+async function taskOf(
+  deps: SendQueuedDeps,
+  { delivery, taskId }: { readonly delivery: ClaimedDelivery; readonly taskId: string | undefined },
+  stopping: AbortSignal,
+): Promise<MessageTask> {
+  const { workspaceId, sender } = delivery
+  for (;;) {
+    const task = await messageTask(deps.db, { workspaceId, sender, taskId })
+    if (task.kind !== 'unnamed' || task.delivery.state === 'queued' || stopping.aborted) return task
+    const look = AbortSignal.any([stopping, AbortSignal.timeout(LOOK_EVERY_MS)])
+    await deps.ledger.whenOver(task.delivery.id, look)
+  }
+}
+
+function failedWith(task: Delivery): DispatchOutcome {
+  return { kind: 'failed', reason: 'task_over', error: whyOver(task), isUndelivered: true }
+}
+
 /** What was written down, as it was read when it came. */
 function storedCall(delivery: ClaimedDelivery) {
   const parsed = parseRpcRequest(delivery.request, { uuid: () => delivery.id })
@@ -76,12 +112,18 @@ function storedCall(delivery: ClaimedDelivery) {
   }
 }
 
+type QueuedCall = {
+  readonly call: ReturnType<typeof storedCall>
+  readonly target: ForwardTarget
+  /** Of a task that its sender knew before. */
+  readonly alias: TaskAlias | undefined
+}
+
 async function dispatch(
   deps: SendQueuedDeps,
   delivery: ClaimedDelivery,
-  target: ForwardTarget,
+  { call, target, alias }: QueuedCall,
 ): Promise<DispatchOutcome> {
-  const call = storedCall(delivery)
   const startedAt = deps.clock.now()
   const isNew = taskIdOf(call.request.params) === undefined
   try {
@@ -93,7 +135,7 @@ async function dispatch(
       requestId: deps.ids.uuid(),
       deliveryId: delivery.id,
       // Its sender was told the id of the delivery, unless it knows the task already.
-      alias: isNew ? { known: delivery.id, upstream: undefined } : undefined,
+      alias: isNew ? { known: delivery.id, upstream: undefined } : alias,
       sender: delivery.sender,
       onFirst: first.resolve,
       signal: new AbortController().signal,

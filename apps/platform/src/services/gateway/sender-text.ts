@@ -17,6 +17,11 @@ export function senderText(sender: Sender): string {
   }
 }
 
+/** Whether a `senderText` is one of the people who run things. */
+export function isOperatorText(text: string): boolean {
+  return text === 'admin' || text.startsWith('org_token:') || text.startsWith('session:')
+}
+
 /** Whoever sent what has waited, as far as the activity log tells them apart. */
 export function senderOf({ sender, senderWorkspaceId }: Delivery): Sender {
   if (senderWorkspaceId !== null) {

@@ -5,6 +5,7 @@
 import { isJsonObject, type JsonObject } from '@atrium/a2a-schema/lossless-json'
 import { isTerminal, readState } from '@atrium/a2a-schema/task-state'
 import type { DeliveryMode } from '@atrium/runtime-contract/registration'
+import { findRequest } from '../../db/delivery-store.ts'
 import { isFinalState } from '../../domain/delivery.ts'
 import {
   cursorOf,
@@ -19,7 +20,7 @@ import { agentOfTask, askedTask, dialectsOf } from './agent-of-task.ts'
 import { type AskDeps, askAgent } from './ask-agent.ts'
 import { taskOfDelivery } from './delivery-task.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
-import { aliasOf, deliveryOfTask, taskIdOf } from './known-task.ts'
+import { aliasOf, deliveryOfTask, taskIdIn, taskIdOf } from './known-task.ts'
 import { queuedFlow } from './queued-stream.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { RpcRefusal, taskNotFound, unsupportedOperation } from './rpc-problem.ts'
@@ -47,7 +48,11 @@ export async function subscribeToTask(
     if (isFinalState(delivery.state)) throw new RpcRefusal(ended())
     const task = taskOfDelivery(delivery, '1.0')
     const first = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: null, result: { task } }))
-    const flow = queuedFlow(deps, { ...call, deliveryId: delivery.id, first })
+    const request = await findRequest(deps.db, delivery.id)
+    const flow = queuedFlow(deps, {
+      ...{ workspaceId: call.workspaceId, deliveryId: delivery.id, first },
+      taskId: request && taskIdIn(request),
+    })
     return streamAnswer(deps, message, flow)
   }
   if (mode === 'poll') throw new RpcRefusal(taskNotFound(taskId))
