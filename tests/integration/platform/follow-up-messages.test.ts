@@ -1,6 +1,7 @@
 /** Messages to tasks that their sender knows by the id of a message which had to wait (contract/a2a 2.8). */
 import type { ServerResponse } from 'node:http'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { rescueStranded } from '../../../apps/platform/src/services/gateway/rescue-stranded.ts'
 import { message, request, send } from '../../support/a2a-exchange.ts'
 import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -209,5 +210,55 @@ describe('a message to a task that waits itself', () => {
     await look()
     await eventually(() => toldOf('o2') !== undefined)
     expect(toldOf('o2')).toBe(first)
+  })
+})
+
+describe('a message that waits and belongs to a task that did', () => {
+  let first: string
+  let task: LegacyTask
+  beforeEach(async () => {
+    first = await queued({ messageId: 'n1' })
+    task = agent.newTask('input-required')
+    agent.next = () => task
+    await agent.play()
+    await look()
+    await eventually(async () => (await stateOf(first)) === 'input-required')
+    becomesBusy()
+  })
+
+  it('is answered under the name that its sender knows', async () => {
+    await queued({ messageId: 'n2', taskId: first })
+    await agent.play()
+    await look()
+    await eventually(async () => (await rowOf('n2'))?.['state'] === 'completed')
+    expect(toldOf('n2')).toBe(task.id)
+    expect((await say({ messageId: 'n2', taskId: first })).result?.id).toBe(first)
+  })
+
+  it('is told in events under that name, and again to who repeats it', async () => {
+    const answer = await streamed({ messageId: 'n3', taskId: first })
+    await agent.play()
+    await look()
+    const upstream = await eventually(() => agent.streams[0])
+    upstream.end(agent.status(task, 'working') + agent.status(task, 'completed', true))
+    const text = await answer.text()
+    expect(text).toContain(`id: ${first}:2\n`)
+    expect(text).not.toContain(task.id)
+    const repeated = await streamed({ messageId: 'n3', taskId: first })
+    expect(await repeated.text()).toContain(`id: ${first}:1\n`)
+    const asked = await say({ messageId: 'n3', taskId: first })
+    expect(asked.result).toMatchObject({ id: first, status: { state: 'completed' } })
+    expect(toldOf('n3')).toBe(task.id)
+  })
+
+  it('names the task as its agent does when that fetches its messages by now', async () => {
+    const id = await queued({ messageId: 'n4', taskId: first })
+    await platform.client.sql`
+      UPDATE workspaces SET delivery_mode = 'poll' WHERE id = ${workspace.id}`
+    await rescueStranded(platform.deps)
+    const [row] = await platform.client.sql`
+      SELECT request_body #>> '{params,message,taskId}' AS task FROM activity_logs
+       WHERE queue_id = ${id}`
+    expect(row).toEqual({ task: task.id })
   })
 })

@@ -4,7 +4,7 @@
  * be sent to an agent which fetches its messages by now are put where it finds them (ADR-0032).
  */
 import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
-import { parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { NewActivity } from '../../db/activity-store.ts'
 import type { Db } from '../../db/client.ts'
@@ -21,8 +21,11 @@ import type { PollDeps } from '../deliver-by-poll.ts'
 import { tellOfActivity } from '../log-activity.ts'
 import { messageActivity } from '../log-message.ts'
 import type { PassResult } from '../sweeps/sweep.ts'
+import { taskIdIn } from './known-task.ts'
+import { messageTask } from './message-task.ts'
 import { POLL_EXPIRY_MS } from './new-delivery.ts'
 import { senderOf } from './sender-text.ts'
+import { paramsForAgent } from './task-alias.ts'
 
 const BATCH = 200
 
@@ -65,9 +68,17 @@ async function activityOf(
   const target = await findLiveWorkspace(tx, delivery.workspaceId)
   const parsed = parseRpcRequest(delivery.request, { uuid: () => delivery.id })
   if (target === undefined || !parsed.ok) return undefined
-  const requestBody = parseLossless(delivery.request.toString('utf8'))
+  const requestBody = await bodyFor(tx, delivery)
   if (!isStorableJson(requestBody)) return undefined
   const message = { sender: senderOf(delivery), target, request: parsed.request }
   const createdAt = deps.clock.now()
   return { ...messageActivity(message), id: deps.ids.uuid(), requestBody, createdAt }
+}
+
+/** A task that its agent has been sent before, it knows by no other name than its own. */
+async function bodyFor(tx: Db, { workspaceId, sender, request }: StrandedDelivery) {
+  const body = parseLossless(request.toString('utf8'))
+  const task = await messageTask(tx, { workspaceId, sender, taskId: taskIdIn(request) })
+  if (task.kind !== 'alias' || !isJsonObject(body)) return body
+  return { ...body, params: paramsForAgent(body['params'], task.alias) ?? null }
 }

@@ -17,7 +17,6 @@ import { queuedReply } from './queued-answer.ts'
 import type { ReadableMessage } from './readable-message.ts'
 import { RpcRefusal } from './rpc-problem.ts'
 import { senderText } from './sender-text.ts'
-import { paramsForAgent, type TaskAlias } from './task-alias.ts'
 
 /**
  * Throws the errors of `resolveForwardTarget` and `exchangeWithAgent`, those of the ledger, and
@@ -25,12 +24,12 @@ import { paramsForAgent, type TaskAlias } from './task-alias.ts'
  */
 export async function sendMessage(
   deps: DispatchDeps,
-  given: ReadableMessage,
+  message: ReadableMessage,
 ): Promise<GatewayAnswer> {
-  const target = await messageTarget(deps, given.target)
-  const task = await taskOf(deps, given)
+  const target = await messageTarget(deps, message.target)
+  const task = await taskOf(deps, message)
+  // Written down under the name that its sender gave, which may have to wait: it is told under that.
   const alias = task.kind === 'alias' ? task.alias : undefined
-  const message = alias === undefined ? given : underAgentsName(deps, given, alias)
   const delivery = newDelivery(deps, {
     workspaceId: target.workspaceId,
     sender: message.call.caller,
@@ -81,17 +80,4 @@ async function taskOf(deps: DispatchDeps, { call, request }: ReadableMessage) {
   const task = await messageTask(deps.db, { workspaceId, sender: senderText(caller), taskId })
   if (task.kind === 'over') throw new RpcRefusal(overProblem(task.delivery))
   return task
-}
-
-/** A message that belongs to a task which its sender knows by another id than the agent. */
-function underAgentsName(
-  deps: DispatchDeps,
-  message: ReadableMessage,
-  alias: TaskAlias,
-): ReadableMessage {
-  const { request } = message
-  const params = paramsForAgent(request.params, alias)
-  const envelope = { ...request.envelope, params: params ?? null }
-  const bytes = Buffer.from(JSON.stringify({ id: deps.ids.uuid(), ...envelope }))
-  return { ...message, request: { ...request, params, envelope }, bytes }
 }
