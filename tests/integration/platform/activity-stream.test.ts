@@ -1,10 +1,9 @@
 /** The activity as a stream: the same rows as the feed, without asking again. */
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { type DatabaseClient, openDatabase } from '../../../apps/platform/src/db/client.ts'
+import { openDatabase } from '../../../apps/platform/src/db/client.ts'
 import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import type { ToldEvent } from '../../../apps/platform/src/domain/told-event.ts'
-import { ActivityBell, type BellRope } from '../../../apps/platform/src/services/activity-bell.ts'
 import { findPassedRow } from '../../../apps/platform/src/services/activity-place.ts'
 import { EventSubscription } from '../../../apps/platform/src/services/event-subscription.ts'
 import {
@@ -24,6 +23,7 @@ import {
 } from '../../support/external-workspace.ts'
 import { HeldClock } from '../../support/held-clock.ts'
 import { platform, sharePlatform } from '../../support/shared-platform.ts'
+import { WatchedBell } from '../../support/watched-bell.ts'
 
 sharePlatform()
 
@@ -166,28 +166,6 @@ const eventOf = (type: ToldEvent['type'], workspaceId: string): ToldEvent => ({
   payload: {},
 })
 
-/** Rung by the test, which sees whether it was heard. */
-class WatchedBell extends ActivityBell {
-  ring = (): void => undefined
-  #rope: BellRope | undefined
-
-  constructor(workspaceId: string) {
-    const listen: DatabaseClient['listen'] = (_, { payload }) => {
-      this.ring = () => payload(workspaceId)
-    }
-    super({ log: platform.deps.log, listen })
-  }
-
-  override hold(...given: Parameters<ActivityBell['hold']>): BellRope {
-    this.#rope = super.hold(...given)
-    return this.#rope
-  }
-
-  get hasRung(): boolean | undefined {
-    return this.#rope?.signal.aborted
-  }
-}
-
 /** Follows a workspace of its own from its first row on, while time stands still. */
 async function startFollowing(deps: Partial<FollowActivityDeps> = {}, activityType?: string) {
   const workspace = await externalWorkspace()
@@ -195,7 +173,7 @@ async function startFollowing(deps: Partial<FollowActivityDeps> = {}, activityTy
   const clock = new HeldClock()
   const leaving = new AbortController()
   const subscription = new EventSubscription({ clock, workspaceId, onClose: () => undefined })
-  const activityBell = new WatchedBell(workspace.id)
+  const activityBell = new WatchedBell(platform.deps.log, workspace.id)
   const items = followActivity(
     {
       ...platform.deps,
@@ -242,9 +220,11 @@ describe('a stream with nothing to tell', () => {
   })
 
   it('looks once for each time that it was rung', async () => {
-    const { items, isWaiting, ring, hasRung, leave } = await startFollowing()
+    const { clock, items, isWaiting, ring, hasRung, leave } = await startFollowing()
     const next = items.next()
     for (let time = 0; time < 2; time += 1) {
+      await eventually(isWaiting)
+      clock.advance(250)
       await eventually(isWaiting)
       ring()
       expect(hasRung()).toBe(true)
@@ -254,6 +234,22 @@ describe('a stream with nothing to tell', () => {
     expect(await next).toMatchObject({ done: true })
     ring()
     expect(hasRung()).toBe(false)
+  })
+
+  it('looks no more often than every 250 ms while it looks in vain', async () => {
+    const { workspace, clock, items, isWaiting, ring, hasRung, leave } = await startFollowing()
+    const next = items.next()
+    await eventually(isWaiting)
+    ring()
+    await eventually(() => isWaiting() && hasRung() === false)
+    await report(workspace, { summary: 'there' })
+    ring()
+    await new Promise(setImmediate)
+    const resting = eventually(() => isWaiting() && 'rests')
+    expect(await Promise.race([next, resting])).toBe('rests')
+    clock.advance(250)
+    expect((await next).value).toMatchObject({ kind: 'row', row: { summary: 'there' } })
+    await leave()
   })
 
   it.each(['its workspace', 'the platform'])('ends with %s, at once', async (whose) => {
@@ -276,6 +272,7 @@ describe('a stream that passes over rows', () => {
     clock.advance(15_000)
     expect((await silence).value).toEqual({ kind: 'silence', id: ids[2] })
     await pruneAll(workspace)
+    clock.advance(250)
     const next = items.next()
     await report(workspace, { activity_type: 'error', summary: 'yes' })
     ring()

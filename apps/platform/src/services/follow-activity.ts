@@ -15,6 +15,7 @@ import type { EventBus } from './event-bus.ts'
 import type { EventSubscription } from './event-subscription.ts'
 import { getWorkspace } from './find-workspace.ts'
 import { SILENCE_MS } from './follow-events.ts'
+import { LookPace } from './look-pace.ts'
 import { type Activity, activityFailure } from './read-activity.ts'
 
 /** What a stream holds of the log at a time: rows, and of their bodies unless one alone is larger. */
@@ -126,6 +127,7 @@ async function* followFrom(
   start: number,
 ): AsyncGenerator<FollowedActivity, void> {
   const { request, subscription, rope, query } = following
+  const pace = new LookPace(deps.clock)
   let place = start
   let saidAt = deps.clock.now().getTime()
   while (!request.signal.aborted) {
@@ -134,10 +136,16 @@ async function* followFrom(
     rope.take()
     const next = yield* readOn(deps, following, place)
     if (isLast) return
-    if (next !== place) saidAt = deps.clock.now().getTime()
+    if (next !== place) {
+      saidAt = deps.clock.now().getTime()
+      pace.found()
+    }
     place = next
     const silentMs = deps.clock.now().getTime() - saidAt
-    if (silentMs < SILENCE_MS) await subscription.wait(SILENCE_MS - silentMs, rope.signal)
+    if (silentMs < SILENCE_MS) {
+      await subscription.wait(SILENCE_MS - silentMs, rope.signal)
+      if (!subscription.isEnded) await pace.rest(request.signal)
+    }
     // Whatever woke it: what it has nothing to say about does not put the sign of life off.
     else {
       const passed = await unlessAway(findPassedRow(deps.db, { ...query, afterSeq: place }))

@@ -11,6 +11,7 @@ import type { Caller } from '../domain/caller.ts'
 import type { WorkspaceId } from '../domain/ids.ts'
 import type { ActivityBell, BellRope } from './activity-bell.ts'
 import { type ActivityPlace, findPassedRow, findPlace, readPage } from './activity-place.ts'
+import { LookPace, sleepUnless } from './look-pace.ts'
 
 /** An activity as the service floor hands it out. */
 export type Activity = ActivityRow
@@ -123,22 +124,17 @@ async function wait(
 ): Promise<Activity[]> {
   const { request, rope, look } = waiting
   const deadlineMs = deps.clock.now().getTime() + request.waitMs
+  const pace = new LookPace(deps.clock)
   for (let slice = 1; ; slice += 1) {
     const leftMs = deadlineMs - deps.clock.now().getTime()
     if (leftMs <= 0 || request.signal.aborted || deps.isShuttingDown()) return []
-    await pause(deps.clock, Math.min(leftMs, SLICE_MS), [rope.signal, request.signal])
+    const woken = AbortSignal.any([rope.signal, request.signal])
+    await sleepUnless(deps.clock, Math.min(leftMs, SLICE_MS), woken)
     if (!rope.take() && slice % SLICES_BETWEEN_LOOKS !== 0) continue
+    await pace.rest(request.signal)
+    // What rang meanwhile is seen by this look.
+    rope.take()
     const rows = await look()
     if (rows.length > 0) return rows
-  }
-}
-
-/** A sleep that any of the signals cuts short. */
-async function pause(clock: Clock, ms: number, signals: readonly AbortSignal[]): Promise<void> {
-  const signal = AbortSignal.any([...signals])
-  try {
-    await clock.sleep(ms, signal)
-  } catch (error) {
-    if (!signal.aborted) throw error
   }
 }
