@@ -6,7 +6,7 @@ import {
   type Patience,
   patienceWith,
 } from '../../../apps/platform/src/services/gateway/agent-patience.ts'
-import { request, send } from '../../support/a2a-exchange.ts'
+import { message, request, send } from '../../support/a2a-exchange.ts'
 import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
 import { eventually } from '../../support/eventually.ts'
 import { HeldClock } from '../../support/held-clock.ts'
@@ -46,6 +46,22 @@ async function lasts(waiting: Patience, ms: number): Promise<void> {
   await isOver(waiting)
   expect(waiting.signal.reason).toMatchObject({ code: 'workspace_timeout' })
 }
+
+/** Senders that want a task at once, and ask for its end later. */
+const said = (messageId: string, configuration: object) => ({
+  params: { message: { ...message, messageId }, configuration },
+})
+const UNHURRIED = [
+  said('m2', { blocking: false }),
+  said('m3', { return_immediately: true }),
+  {
+    method: 'SendMessage',
+    params: {
+      message: { messageId: 'm4', role: 'ROLE_USER', parts: [{ text: 'hi' }] },
+      configuration: { returnImmediately: true },
+    },
+  },
+]
 
 beforeEach(async () => {
   clock = new HeldClock()
@@ -92,7 +108,7 @@ describe('patience with an agent', () => {
     await lasts(other, 30_000)
   })
 
-  it('goes on so for messages alone', async () => {
+  it('goes on so for messages alone whose senders wait for the work', async () => {
     const gate = Promise.withResolvers<void>()
     box.answer = async (asked, response) => {
       await gate.promise
@@ -101,12 +117,14 @@ describe('patience with an agent', () => {
       response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { kind: 'message' } }))
     }
     await beats(1, new Date())
-    const message = send(request())
+    const waits = send(request())
     await eventually(() => box.requests.length === 1)
     const question = await send(request({ method: 'tasks/get', params: { id: 't1' } }))
     expect([question.status, box.requests.length]).toEqual([504, 2])
+    const unhurried = await Promise.all(UNHURRIED.map((fields) => send(request(fields))))
+    expect(unhurried.map(({ status }) => status)).toEqual([504, 504, 504])
     gate.resolve()
-    expect((await message).status).toBe(200)
+    expect((await waits).status).toBe(200)
   })
 
   it('does not go on beyond half an hour, whatever the beats say', async () => {

@@ -3,6 +3,9 @@
  * and for a message that waits for its answer as long as its workspace says, and longer while its
  * beats say that it is at work.
  */
+import type { RpcRequest } from '@atrium/a2a-schema/json-rpc'
+import { isJsonObject } from '@atrium/a2a-schema/lossless-json'
+import type { MethodTraits } from '@atrium/a2a-schema/method'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
 import type { Db } from '../../db/client.ts'
@@ -65,6 +68,19 @@ async function isAtWork(deps: PatienceDeps, id: WorkspaceId): Promise<boolean> {
   if (row === undefined || row.activeTasks === 0) return false
   const silentMs = deps.clock.now().getTime() - (row.lastHeartbeatAt?.getTime() ?? 0)
   return silentMs < BEAT_COUNTS_MS
+}
+
+/** Of a message alone, and not when its sender is content with a task that has only just begun. */
+export function waitsForWork(call: {
+  readonly traits: Pick<MethodTraits, 'operation'>
+  readonly request: Pick<RpcRequest, 'params'>
+}): boolean {
+  if (call.traits.operation !== 'send') return false
+  const { params } = call.request
+  const configuration = isJsonObject(params) ? params['configuration'] : undefined
+  if (!isJsonObject(configuration)) return true
+  // 0.3 asks for the one, 1.0 for the other; both wait unless they are told.
+  return configuration['blocking'] !== false && configuration['returnImmediately'] !== true
 }
 
 /** `a2a_timeout_seconds` of the workspace's own configuration: half an hour at most. */

@@ -17,6 +17,7 @@ import type { AgentStream } from '../streams/task-streams.ts'
 import type { TaskTracker } from '../task-tracker.ts'
 import { type AgentDialects, otherDialect } from './agent-dialect.ts'
 import { type AgentReply, type ExchangeDeps, exchangeWithAgent } from './agent-exchange.ts'
+import { waitsForWork } from './agent-patience.ts'
 import { type AgentStreamDeps, adoptedStream } from './agent-stream.ts'
 import type { GatewayAnswer, GatewayCall } from './gateway-call.ts'
 import {
@@ -108,7 +109,7 @@ async function attempt(
     headers: headersFor(call, direction.to),
     requestId: call.requestId,
     deliveryId: call.deliveryId,
-    isBlocking: call.traits.operation === 'send',
+    isBlocking: waitsForWork(call),
     signal: call.signal,
   })
 }
