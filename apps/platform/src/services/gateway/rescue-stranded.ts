@@ -1,10 +1,10 @@
 /**
- * @module Messages whose way has gone: those of a workspace that was removed or has
- * failed end, and those that were to
- * be sent to an agent which fetches its messages by now are put where it finds them (ADR-0032).
+ * @module Messages whose way has gone: those of a workspace that was removed or has failed end, and
+ * those that were to be sent to an agent which fetches its messages by now are put where it finds them
+ * (ADR-0032).
  */
 import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
-import { isJsonObject, parseLossless } from '@atrium/a2a-schema/lossless-json'
+import { isJsonObject, readLossless } from '@atrium/a2a-schema/lossless-json'
 import { isStorableJson } from '@atrium/runtime-contract/registration'
 import type { NewActivity } from '../../db/activity-store.ts'
 import type { Db } from '../../db/client.ts'
@@ -69,7 +69,7 @@ async function activityOf(
   const parsed = parseRpcRequest(delivery.request, { uuid: () => delivery.id })
   if (target === undefined || !parsed.ok) return undefined
   const requestBody = await bodyFor(tx, delivery)
-  if (!isStorableJson(requestBody)) return undefined
+  if (requestBody === undefined || !isStorableJson(requestBody)) return undefined
   const message = { sender: senderOf(delivery), target, request: parsed.request }
   const createdAt = deps.clock.now()
   return { ...messageActivity(message), id: deps.ids.uuid(), requestBody, createdAt }
@@ -77,7 +77,7 @@ async function activityOf(
 
 /** A task that its agent has been sent before, it knows by no other name than its own. */
 async function bodyFor(tx: Db, { workspaceId, sender, request }: StrandedDelivery) {
-  const body = parseLossless(request.toString('utf8'))
+  const body = readLossless(request.toString('utf8'))
   const task = await messageTask(tx, { workspaceId, sender, taskId: taskIdIn(request) })
   if (task.kind !== 'alias' || !isJsonObject(body)) return body
   return { ...body, params: paramsForAgent(body['params'], task.alias) ?? null }
