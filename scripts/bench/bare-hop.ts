@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseRpcRequest } from '@atrium/a2a-schema/json-rpc'
 import { normaliseRequest } from '@atrium/a2a-schema/normalise'
-import { rpcAnswer } from '@atrium/a2a-schema/rpc-answer'
+import { answerWithId, readRpcAnswer } from '@atrium/a2a-schema/rpc-answer'
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { type BaseEnv, requestContext } from '@atrium/hono-kit/request-context'
 import { listen } from '@atrium/hono-kit/server'
@@ -41,7 +41,8 @@ async function serve(agentUrl: string, stateFile: string): Promise<void> {
       })
       const pieces: Buffer[] = []
       for await (const piece of response.body) pieces.push(piece)
-      const answer = Buffer.from(rpcAnswer(Buffer.concat(pieces), id) ?? '')
+      const said = readRpcAnswer(Buffer.concat(pieces))
+      const answer = said === undefined ? Buffer.alloc(0) : answerWithId(said, id)
       const head = { 'Content-Type': 'application/json', 'Content-Length': answer.length }
       exchange.outgoing.writeHead(response.status, head)
       await writeAnswer(exchange, piecesOf(answer), TIMEOUT_MS)

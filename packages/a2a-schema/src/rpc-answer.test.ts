@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest'
+import type { RpcId } from './json-rpc.ts'
 import { isJsonNumber, parseLossless } from './lossless-json.ts'
-import { rpcAnswer } from './rpc-answer.ts'
+import { answerWithId, readRpcAnswer } from './rpc-answer.ts'
 
-const read = (text: string, id: Parameters<typeof rpcAnswer>[1] = 1) => {
-  const answer = rpcAnswer(Buffer.from(text), id)
-  return answer === undefined ? undefined : Buffer.from(answer).toString('utf8')
+/** As a gateway passes it on to who has asked under the id. */
+const read = (text: string, id: RpcId = 1) => {
+  const answer = readRpcAnswer(Buffer.from(text))
+  return answer && answerWithId(answer, id).toString('utf8')
 }
 
-describe('rpcAnswer', () => {
+describe('an answer', () => {
   it('leaves every byte of an answer to this very request as it is', () => {
     const text = '{ "id":1, "jsonrpc" : "2.0","result":{"n":1.0,"big":9007199254740993} }'
     expect(read(text)).toBe(text)
@@ -64,6 +66,6 @@ describe('rpcAnswer', () => {
   })
 
   it('takes bytes that are no text for none', () => {
-    expect(rpcAnswer(Buffer.alloc(16, 0xff), 1)).toBeUndefined()
+    expect(readRpcAnswer(Buffer.alloc(16, 0xff))).toBeUndefined()
   })
 })

@@ -33,12 +33,6 @@ export function answerWithId({ bytes, envelope }: RpcAnswer, id: RpcId): Buffer 
   return Buffer.from(buffer, byteOffset, byteLength)
 }
 
-/** `readRpcAnswer` and `answerWithId`; undefined for an id: nobody's is wanted. */
-export function rpcAnswer(bytes: Uint8Array, id: RpcId | undefined): Uint8Array | undefined {
-  const answer = readRpcAnswer(bytes)
-  return answer === undefined || id === undefined ? answer?.bytes : answerWithId(answer, id)
-}
-
 /** Read, and not kept: what is nested deeper than our own parser goes is an answer all the same. */
 function parsed(bytes: Uint8Array): unknown {
   try {
