@@ -131,6 +131,21 @@ export function agentFailure(error: unknown): AppError {
     return new AppError('workspace_invalid_response', { cause: error })
   }
   // Without a connection nothing was sent: the caller may send it again, and the ledger does.
-  const extensions = hasErrorCode(error, ...NEVER_CONNECTED) ? { undelivered: true } : {}
+  const extensions = isNeverConnected(error) ? { undelivered: true } : {}
   return new AppError('agent_unreachable', { cause: error, extensions })
+}
+
+function isNeverConnected(error: unknown): boolean {
+  if (error instanceof AggregateError) {
+    // One failure for each address of the name.
+    return error.errors.length > 0 && error.errors.every(isNeverConnected)
+  }
+  // The system says the same of a connection that was there and has fallen silent.
+  const isConnectTimeout = hasErrorCode(error, 'ETIMEDOUT') && callOf(error) === 'connect'
+  return isConnectTimeout || hasErrorCode(error, ...NEVER_CONNECTED)
+}
+
+/** Which call of the system failed. */
+function callOf(error: unknown): unknown {
+  return error instanceof Error && 'syscall' in error ? error.syscall : undefined
 }
