@@ -260,7 +260,7 @@ describe('what was to be sent', () => {
       'was dropped',
       async (id) => {
         const { workspaceId } = (await findDelivery(client.db, id)) ?? {}
-        await dropStale(client.db, { ageMs: -1_000, workspaceId })
+        await dropStale(client.db, { ageMs: -1_000, workspaceId }, 100)
       },
     ],
     [

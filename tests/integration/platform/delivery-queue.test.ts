@@ -8,6 +8,7 @@ import {
   workspacesWithWaiting,
 } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
 import { dropWaiting } from '../../../apps/platform/src/db/delivery-store.ts'
+import { dropStaleDeliveries } from '../../../apps/platform/src/services/delivery/operate-queue.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
   answered,
@@ -185,11 +186,26 @@ describe('what waits', () => {
     await database.sql`
       UPDATE a2a_deliveries SET enqueued_at = now() - interval '61 minutes'
        WHERE id IN (${old}, ${sent})`
-    expect(ids(await dropStale(client.db, { ageMs: 3_600_000, workspaceId }))).toEqual([old])
+    expect(ids(await dropStale(client.db, { ageMs: 3_600_000, workspaceId }, 100))).toEqual([old])
     const dropped = { state: 'dropped', reason: /60 minutes/, idempotency_key: null }
     expect(await rowOf(old)).toMatchObject(dropped)
     expect(await rowOf(young)).toMatchObject({ state: 'queued' })
     expect(await rowOf(sent)).toMatchObject({ state: 'dispatched' })
+  })
+
+  it('is dropped a batch at a time, until nothing is left of it', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId)
+    await database.sql`
+      INSERT INTO a2a_deliveries (id, workspace_id, sender, state, delivery_mode, dialect, method,
+                                  is_streaming, request, fingerprint, next_attempt_at, enqueued_at)
+      SELECT gen_random_uuid(), workspace_id, sender, state, delivery_mode, dialect, method,
+             is_streaming, request, fingerprint, next_attempt_at, enqueued_at - interval '2 hours'
+        FROM a2a_deliveries, generate_series(1, 1503) WHERE id = ${id}`
+    const stale = { ageMs: 3_600_000, workspaceId }
+    expect(await dropStale(client.db, stale, 3)).toHaveLength(3)
+    expect(await dropStaleDeliveries(client, { maxAgeMinutes: 60, workspaceId })).toBe(1_500)
+    expect(await rowOf(id)).toMatchObject({ state: 'queued' })
   })
 })
 

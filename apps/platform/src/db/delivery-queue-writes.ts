@@ -229,11 +229,10 @@ export async function failOfEnded(db: Db, limit: number): Promise<Ended[]> {
   return ended(rows)
 }
 
+export type Stale = { readonly ageMs: number; readonly workspaceId: WorkspaceId | undefined }
+
 /** Drops what has waited longer than `ageMs`, of one workspace or of all (contract/platform 4.7). */
-export async function dropStale(
-  db: Db,
-  stale: { readonly ageMs: number; readonly workspaceId: WorkspaceId | undefined },
-): Promise<Ended[]> {
+export async function dropStale(db: Db, stale: Stale, limit: number): Promise<Ended[]> {
   const ofWorkspace =
     stale.workspaceId === undefined ? sql`` : sql`AND workspace_id = ${stale.workspaceId}`
   const reason = `dropped by an operator after more than ${stale.ageMs / 60_000} minutes`
@@ -242,7 +241,7 @@ export async function dropStale(
       SELECT id FROM a2a_deliveries
        WHERE state = 'queued' ${ofWorkspace}
          AND enqueued_at < now() - ${stale.ageMs} * interval '1 millisecond'
-         FOR UPDATE SKIP LOCKED
+       LIMIT ${limit} FOR UPDATE SKIP LOCKED
     ), gone AS (
       UPDATE a2a_deliveries d SET state = 'dropped', finished_at = now(), request = '',
              reason = ${reason},

@@ -6,6 +6,9 @@ import { dropStale } from '../../db/delivery-queue-writes.ts'
 import { countDeliveries } from '../../db/delivery-store.ts'
 import type { WorkspaceId } from '../../domain/ids.ts'
 
+/** Rows that one statement locks. */
+const BATCH = 500
+
 /** How many were dropped. Throws `drop_stale_failed`, `platform_unavailable`. */
 export async function dropStaleDeliveries(
   deps: { readonly db: Db },
@@ -13,7 +16,11 @@ export async function dropStaleDeliveries(
 ): Promise<number> {
   try {
     const ageMs = stale.maxAgeMinutes * 60_000
-    return (await dropStale(deps.db, { ageMs, workspaceId: stale.workspaceId })).length
+    let dropped = 0
+    for (let last = BATCH; last === BATCH; dropped += last) {
+      last = (await dropStale(deps.db, { ageMs, workspaceId: stale.workspaceId }, BATCH)).length
+    }
+    return dropped
   } catch (error) {
     const code = isDatabaseUnavailable(error) ? 'platform_unavailable' : 'drop_stale_failed'
     throw new AppError(code, { cause: loggableDatabaseError(error) })
