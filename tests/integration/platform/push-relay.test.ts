@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
-import { systemClock } from '@atrium/http-kit/clock'
+import { type Clock, systemClock } from '@atrium/http-kit/clock'
 import pino from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type DatabaseClient, openDatabase } from '../../../apps/platform/src/db/client.ts'
@@ -48,6 +48,18 @@ let workspaceId: WorkspaceId
 let agent: PlayedAgent
 const ends: (() => Promise<unknown>)[] = []
 
+/** How many loops of relays are asleep. */
+let resting = 0
+const clock: Clock = {
+  ...systemClock,
+  sleep: async (ms, signal) => {
+    resting += 1
+    await systemClock.sleep(ms, signal).finally(() => {
+      resting -= 1
+    })
+  },
+}
+
 beforeAll(async () => {
   database = await createTestDatabase()
   replica = startStreamReplica(database.url)
@@ -74,7 +86,7 @@ async function withRelay(
   const timeouts = { connectTimeoutMs: 2_000, headersTimeoutMs: 2_000, idleTimeoutMs: 2_000 }
   const agentClient = new AgentClient({ ...timeouts, policy })
   const relay = new PushRelay({
-    ...{ db, sql, clock: systemClock, keyring, agentClient, replicaId: randomUUID() },
+    ...{ db, sql, clock, keyring, agentClient, replicaId: randomUUID() },
     listen: (...on) => client.listen(...on),
     eventOfEnd: () => undefined,
     log: pino({ level: 'silent' }),
@@ -129,6 +141,23 @@ const leaveBehind = (events: number, bytes: number) => database.sql`
   SELECT ${workspaceId}, ${agent.taskId}, 'one', convert_to(repeat('x', ${bytes}), 'utf8'),
          '1.0', now() + interval '1 day', now()
     FROM generate_series(1, ${events})`
+
+/** Each with one event that is due. */
+async function manyWebhooks(of: WorkspaceId, count: number, path: string): Promise<void> {
+  const task = { id: 't', contextId: 'c', status: { state: 'TASK_STATE_WORKING' } }
+  const event = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { task } })
+  await database.sql`
+    INSERT INTO a2a_push_configs (workspace_id, task_id, config_id, sender, dialect, url, created_at)
+    SELECT ${of}, 't' || n, 'one', 'admin', '1.0', ${`${webhook.url}/${path}`}, now()
+      FROM generate_series(1, ${count}) n`
+  await database.sql`
+    INSERT INTO a2a_push_outbox
+      (workspace_id, task_id, config_id, event, dialect, next_attempt_at, created_at)
+    SELECT ${of}, 't' || n, 'one', convert_to(${event}, 'utf8'), '1.0', now(), now()
+      FROM generate_series(1, ${count}) n`
+}
+
+const lease = () => ({ replicaId: randomUUID(), leaseMs: 60_000 })
 
 const dueNow = () => database.sql`
   WITH due AS (
@@ -311,13 +340,52 @@ describe('a webhook', () => {
       SELECT ${workspaceId}, 't' || n, 'one', '{}', '1.0', now(), now()
         FROM generate_series(1, 200) n, generate_series(1, 2)`
     const claims = Array.from({ length: 40 }, () =>
-      claimPushes(replica.client.sql, { replicaId: randomUUID(), leaseMs: 60_000, limit: 32 }),
+      claimPushes(replica.client.sql, { ...lease(), limit: 32, share: 200, under: new Map() }),
     )
     const ids = (await Promise.all(claims)).flat().map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)
     // Of each webhook the oldest, and nothing behind it.
     expect(ids).toHaveLength(200)
     await database.sql`DELETE FROM a2a_push_configs WHERE workspace_id = ${workspaceId}`
+  })
+
+  it('of a workspace whose webhooks all hang does not hold up those of another', async () => {
+    const other = await newWorkspace(replica)
+    await manyWebhooks(workspaceId, 140, 'hangs')
+    await manyWebhooks(other, 3, 'takes')
+    const hanging: ServerResponse[] = []
+    let isHanging = true
+    webhook.answer = ({ url }, response) => {
+      if (isHanging && url === '/hangs') hanging.push(response)
+      else response.writeHead(200).end()
+    }
+    const toldOf = (path: string) => webhook.requests.filter(({ url }) => url === path)
+    await withRelay(AT_HOME, async () => {
+      await eventually(() => toldOf('/takes').length === 3 && hanging.length === 16)
+      // With all that still waits it rests, and so does its hourly work.
+      await eventually(() => resting === 2)
+      expect(hanging).toHaveLength(16)
+      isHanging = false
+      for (const response of hanging) response.end()
+      await eventually(async () => (await waiting()) === 0)
+    })
+    expect(toldOf('/hangs')).toHaveLength(140)
+  })
+
+  it('is claimed by whose workspace has the fewest under way, and as many as its share', async () => {
+    const other = await newWorkspace(replica)
+    await manyWebhooks(workspaceId, 40, 'hook')
+    await manyWebhooks(other, 3, 'hook')
+    const claimed = async (limit: number, calls: number) => {
+      const under = new Map([[workspaceId, calls]])
+      const pushes = await claimPushes(replica.client.sql, { ...lease(), limit, share: 16, under })
+      const mine = pushes.filter((push) => push.workspaceId === workspaceId).length
+      return [mine, pushes.length - mine]
+    }
+    expect(await claimed(3, 1)).toEqual([1, 2])
+    expect(await claimed(32, 16)).toEqual([0, 1])
+    expect(await claimed(32, 6)).toEqual([10, 0])
+    await database.sql`DELETE FROM a2a_push_configs WHERE url = ${`${webhook.url}/hook`}`
   })
 
   it('is called once by however many replicas', async () => {

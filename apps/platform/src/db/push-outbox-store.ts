@@ -34,20 +34,42 @@ type ClaimedRow = {
   readonly attempts: number
 }
 
-/** Claims what is due, of each webhook the oldest only: nothing overtakes it. */
-export async function claimPushes(
-  query: Sql,
-  claim: { readonly replicaId: string; readonly leaseMs: number; readonly limit: number },
-): Promise<ClaimedPush[]> {
+export type PushClaim = {
+  readonly replicaId: string
+  readonly leaseMs: number
+  readonly limit: number
+  /** So many of one workspace may be under way here at a time. */
+  readonly share: number
+  /** How many are. */
+  readonly under: ReadonlyMap<WorkspaceId, number>
+}
+
+/**
+ * Claims what is due, of each webhook the oldest only: nothing overtakes it. Of each workspace as many
+ * as its share allows, and first of whose has the fewest under way: one that lets everybody wait has no
+ * more of them than others.
+ */
+export async function claimPushes(query: Sql, claim: PushClaim): Promise<ClaimedPush[]> {
   const rows = await query<ClaimedRow[]>`
-    WITH due AS (
-      SELECT o.id FROM a2a_push_outbox o
-       WHERE o.next_attempt_at <= now() AND (o.lease_until IS NULL OR o.lease_until < now())
-         AND NOT EXISTS (
-           SELECT 1 FROM a2a_push_outbox e
-            WHERE e.workspace_id = o.workspace_id AND e.task_id = o.task_id
-              AND e.config_id = o.config_id AND e.id < o.id)
-       ORDER BY o.id LIMIT ${claim.limit} FOR UPDATE SKIP LOCKED)
+    WITH under AS (
+      SELECT * FROM unnest(${[...claim.under.keys()]}::uuid[], ${[...claim.under.values()]}::integer[])
+        AS u (workspace_id, calls)
+    ), head AS (
+      -- Sorted once: to look for an older one of every row is quadratic in what waits for a webhook.
+      SELECT DISTINCT ON (workspace_id, task_id, config_id)
+             id, workspace_id, next_attempt_at, lease_until
+        FROM a2a_push_outbox ORDER BY workspace_id, task_id, config_id, id
+    ), line AS (
+      SELECT h.id, coalesce(u.calls, 0)
+               + row_number() OVER (PARTITION BY h.workspace_id ORDER BY h.id) AS place
+        FROM head h LEFT JOIN under u ON u.workspace_id = h.workspace_id
+       WHERE h.next_attempt_at <= now() AND (h.lease_until IS NULL OR h.lease_until < now())
+    ), due AS (
+      SELECT o.id FROM a2a_push_outbox o JOIN line ON line.id = o.id
+       WHERE line.place <= ${claim.share}
+         -- Again for the row as it is once its lock is had: another replica may have claimed it.
+         AND o.next_attempt_at <= now() AND (o.lease_until IS NULL OR o.lease_until < now())
+       ORDER BY line.place, o.id LIMIT ${claim.limit} FOR UPDATE OF o SKIP LOCKED)
     UPDATE a2a_push_outbox o SET lease_owner = ${claim.replicaId},
            lease_until = now() + ${claim.leaseMs} * interval '1 millisecond',
            fence = nextval('a2a_fence'), attempts = attempts + 1

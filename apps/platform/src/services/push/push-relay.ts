@@ -24,6 +24,7 @@ import {
   removePush,
 } from '../../db/push-outbox-store.ts'
 import type { Delivery } from '../../domain/delivery.ts'
+import type { WorkspaceId } from '../../domain/ids.ts'
 import { MAX_PUSH_ATTEMPTS, type PushConfig, pushBackoffMs } from '../../domain/push-config.ts'
 import type { Keyring } from '../../domain/secret-envelope.ts'
 import { type AgentClient, discardAnswer } from '../../upstream/agent-client.ts'
@@ -41,6 +42,8 @@ const LEASE_MS = 60_000
 const BATCH = 32
 /** Calls at a time: one that hangs holds up its own webhook and no other. */
 const MAX_CALLS = 128
+/** Of one workspace: what hangs there leaves room for the others. */
+const SHARE = 16
 
 export type RelayDeps = {
   readonly db: Db
@@ -67,6 +70,8 @@ export class PushRelay {
   #wake: (() => void) | undefined
   #isHinted = false
   readonly #calls = new Set<Promise<void>>()
+  /** How many of those are of which workspace. */
+  readonly #under = new Map<WorkspaceId, number>()
   #running: readonly Promise<void>[] = []
 
   constructor(deps: RelayDeps) {
@@ -140,12 +145,17 @@ export class PushRelay {
     const isMore = (await pushEnds(db, BATCH, eventOfEnd)) === BATCH
     const limit = Math.min(BATCH, MAX_CALLS - this.#calls.size)
     if (limit === 0) return false
-    const claimed = await claimPushes(sql, { replicaId, leaseMs: LEASE_MS, limit })
+    const claimed = await claimPushes(sql, {
+      ...{ replicaId, leaseMs: LEASE_MS, limit },
+      ...{ share: SHARE, under: this.#under },
+    })
     for (const push of claimed) this.#begin(push)
     return isMore || claimed.length === limit
   }
 
   #begin(push: ClaimedPush): void {
+    const { workspaceId } = push
+    this.#under.set(workspaceId, (this.#under.get(workspaceId) ?? 0) + 1)
     const call = this.#relay(push)
       .catch((error: unknown) => {
         // Told or not, it is told again when its lease has run out.
@@ -153,6 +163,9 @@ export class PushRelay {
       })
       .finally(() => {
         this.#calls.delete(call)
+        const left = (this.#under.get(workspaceId) ?? 0) - 1
+        if (left > 0) this.#under.set(workspaceId, left)
+        else this.#under.delete(workspaceId)
         // What comes after it is due now, and there is room.
         this.#hint()
       })
