@@ -16,6 +16,8 @@ export type DatabaseGate = {
   open(): Promise<void>
   /** The next commit reaches the database, and its connection is cut before the answer. */
   loseNextCommit(): void
+  /** The same for the next question that holds this text. */
+  loseAnswerTo(text: string): void
   /** How often the database has committed something, lost or not. */
   commits(): number
   /** How many connections of clients are open. */
@@ -31,6 +33,7 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
   let port = 0
   let isFrozen = false
   let isNextCommitLost = false
+  let lostQuestion: string | undefined
   let commits = 0
   /** Listens before the pipe does, which then writes to a connection that is gone. */
   const onAnswer = (answer: Buffer, client: Socket): void => {
@@ -38,6 +41,13 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
     commits += 1
     if (isNextCommitLost) client.destroy()
     isNextCommitLost = false
+  }
+  const watchFor = (client: Socket, upstream: Socket): void => {
+    client.on('data', (question: Buffer) => {
+      if (lostQuestion === undefined || !question.includes(lostQuestion)) return
+      lostQuestion = undefined
+      upstream.prependOnceListener('data', () => client.destroy())
+    })
   }
   const track = (socket: Socket): Socket => {
     sockets.add(socket)
@@ -58,6 +68,7 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
         port: Number(target.port || 5432),
       })
       upstream.on('data', (answer: Buffer) => onAnswer(answer, client))
+      watchFor(client, upstream)
       for (const [from, to] of [
         [track(client), upstream],
         [track(upstream), client],
@@ -85,6 +96,9 @@ export async function openDatabaseGate(databaseUrl: string): Promise<DatabaseGat
     connections: () => clients.size,
     loseNextCommit() {
       isNextCommitLost = true
+    },
+    loseAnswerTo(text) {
+      lostQuestion = text
     },
     async shut(how) {
       if (server === undefined) return

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type DatabaseGate, openDatabaseGate } from '../../support/database-gate.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type PlatformHarness, startPlatformHarness } from '../../support/platform-harness.ts'
+import { startWorkspaceServer } from '../../support/workspace-server.ts'
 
 let platform: PlatformHarness
 let gate: DatabaseGate
@@ -70,6 +71,31 @@ describe('while the database is away', () => {
     // The driver's own back-off grows to 20 s.
     expect(performance.now() - openedAt).toBeLessThan(5_000)
   }, 30_000)
+})
+
+describe('a message that its agent is too busy for', () => {
+  it('is said to wait when it does, also when nobody was told that this was written', async () => {
+    const box = await startWorkspaceServer()
+    try {
+      box.answer = (_, response) => {
+        gate.loseAnswerTo('workspace agent busy')
+        response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '300' })
+        response.end('{"error":"busy","code":"agent_busy"}')
+      }
+      const { id } = await platform.onlineWorkspace(box.url)
+      const message = { role: 'user', messageId: 'm1', parts: [{ kind: 'text', text: 'hi' }] }
+      const body = { jsonrpc: '2.0', id: 7, method: 'message/send', params: { message } }
+      const answer = await platform.json(`/workspaces/${id}/a2a`, body)
+      expect(platform.logLines().join()).toContain('delivery.claim_lost')
+      expect([answer.status, await answer.json()]).toMatchObject([
+        202,
+        { queued: true, queue_id: expect.any(String), queue_depth: 1, position: 1 },
+      ])
+      expect(box.requests).toHaveLength(1)
+    } finally {
+      await box.close()
+    }
+  })
 })
 
 describe('a workspace that', () => {

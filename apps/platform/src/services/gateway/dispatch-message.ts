@@ -1,7 +1,9 @@
 /** @module A message that was written down, sent at once, and how that ended (ADR-0032). */
 import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { Logger } from 'pino'
-import type { Claim, NewDelivery } from '../../domain/delivery.ts'
+import { findDelivery, queuePlace } from '../../db/delivery-store.ts'
+import type { Settled } from '../../db/delivery-writes.ts'
+import { type Claim, isFinalState, type NewDelivery } from '../../domain/delivery.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
@@ -46,14 +48,27 @@ export async function dispatchNow(deps: DispatchDeps, dispatch: Dispatch): Promi
     return answer
   } catch (error) {
     const settled = await deps.ledger.settle(dispatch.claim, outcomeOfFailure(error))
-    if (settled.kind === 'written' && settled.state === 'queued') {
+    const place = await placeOf(deps, delivery, settled)
+    if (place !== undefined) {
       const { code, cause } = findAppError(error) ?? {}
       deps.log.info({ request_id: message.call.requestId, code, err: cause }, 'delivery.not_taken')
-      return queuedReply(deps, message, { delivery, depth: settled.depth, position: 1 })
+      return queuedReply(deps, message, { delivery, ...place })
     }
     recordFailure(deps, { asked: askedIn(message), startedAt, error })
     throw error
   }
+}
+
+/**
+ * Where the message waits; undefined: it does not. One whose claim is lost may wait all the same: a
+ * database that broke off may have written that, and said so to nobody; or somebody has taken it over.
+ */
+async function placeOf(deps: DispatchDeps, { id }: NewDelivery, settled: Settled) {
+  if (settled.kind === 'written') {
+    return settled.state === 'queued' ? { depth: settled.depth, position: 1 } : undefined
+  }
+  const row = await findDelivery(deps.db, id)
+  return row === undefined || isFinalState(row.state) ? undefined : await queuePlace(deps.db, row)
 }
 
 async function send(deps: DispatchDeps, dispatch: Dispatch): Promise<GatewayAnswer> {
