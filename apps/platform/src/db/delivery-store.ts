@@ -127,8 +127,7 @@ export async function keyHolder(db: Db, item: NewDelivery): Promise<Accepted | u
   const holder = rows[0]
   if (holder === undefined) return undefined
   if (!holder.is_live) {
-    await db.execute(sql`UPDATE a2a_deliveries SET idempotency_key = NULL
-                          WHERE id = ${holder.id} AND key_expires_at <= now()`)
+    await db.execute(sql`UPDATE a2a_deliveries SET idempotency_key = NULL WHERE id = ${holder.id}`)
     return undefined
   }
   if (!holder.is_same) return { kind: 'conflict', id: holder.id }

@@ -268,7 +268,7 @@ export async function settleDeliveries(
                       ELSE h.reason END,
         response_status = h.status,
         response = decode(h.response, 'base64'),
-        upstream_task_id = coalesce(h.upstream_task_id, d.upstream_task_id),
+        upstream_task_id = h.upstream_task_id,
         -- What the agent has never seen may be sent again under the same key.
         idempotency_key = CASE
           WHEN (h.kind = 'undelivered' AND NOT h.is_unknown)
