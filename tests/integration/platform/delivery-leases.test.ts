@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { renewLeases, takeOverLost } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
-import { markDispatched, releaseClaim } from '../../../apps/platform/src/db/delivery-store.ts'
+import {
+  awaitDelivery,
+  DELIVERY_DONE_CHANNEL,
+  markDispatched,
+  releaseClaim,
+} from '../../../apps/platform/src/db/delivery-store.ts'
 import { settleDeliveries } from '../../../apps/platform/src/db/delivery-writes.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
@@ -160,5 +165,32 @@ describe('who waits for the end', () => {
     await settleDeliveries(client.sql, [{ claim: accepted.claim, outcome: answered }])
     expect(await over).toMatchObject({ state: 'completed' })
     expect(Date.now() - startedAt).toBeLessThan(4_000)
+  })
+  it('is all that anybody is told for: a notification holds up every commit', async () => {
+    const accepted = async () => claimOf(await ledger.accept(messageFor(await workspaceWithRoom())))
+    const ends = await Promise.all([accepted(), accepted(), accepted(), accepted()])
+    const heard: string[] = []
+    let isListening = false
+    client.listen(DELIVERY_DONE_CHANNEL, {
+      payload: (id) => heard.push(id),
+      listening: () => {
+        isListening = true
+      },
+      failed: () => undefined,
+    })
+    await eventually(() => isListening)
+    const [settledUnseen, lostUnseen, settled, lost] = ends
+    for (const { id } of [settled, lost]) await awaitDelivery(client.db, id)
+    for (const [sent, gone] of [
+      [settledUnseen, lostUnseen],
+      [settled, lost],
+    ] as const) {
+      await ledger.settle(sent, answered)
+      await loseLease(gone.id)
+      await takeOverLost(client.db, 100)
+    }
+    await eventually(() => heard.includes(lost.id))
+    const ours = heard.filter((id) => ends.some((end) => end.id === id))
+    expect(ours).toEqual([settled.id, lost.id])
   })
 })

@@ -7,7 +7,7 @@ import {
   pruneDeliveries,
   workspacesWithWaiting,
 } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
-import { dropWaiting } from '../../../apps/platform/src/db/delivery-store.ts'
+import { dropWaiting, queuePlace } from '../../../apps/platform/src/db/delivery-store.ts'
 import { dropStaleDeliveries } from '../../../apps/platform/src/services/delivery/operate-queue.ts'
 import { eventually } from '../../support/eventually.ts'
 import {
@@ -166,6 +166,17 @@ describe('a claim', () => {
 })
 
 describe('what waits', () => {
+  it('has its place among those that are sent, or among those that are fetched', async () => {
+    const workspaceId = await workspaceWithRoom()
+    for (const mode of ['poll', 'push', 'poll'] as const) {
+      await enqueue(workspaceId, { mode })
+    }
+    const id = await enqueue(workspaceId)
+    const place = (mode: 'push' | 'poll') => queuePlace(client.db, { workspaceId, id, mode })
+    expect(await place('push')).toEqual({ depth: 2, position: 2 })
+    expect(await place('poll')).toEqual({ depth: 2, position: 0 })
+  })
+
   it('is taken out by its sender as long as nobody has begun', async () => {
     const workspaceId = await workspaceWithRoom()
     const id = await enqueue(workspaceId)
@@ -191,6 +202,16 @@ describe('what waits', () => {
     expect(await rowOf(old)).toMatchObject(dropped)
     expect(await rowOf(young)).toMatchObject({ state: 'queued' })
     expect(await rowOf(sent)).toMatchObject({ state: 'dispatched' })
+  })
+
+  it('keeps its key when it is dropped after its agent may have had it', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, { key: { value: 'seen', expiresAt: inMs(600_000) } })
+    await database.sql`
+      UPDATE a2a_deliveries SET attempts = 1, enqueued_at = now() - interval '2 hours'
+       WHERE id = ${id}`
+    await dropStale(client.db, { ageMs: 3_600_000, workspaceId }, 100)
+    expect(await rowOf(id)).toMatchObject({ state: 'dropped', idempotency_key: 'seen' })
   })
 
   it('is dropped a batch at a time, until nothing is left of it', async () => {
