@@ -97,6 +97,15 @@ describe('DELETE /workspaces/:id/a2a/queue/:queue_id', () => {
     ])
     expect((await reply(id, { text: 'late' })).status).toBe(409)
   })
+
+  it('says who has taken it out: its receiver, or an operator', async () => {
+    const { queue_id: received } = await send(poller, sender.authToken)
+    await platform.request(entryPath(received), { method: 'DELETE', as: poller.authToken })
+    expect(await entry(received)).toMatchObject({ reason: 'canceled by its receiver' })
+    const { queue_id: operated } = await send(poller, sender.authToken)
+    await platform.request(entryPath(operated), { method: 'DELETE' })
+    expect(await entry(operated)).toMatchObject({ reason: 'canceled by an operator' })
+  })
 })
 
 describe('POST /workspaces/:id/a2a/queue/:queue_id/reply', () => {
@@ -179,6 +188,9 @@ describe('POST /workspaces/:id/a2a/queue/:queue_id/reply', () => {
       sender.authToken,
     )
     expect(other.status).toBe(404)
+    await platform.client.sql`
+      UPDATE a2a_deliveries SET delivery_mode = 'push' WHERE id = ${String(id)}`
+    expect((await reply(id, { text: 'called' })).status).toBe(404)
     expect(await entry(id)).toMatchObject({ status: 'queued' })
   })
 
@@ -194,6 +206,31 @@ describe('POST /workspaces/:id/a2a/queue/:queue_id/reply', () => {
       status: 'completed',
       response_body: { result: { role: 'agent', messageId: 'm3', parts: [{ text: 'done' }] } },
     })
+  })
+})
+
+describe('a message that says what it answers', () => {
+  const answering = async (id: unknown): Promise<Json> => {
+    const metadata = { in_reply_to: id }
+    const message = { parts: [{ kind: 'text', text: 'done' }], metadata }
+    return await send(sender, poller.authToken, { message })
+  }
+
+  it('is a message like any other when that is over', async () => {
+    const { queue_id: id } = await send(poller, sender.authToken)
+    await platform.request(entryPath(id), { method: 'DELETE', as: sender.authToken })
+    expect(await answering(id)).toMatchObject({ status: 'queued' })
+    expect(await feed(sender)).toHaveLength(1)
+    expect(await entry(id)).toMatchObject({ status: 'dropped' })
+  })
+
+  it('is a message like any other when that is still to be brought to its agent', async () => {
+    const { queue_id: id } = await send(poller, sender.authToken)
+    await platform.client.sql`
+      UPDATE a2a_deliveries SET delivery_mode = 'push' WHERE id = ${String(id)}`
+    expect(await answering(id)).toMatchObject({ status: 'queued' })
+    expect(await feed(sender)).toHaveLength(1)
+    expect(await entry(id)).toMatchObject({ status: 'queued' })
   })
 })
 
