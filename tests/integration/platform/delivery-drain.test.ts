@@ -97,6 +97,20 @@ describe('messages to an agent that is busy', () => {
     expect(state.seen).toEqual(ids)
   })
 
+  it.each([
+    ['insufficient_storage', 'the workspace has insufficient storage to begin a message'],
+    ['storage_failed', 'the workspace cannot store that it begins a message'],
+    ['<b>', 'workspace agent busy — retry after a short backoff'],
+    [7, 'workspace agent busy — retry after a short backoff'],
+  ])('are told what it lacks when it says %j', async (reason, lastError) => {
+    box.answer = (_, response) => {
+      response.writeHead(503, { 'retry-after': '300' })
+      response.end(JSON.stringify({ error: 'busy', code: 'agent_busy', reason }))
+    }
+    const id = await queued()
+    expect(await entry(id)).toMatchObject({ status: 'queued', last_error: lastError })
+  })
+
   it('go back when it is busy still, and are delivered once in the end (wart W1)', async () => {
     const state = agent()
     const messageId = randomUUID()

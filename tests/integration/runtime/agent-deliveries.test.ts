@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -128,10 +129,42 @@ describe('a delivery', () => {
       const params = userMessage('x')
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
       const refused = await runtime.post(body, delivery('d-1'))
-      expect([refused.status, await refused.json()]).toMatchObject([503, { code: 'agent_busy' }])
+      expect([refused.status, await refused.json()]).toMatchObject([
+        503,
+        { code: 'agent_busy', reason: 'storage_failed', retry_after: 30 },
+      ])
     }
     expect(readdirSync(runtime.folders.workspace)).not.toContain('runs')
     expect(readFileSync(runtime.logFile, 'utf8')).toContain('deliveries.not_begun')
     expect(runtime.plane.meter.report().activeTasks).toBe(0)
   })
+
+  it('is not begun on a full disk, which is told, and is once there is room', async (context) => {
+    await withScript(AT_ONCE)
+    const folder = join(runtime.folders.configs, '.atrium', 'deliveries')
+    if (!hasMounted(folder)) return context.skip()
+    try {
+      const filling = join(folder, 'filling')
+      expect(() => writeFileSync(filling, Buffer.alloc(1_000_000))).toThrow('ENOSPC')
+      const body = JSON.stringify({
+        ...{ jsonrpc: '2.0', id: 1, method: 'message/send', params: userMessage('x') },
+      })
+      const refused = await runtime.post(body, delivery('d-1'))
+      expect([refused.status, refused.headers.get('retry-after'), await refused.json()]).toEqual([
+        503,
+        '30',
+        expect.objectContaining({ code: 'agent_busy', reason: 'insufficient_storage' }),
+      ])
+      expect(readFileSync(runtime.logFile, 'utf8')).toMatch(/ENOSPC.*deliveries.not_begun/)
+      rmSync(filling)
+      expect(await (await runtime.post(body, delivery('d-1'))).text()).toContain('run 1')
+    } finally {
+      spawnSync('umount', [folder])
+    }
+  })
 })
+
+/** A disk of its own, and a small one; only where whoever runs this may mount. */
+function hasMounted(folder: string): boolean {
+  return spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder]).status === 0
+}

@@ -117,9 +117,9 @@ export class A2aEndpoint {
     if (ticket === undefined) return busyAnswer(facts, call.requestId)
     const state = new CallState({ isStreaming: call.traits.isStreaming, ticket, claim })
     const answer = await this.#answerAlone(taskId, { ...call, state })
-    if (!state.isRefused) return answer
+    if (state.lack === undefined) return answer
     if (answer.kind === 'stream') await drain(answer.envelopes)
-    return busyAnswer(facts, call.requestId)
+    return busyAnswer(facts, call.requestId, state.lack)
   }
 
   /**

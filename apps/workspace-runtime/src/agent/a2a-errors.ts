@@ -4,6 +4,7 @@ import type { Dialect } from '@atrium/a2a-schema/method'
 import { badRequest, ERROR_INFO, errorInfo } from '@atrium/a2a-schema/translate/error'
 import { AppError, describeFailure, type ErrorCode } from '@atrium/http-kit/app-error'
 import type { A2aAnswer } from './a2a-answer.ts'
+import type { StorageLack } from './deliveries/delivery-claim.ts'
 
 export const INVALID_REQUEST = -32600
 export const METHOD_NOT_FOUND = -32601
@@ -68,23 +69,32 @@ export function failureError(
 
 /** Soon: a place gets free with every turn that ends, and the platform is told of it at once. */
 const BUSY_RETRY_SECONDS = 2
+/** Nobody tells when there is room on the disk again. */
+const LACK_RETRY_SECONDS = 30
 
 /**
  * No place for this message, and nothing of it is kept. The platform knows it by `code` beside the
- * JSON-RPC error, and queues the message (ADR-0032).
+ * JSON-RPC error, and queues the message (ADR-0032). With a `lack` it says in `reason` that it is not
+ * the agent that has too much to do.
  */
-export function busyAnswer(facts: RequestFacts, requestId: string): A2aAnswer {
+export function busyAnswer(facts: RequestFacts, requestId: string, lack?: StorageLack): A2aAnswer {
+  const retryAfter = lack === undefined ? BUSY_RETRY_SECONDS : LACK_RETRY_SECONDS
+  const reason = lack === undefined ? {} : { reason: lack }
   const error = new AppError('agent_busy', {
-    extensions: { retry_after: BUSY_RETRY_SECONDS },
+    extensions: { retry_after: retryAfter, ...reason },
   })
   const { status, body } = describeFailure(error, { hop: 'workspace', requestId })
   const { error: _, ...members } = body
   // As texts: the caller's id would lose digits on the way through JSON.parse.
-  const envelope = failureError(facts, { code: 'agent_busy', requestId })
+  const envelope = failureError(facts, { code: 'agent_busy', requestId, ...detailOf(lack) })
   return {
     kind: 'json',
     status,
-    headers: { 'Retry-After': String(BUSY_RETRY_SECONDS) },
+    headers: { 'Retry-After': String(retryAfter) },
     body: `${JSON.stringify(members).slice(0, -1)},${envelope.slice(1)}`,
   }
+}
+
+function detailOf(lack: StorageLack | undefined): { readonly detail?: string } {
+  return lack === undefined ? {} : { detail: lack }
 }

@@ -1,6 +1,6 @@
 /** @module What the endpoint hands to the executor together with a call. */
 import type { ServerCallContext } from '@a2a-js/sdk/server'
-import type { DeliveryClaim, TurnFacts } from './deliveries/delivery-claim.ts'
+import type { DeliveryClaim, StorageLack, TurnFacts } from './deliveries/delivery-claim.ts'
 import type { Ticket } from './work-queue.ts'
 
 const KEY = 'atrium.call'
@@ -10,7 +10,7 @@ export class CallState {
   readonly #ticket: Ticket
   readonly #claim: DeliveryClaim | undefined
   #isTaken = false
-  #isRefused = false
+  #lack: StorageLack | undefined
 
   constructor(call: {
     readonly isStreaming: boolean
@@ -23,14 +23,14 @@ export class CallState {
   }
 
   /** The executor could not begin: whatever the SDK answers, nothing was accepted. */
-  get isRefused(): boolean {
-    return this.#isRefused
+  get lack(): StorageLack | undefined {
+    return this.#lack
   }
 
   /** Before anything is done. False: this must not be begun. */
   async begin(turn: TurnFacts): Promise<boolean> {
-    this.#isRefused = this.#claim !== undefined && !(await this.#claim.begin(turn))
-    return !this.#isRefused
+    this.#lack = await this.#claim?.begin(turn)
+    return this.#lack === undefined
   }
 
   /** The executor has the call, and gives the place back when the turn has ended. */

@@ -196,13 +196,21 @@ function jsonOf(body: Buffer): unknown {
   }
 }
 
+/** Why our runtime begins nothing, in our words: what it says is not passed on. */
+const LACKS: ReadonlyMap<unknown, string> = new Map([
+  ['insufficient_storage', 'the workspace has insufficient storage to begin a message'],
+  ['storage_failed', 'the workspace cannot store that it begins a message'],
+])
+
 /** The agent's server says that it has not begun (contract: our runtime's failure body). */
 function throwIfBusy(response: AgentResponse, body: Buffer): void {
   const value = jsonOf(body)
   if (typeof value !== 'object' || value === null || !('code' in value)) return
   if (value.code !== 'agent_busy') return
   const seconds = Number(response.headers['retry-after'])
+  const message = 'reason' in value ? LACKS.get(value.reason) : undefined
   throw new AppError('agent_busy', {
+    ...(message === undefined ? {} : { message }),
     extensions: { busy: true, ...(seconds > 0 && seconds <= 300 ? { retry_after: seconds } : {}) },
   })
 }

@@ -1,7 +1,11 @@
 /** @module The right to do one delivery, from the endpoint that judged it to the executor that does it. */
 import { errorCodeOf } from '@atrium/http-kit/error-code'
+import { isStorageFull } from '../../files/storage-failure.ts'
 import type { DeliveryBook } from './delivery-book.ts'
 import type { DeliveryRecord } from './delivery-record.ts'
+
+/** Why nothing can be begun; the platform knows these words. */
+export type StorageLack = 'insufficient_storage' | 'storage_failed'
 
 export type TurnFacts = Pick<DeliveryRecord, 'taskId' | 'contextId' | 'hasTask'>
 
@@ -28,8 +32,8 @@ export class DeliveryClaim {
     return this.#delivery
   }
 
-  /** Whether the work may begin: not when that cannot be written down. */
-  async begin(turn: TurnFacts): Promise<boolean> {
+  /** Undefined: the work may begin. Otherwise that could not be written down, and it must not. */
+  async begin(turn: TurnFacts): Promise<StorageLack | undefined> {
     const { deliveryId, method, book, now } = this.#input
     const begunAt = now().toISOString()
     const fields = { deliveryId, method, begunAt, hasEnded: false, outcome: undefined }
@@ -38,10 +42,10 @@ export class DeliveryClaim {
       await book.begin(delivery)
     } catch (error) {
       if (errorCodeOf(error) === undefined) throw error
-      return false
+      return isStorageFull(error) ? 'insufficient_storage' : 'storage_failed'
     }
     this.#delivery = delivery
-    return true
+    return undefined
   }
 
   /** Nothing is noted of what never began. */
