@@ -5,25 +5,23 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import pino from 'pino'
 import { openDatabase } from '../../apps/platform/src/db/client.ts'
 import { startEmbeddedPostgres } from '../../apps/platform/src/db/embedded-postgres.ts'
 import { migrate } from '../../apps/platform/src/db/migrate.ts'
 import { platformCommand } from '../platform-command.ts'
-import { Child, processorSeconds, residentBytes } from './child.ts'
+import { Child } from './child.ts'
 import type { HeartbeatSuite } from './heartbeats.ts'
 import { median } from './measure.ts'
 import { type MessageFigures, type MessageTarget, sendClosed, sendOpen } from './message-load.ts'
 import { ensureNginx, startMessagePeer } from './nginx.ts'
 import type { Row } from './report.ts'
-import { StreamReaders } from './stream-load.ts'
+import { measureStreams } from './streams.ts'
 
 const PROJECT_ROOT = resolve(import.meta.dirname, '../..')
 const TURN_MS = 3_000
 const OPEN_PER_SECOND = 500
 const STREAMS = [500, 2_000] as const
-const WATCH_MS = 10_000
 
 /** Around 600 bytes, as an agent of few words has it. */
 const ANSWER = JSON.stringify({
@@ -55,7 +53,8 @@ export async function measureMessages(suite: HeartbeatSuite): Promise<Row[]> {
   const open = await inTurns(suite, targets, (target) => sendOpen(target, OPEN_PER_SECOND, TURN_MS))
   const rows = [...closedRows(closed), ...openRows(open)]
   await bare.child.end()
-  for (const count of STREAMS) rows.push(...(await measureStreams(suite, gateway, count)))
+  const streams = { ...gateway, agentPort: agent.streams.port }
+  for (const count of STREAMS) rows.push(...(await measureStreams(suite, streams, count)))
   return rows
 }
 
@@ -105,43 +104,6 @@ function openRows({ atrium, bare, nginx }: Figures): Row[] {
   ]
 }
 
-async function measureStreams(
-  { say }: HeartbeatSuite,
-  gateway: Gateway,
-  count: number,
-): Promise<Row[]> {
-  say(`${count} streams, an event a second each`)
-  const { pid } = gateway.child
-  const idleBytes = residentBytes(pid)
-  const readers = new StreamReaders()
-  try {
-    await readers.open(gateway.streams, count)
-    await delay(2_000)
-    readers.take()
-    const before = processorSeconds(pid)
-    const startedAt = performance.now()
-    await delay(WATCH_MS)
-    const seconds = (performance.now() - startedAt) / 1_000
-    const busy = ((processorSeconds(pid) - before) / seconds) * 100
-    const lags = readers.take()
-    const perStream = (residentBytes(pid) - idleBytes) / 1024 / count
-    if (readers.ended > 0) throw new Error(`${readers.ended} streams have ended`)
-    const at = (share: number) => lags[Math.ceil(lags.length * share) - 1] ?? Number.NaN
-    const work = `${count} streams`
-    const events = lags.length / seconds
-    return [
-      { work: `${work}, processor`, unit: '% of a core', atrium: busy, target: { atMost: 10 } },
-      { work: '  memory each', unit: 'KiB', atrium: perStream, target: { atMost: 50 } },
-      { work: '  lag p50', unit: 'ms', atrium: at(0.5) },
-      { work: '  lag p99', unit: 'ms', atrium: at(0.99), target: { atMost: 1 } },
-      { work: '  events told', unit: 'msg/s', atrium: events, peer: count },
-    ]
-  } finally {
-    readers.close()
-    await delay(1_000)
-  }
-}
-
 async function startAgents(suite: HeartbeatSuite) {
   if (!ensureNginx()) throw new Error('nginx is missing (apt-get install nginx-light)')
   const messages = await startMessagePeer(join(suite.folder, 'nginx'), ANSWER)
@@ -152,6 +114,7 @@ async function startAgents(suite: HeartbeatSuite) {
 
 type Gateway = {
   readonly child: Child
+  readonly databaseUrl: string
   readonly messages: MessageTarget
   readonly streams: MessageTarget
 }
@@ -186,6 +149,7 @@ async function startGateway(
   }
   return {
     child,
+    databaseUrl: server.url,
     messages: await targetOf(agent.messages.originPort),
     streams: await targetOf(agent.streams.port),
   }

@@ -1,12 +1,19 @@
 // An agent of the bench that works without an end and says so once a second, with the time at which
-// it said it. Plain JavaScript: `node stream-agent.mjs <state file>`.
+// it said it; asked for `/end`, it is done with everything at once. Plain JavaScript:
+// `node stream-agent.mjs <state file>`.
 import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 
 const EVERY_MS = 1_000
+const endings = new Set()
 
 const server = createServer(async (incoming, response) => {
+  if (incoming.url === '/end') {
+    for (const end of endings) end()
+    response.end()
+    return
+  }
   let text = ''
   for await (const piece of incoming) text += piece
   const { id } = JSON.parse(text)
@@ -25,7 +32,16 @@ const server = createServer(async (incoming, response) => {
     tick()
     timer = setInterval(tick, EVERY_MS)
   }, Math.random() * EVERY_MS)
-  response.on('close', () => clearInterval(timer))
+  const end = () => {
+    clearInterval(timer)
+    say({ kind: 'status-update', ...place, status: { state: 'completed' }, final: true })
+    response.end()
+  }
+  endings.add(end)
+  response.on('close', () => {
+    clearInterval(timer)
+    endings.delete(end)
+  })
 })
 server.listen(0, '127.0.0.1', () => {
   writeFileSync(

@@ -10,8 +10,11 @@ export class StreamReaders {
   readonly #responses: IncomingMessage[] = []
   /** Of events since the last `take`, in milliseconds. */
   #lags: number[] = []
-  /** Streams that have ended though nobody wanted it. */
   ended = 0
+
+  get areAllEnded(): boolean {
+    return this.ended === this.#responses.length
+  }
 
   /** Opens `count` more, a few at a time; resolves when all have begun. */
   async open(target: MessageTarget, count: number): Promise<void> {
