@@ -232,6 +232,11 @@ const UNKNOWN_CODES: ReadonlySet<string> = new Set([
   'agent_restarting',
 ])
 
+/** Whoever stands before the agent may have passed the message on. */
+function isOfProxy(error: AppError | undefined): boolean {
+  return error?.code === 'agent_error' && isDeadClass(Number(error.extensions['upstream_status']))
+}
+
 /** What the ledger is told of an exchange that failed. */
 export function outcomeOfFailure(thrown: unknown): DispatchOutcome {
   const error = findAppError(thrown)
@@ -246,6 +251,8 @@ export function outcomeOfFailure(thrown: unknown): DispatchOutcome {
   if (reason === 'agent_unreachable' && isUndelivered) {
     return { kind: 'busy', error: text, retryAfterMs: null }
   }
-  if (!isUndelivered && UNKNOWN_CODES.has(reason)) return { kind: 'unknown', error: text }
+  if (!isUndelivered && (UNKNOWN_CODES.has(reason) || isOfProxy(error))) {
+    return { kind: 'unknown', error: text }
+  }
   return { kind: 'failed', reason, error: text, isUndelivered }
 }

@@ -12,7 +12,7 @@ import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { SendClaimed } from '../delivery/delivery-pump.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
-import { isDeadClass, outcomeOfFailure } from './agent-exchange.ts'
+import { outcomeOfFailure } from './agent-exchange.ts'
 import type { AskDeps } from './ask-agent.ts'
 import { callAgent } from './call-agent.ts'
 import type { GatewayAnswer } from './gateway-call.ts'
@@ -188,11 +188,9 @@ function outcomeOf(thrown: unknown): DispatchOutcome {
   return outcomeOfFailure(thrown)
 }
 
-/** An agent's server that says it failed is asked again; one before it may have passed the message on. */
+/** An agent's own server that says it failed is asked again. */
 function outcomeOfRefusal(error: AppError): DispatchOutcome {
-  const status = Number(error.extensions['upstream_status'])
-  const text = `agent answered with HTTP status ${status}`
-  if (isDeadClass(status)) return { kind: 'unknown', error: text }
-  if (status >= 500) return { kind: 'erred', error: text }
-  return { kind: 'failed', reason: error.code, error: text, isUndelivered: false }
+  const outcome = outcomeOfFailure(error)
+  const isErred = outcome.kind === 'failed' && Number(error.extensions['upstream_status']) >= 500
+  return isErred ? { kind: 'erred', error: outcome.error } : outcome
 }
