@@ -2,8 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { NewActivity } from '../../../apps/platform/src/db/activity-store.ts'
+import { expireWaiting } from '../../../apps/platform/src/db/delivery-queue-writes.ts'
 import { dropWaiting, findDelivery } from '../../../apps/platform/src/db/delivery-store.ts'
 import {
+  completePolled,
   handOver,
   keepPolled,
   lockStranded,
@@ -118,6 +120,24 @@ describe('a message whose agent fetches them by now', () => {
       expect(await lockStranded(client.db, id)).toBeUndefined()
     }
     expect(expiries).toEqual([own, given])
+  })
+
+  it('is not forgotten to have been sent, unless its agent answers', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const ids = [await enqueue(workspaceId), await enqueue(workspaceId)]
+    await database.sql`
+      UPDATE a2a_deliveries SET reason = 'outcome_unknown' WHERE workspace_id = ${workspaceId}`
+    const given = { activity: activityFor(workspaceId), expiresAt: inMs(-1) }
+    for (const id of ids) {
+      const activity = { ...given.activity, id: randomUUID() }
+      await handOver(client.db, { id, expiresAt: null }, { ...given, activity })
+    }
+    const [answeredId = '', lateId = ''] = ids
+    const reply = { response: Buffer.from('{}'), responseBody: {}, upstreamTaskId: null }
+    expect(await completePolled(client.db, { id: answeredId, workspaceId, ...reply })).toBe(true)
+    await expireWaiting(client.db, 1_000)
+    expect(await rowOf(answeredId)).toMatchObject({ state: 'completed', reason: null })
+    expect(await rowOf(lateId)).toMatchObject({ state: 'failed', reason: 'outcome_unknown' })
   })
 
   it('is left alone when it has come to its end meanwhile', async () => {

@@ -114,7 +114,8 @@ export async function handOver(
     .set({
       deliveryMode: 'poll',
       activityId: activity.id,
-      reason: null,
+      // What an attempt may have reached is not said to have never arrived.
+      reason: sql`CASE WHEN ${a2aDeliveries.reason} = 'outcome_unknown' THEN ${a2aDeliveries.reason} END`,
       expiresAt: delivery.expiresAt ?? expiresAt,
     })
     .where(eq(a2aDeliveries.id, delivery.id))
