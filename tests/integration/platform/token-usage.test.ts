@@ -137,6 +137,19 @@ describe('UsageNotes', () => {
     expect(writes.map((row) => row['workspace_id'])).toEqual([workspace.id, workspace.id])
   })
 
+  it('go on after one that could not be written', async () => {
+    const failures: unknown[] = []
+    const tracker = new TaskTracker((error) => failures.push(error))
+    const notes = new UsageNotes({ db: platform.client.db, tracker })
+    const id = workspaceIdSchema.parse(workspace.id)
+    for (const inputTokens of [0.5, 3]) {
+      notes.note(id, { inputTokens, outputTokens: 1 }, new Date())
+      await tracker.drain()
+    }
+    expect(failures).toHaveLength(1)
+    expect(await usage()).toMatchObject([{ input_tokens: 3, answers: 1 }])
+  })
+
   it('stop where a sum would begin to round', async () => {
     await platform.client.sql`
       INSERT INTO workspace_token_usage (workspace_id, day, input_tokens, output_tokens, answers)
