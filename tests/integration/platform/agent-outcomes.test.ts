@@ -213,6 +213,15 @@ describe('of an answer', () => {
     expect(box.requests).toHaveLength(1)
   })
 
+  it('no more than that is kept of one that had to wait', async () => {
+    answerAs(503, BUSY, { 'content-type': JSON_TYPE, 'retry-after': '0.1' })
+    expect((await send(request())).status).toBe(202)
+    answerWith(200, JSON_TYPE, ofLength(MIB + 1))
+    await platform.client.sql`SELECT pg_notify('atrium_delivery', ${workspace.id})`
+    await eventually(async () => (await row())?.['state'] === 'completed')
+    expect(await row()).toMatchObject({ kept: null })
+  })
+
   it('that nobody can ask for nothing is kept', async () => {
     answerWith(200, JSON_TYPE, RESULT)
     await send(request({ params: { message: { ...message, messageId: undefined } } }))

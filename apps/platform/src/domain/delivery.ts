@@ -148,3 +148,10 @@ export type ClaimedDelivery = Delivery &
     readonly request: Buffer
     readonly requestHeaders: Readonly<Record<string, string>>
   }
+
+/** Of an answer so much is kept for who asks again. */
+const MAX_KEPT_BYTES = 1024 * 1024
+
+export function isKept(answer: Uint8Array): boolean {
+  return answer.byteLength <= MAX_KEPT_BYTES
+}

@@ -3,7 +3,7 @@ import { AppError, findAppError } from '@atrium/http-kit/app-error'
 import type { Logger } from 'pino'
 import { findDelivery, queuePlace } from '../../db/delivery-store.ts'
 import type { Settled } from '../../db/delivery-writes.ts'
-import { type Claim, isFinalState, type NewDelivery } from '../../domain/delivery.ts'
+import { type Claim, isFinalState, isKept, type NewDelivery } from '../../domain/delivery.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { ForwardTarget } from '../resolve-forward-target.ts'
 import { outcomeOfFirst, type StreamEvent } from '../streams/stream-event.ts'
@@ -32,9 +32,6 @@ export type Dispatch = {
   /** Nobody knows yet what to call that task: the message has to wait with it. */
   readonly isTaskUnnamed: boolean
 }
-
-/** Of an answer so much is kept for who asks again. */
-const MAX_KEPT_BYTES = 1024 * 1024
 
 export async function dispatchNow(deps: DispatchDeps, dispatch: Dispatch): Promise<GatewayAnswer> {
   const { message, delivery } = dispatch
@@ -91,12 +88,12 @@ function settleLater(
   { claim, delivery }: Dispatch,
   answer: Extract<GatewayAnswer, { kind: 'json' }>,
 ): void {
-  const isKept = delivery.key !== null && answer.body.length <= MAX_KEPT_BYTES
+  const response = delivery.key !== null && isKept(answer.body) ? answer.body : null
   deps.tracker.run(async () => {
     await deps.ledger.settle(claim, {
       kind: 'answered',
       status: answer.status,
-      response: isKept ? answer.body : null,
+      response,
       upstreamTaskId: answer.facts?.taskId ?? null,
     })
   })

@@ -6,7 +6,12 @@ import { type AppError, findAppError } from '@atrium/http-kit/app-error'
 import { markDispatched, releaseClaim } from '../../db/delivery-store.ts'
 import { countPushConfigs } from '../../db/push-config-store.ts'
 import { findLiveWorkspace } from '../../db/workspace-store.ts'
-import type { ClaimedDelivery, Delivery, DispatchOutcome } from '../../domain/delivery.ts'
+import {
+  type ClaimedDelivery,
+  type Delivery,
+  type DispatchOutcome,
+  isKept,
+} from '../../domain/delivery.ts'
 import { discardAnswer } from '../../upstream/agent-client.ts'
 import type { DeliveryLedger } from '../delivery/delivery-ledger.ts'
 import type { SendClaimed } from '../delivery/delivery-pump.ts'
@@ -149,7 +154,8 @@ async function dispatch(
     }
     const upstreamTaskId = answer.facts?.taskId ?? null
     if (isNew) followForWebhooks(deps, { delivery, target, answer })
-    return { kind: 'answered', status: answer.status, response: answer.body, upstreamTaskId }
+    const response = isKept(answer.body) ? answer.body : null
+    return { kind: 'answered', status: answer.status, response, upstreamTaskId }
   } catch (error) {
     // Left to whoever takes it over: the platform is going, and the agent may go on.
     if (findAppError(error)?.code === 'shutting_down') throw error
