@@ -1,8 +1,10 @@
 /** What a 0.3 agent lacks for a caller of 1.0: the platform answers in its place (contract/a2a 2.6). */
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import { provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
 import { eventually } from '../../support/eventually.ts'
 import { LegacyAgent } from '../../support/legacy-agent.ts'
+import { type PlatformHarness, startReplicaOf } from '../../support/platform-harness.ts'
 import { platform } from '../../support/shared-platform.ts'
 import { startWorkspaceServer } from '../../support/workspace-server.ts'
 
@@ -16,8 +18,13 @@ beforeEach(async () => {
   await agent.play()
 })
 
-const post = (method: string, params: object, headers: Record<string, string> = {}) =>
-  platform.request(`/a2a/${workspace.id}`, {
+const post = (
+  method: string,
+  params: object,
+  headers: Record<string, string> = {},
+  to = platform,
+) =>
+  to.request(`/a2a/${workspace.id}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ jsonrpc: '2.0', id: 9, method, params }),
@@ -242,5 +249,36 @@ describe('a webhook', () => {
     const answer = await ask('SendMessage', { message: message(), configuration })
     expect(answer).toMatchObject({ error: { code: -32602 } })
     expect(agent.asked).toEqual([])
+  })
+})
+
+describe('a stream at another platform', () => {
+  let other: PlatformHarness
+  // Before the workspaces: one that starts gives those of its machine new boxes.
+  beforeAll(async () => {
+    other = await startReplicaOf(platform)
+  })
+  afterAll(() => other.stop())
+
+  it('is taken up again at the reader’s place, and goes on as it is told elsewhere', async () => {
+    const task = agent.newTask()
+    const answer = await post('SendStreamingMessage', { message: message() })
+    const upstream = await eventually(() => agent.streams[0])
+    upstream.write(agent.status(task, 'working') + agent.status(task, 'working'))
+    const key = { workspaceId: workspaceIdSchema.parse(workspace.id), taskId: task.id }
+    await eventually(async () => ((await other.deps.streams.find(key))?.lastSeq ?? 0) >= 2)
+    await answer.body?.cancel().catch(() => undefined)
+    const place = { 'last-event-id': `${task.id}:1` }
+    const again = streamOf(await post('SubscribeToTask', { id: task.id }, place, other))
+    await eventually(() => again.text().includes(`id: ${task.id}:2\n`))
+    upstream.end(agent.status(task, 'completed', true))
+    await eventually(() => again.isOver())
+    const events = again.text().trim().split('\n\n')
+    expect(events[0]).toContain('"urn:atrium:a2a:replayed-from":1')
+    expect(events.slice(1).map((each) => each.split('\n')[0])).toEqual([
+      ...[`id: ${task.id}:2`, `id: ${task.id}:3`],
+    ])
+    expect(events.at(-1)).toContain('TASK_STATE_COMPLETED')
+    expect(agent.streams).toHaveLength(1)
   })
 })
