@@ -1,6 +1,6 @@
 /** @module Queries that every request runs: their SQL is built once, and planned once a connection. */
-import type { SQL } from 'drizzle-orm'
-import { PgDialect, type PreparedQueryConfig } from 'drizzle-orm/pg-core'
+import { type SQL, sql } from 'drizzle-orm'
+import { type PgColumn, PgDialect, type PreparedQueryConfig } from 'drizzle-orm/pg-core'
 import type { Db } from './client.ts'
 
 /**
@@ -17,6 +17,16 @@ export function preparedQuery<Query>(build: (db: Db) => Query): (db: Db) => Quer
     built.set(db, query)
     return query
   }
+}
+
+/**
+ * That `column` is one of the array given as `name`. The array comes out of a sub-select so that
+ * PostgreSQL does not know how long it is: where it can count, one plan for all seems dearer than a
+ * plan for each, and it plans every time (measured: 357 us for one token against 100).
+ */
+export function isAnyOf(column: PgColumn, name: string): SQL {
+  const type = sql.raw(`${column.getSQLType()}[]`)
+  return sql`${column} = ANY((SELECT ${sql.placeholder(name)}::${type})::${type})`
 }
 
 /**

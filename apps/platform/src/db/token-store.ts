@@ -2,9 +2,11 @@
 import { and, desc, eq, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import { unionAll } from 'drizzle-orm/pg-core'
 import type { WorkspaceId } from '../domain/ids.ts'
+import { arrayLiteral } from './array-types.ts'
 import type { Db } from './client.ts'
-import { preparedQuery } from './prepared-query.ts'
+import { isAnyOf, preparedQuery } from './prepared-query.ts'
 import { orgApiTokens, type TokenPurpose, workspaceAuthTokens, workspaces } from './schema.ts'
+import { sharedLookup } from './shared-lookup.ts'
 import { whereLive } from './workspace-store.ts'
 
 export async function insertToken(
@@ -42,10 +44,11 @@ export type KnownToken = {
   | { readonly kind: 'org'; readonly orgId: string | null; readonly state: 'live' | 'revoked' }
 )
 
-const knownTokenByHash = preparedQuery((db) =>
+const knownTokensByHash = preparedQuery((db) =>
   unionAll(
     db
       .select({
+        tokenHash: workspaceAuthTokens.tokenHash,
         id: workspaceAuthTokens.id,
         prefix: workspaceAuthTokens.prefix,
         lastUsedAt: workspaceAuthTokens.lastUsedAt,
@@ -56,9 +59,10 @@ const knownTokenByHash = preparedQuery((db) =>
       })
       .from(workspaceAuthTokens)
       .innerJoin(workspaces, eq(workspaces.id, workspaceAuthTokens.workspaceId))
-      .where(eq(workspaceAuthTokens.tokenHash, sql.placeholder('tokenHash'))),
+      .where(isAnyOf(workspaceAuthTokens.tokenHash, 'hashes')),
     db
       .select({
+        tokenHash: orgApiTokens.tokenHash,
         id: orgApiTokens.id,
         prefix: orgApiTokens.prefix,
         lastUsedAt: orgApiTokens.lastUsedAt,
@@ -68,16 +72,25 @@ const knownTokenByHash = preparedQuery((db) =>
         orgId: sql<string | null>`${orgApiTokens.orgId}`.as('org_id'),
       })
       .from(orgApiTokens)
-      .where(eq(orgApiTokens.tokenHash, sql.placeholder('tokenHash'))),
-  ).prepare('known_token_by_hash'),
+      .where(isAnyOf(orgApiTokens.tokenHash, 'hashes')),
+  ).prepare('known_tokens_by_hash'),
 )
+
+type TokenRow = Awaited<ReturnType<ReturnType<typeof knownTokensByHash>['execute']>>[number]
+
+/** By the hash in hexadecimal digits. */
+const knownTokenByHash = sharedLookup<TokenRow>(async (db, digits) => {
+  const hashes = arrayLiteral(digits.map((each) => String.raw`\x${each}`))
+  const rows = await knownTokensByHash(db).execute({ hashes })
+  return new Map(rows.map((row) => [row.tokenHash.toString('hex'), row]))
+})
 
 /**
  * The only token lookup, for workspaces' and for operators' alike: one statement says whose a bearer
  * is and whether it still counts. Who is refused is thereby known as well, for the audit trail.
  */
 export async function findTokenByHash(db: Db, tokenHash: Buffer): Promise<KnownToken | undefined> {
-  const [row] = await knownTokenByHash(db).execute({ tokenHash })
+  const row = await knownTokenByHash(db, tokenHash.toString('hex'))
   if (row === undefined) return undefined
   const { id, prefix, lastUsedAt, revokedAt, workspaceId, isLive, orgId } = row
   const token = { id, prefix, lastUsedAt }

@@ -18,8 +18,9 @@ import { sourcesOf, type WorkspaceStatus } from '../domain/workspace-status.ts'
 import { type Db, inTransaction } from './client.ts'
 import { tellOfRoom } from './delivery-store.ts'
 import { appendEvent } from './event-store.ts'
-import { preparedQuery } from './prepared-query.ts'
+import { isAnyOf, preparedQuery } from './prepared-query.ts'
 import { type WorkspaceRow, workspaces } from './schema.ts'
+import { sharedLookup } from './shared-lookup.ts'
 
 /** The only predicate for "not removed". */
 export const whereLive = ne(workspaces.status, 'removed')
@@ -69,21 +70,25 @@ async function tellOfStatus(
   await appendEvent(tx, { event, workspaceId: workspaceIdSchema.parse(row.id), now })
 }
 
-const liveWorkspaceById = preparedQuery((db) =>
+const liveWorkspacesById = preparedQuery((db) =>
   db
     .select()
     .from(workspaces)
-    .where(and(eq(workspaces.id, sql.placeholder('id')), whereLive))
-    .prepare('live_workspace_by_id'),
+    .where(and(isAnyOf(workspaces.id, 'ids'), whereLive))
+    .prepare('live_workspaces_by_id'),
 )
+
+const liveWorkspaceById = sharedLookup<WorkspaceRow>(async (db, ids) => {
+  const rows = await liveWorkspacesById(db).execute({ ids })
+  return new Map(rows.map((row) => [row.id, row]))
+})
 
 /** The live row, or undefined for an unknown or removed workspace alike. */
 export async function findLiveWorkspace(
   db: Db,
   id: WorkspaceId,
 ): Promise<WorkspaceRow | undefined> {
-  const rows = await liveWorkspaceById(db).execute({ id })
-  return rows[0]
+  return await liveWorkspaceById(db, id)
 }
 
 /**
