@@ -1,4 +1,5 @@
 /** Callers that wait no longer than they say, and what goes on without them (`X-Timeout`). */
+import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
 import { whileCallerWaits } from '../../../apps/platform/src/services/gateway/caller-patience.ts'
 import type {
@@ -6,6 +7,7 @@ import type {
   GatewayCall,
 } from '../../../apps/platform/src/services/gateway/gateway-call.ts'
 import { TaskTracker } from '../../../apps/platform/src/services/task-tracker.ts'
+import { eventually } from '../../support/eventually.ts'
 import { EvilWorkspace } from '../../support/evil-workspace.ts'
 import { HeldClock } from '../../support/held-clock.ts'
 import { registerOutsideAgent } from '../../support/outside-agent.ts'
@@ -57,4 +59,44 @@ it('have left as far as others are concerned, who hold their bodies', async () =
   answer.reject(new Error('the agent broke off'))
   await tracker.drain()
   expect(failures).toEqual([])
+})
+
+/** Begins to wait with the header; what the caller would be told, and what waits for it. */
+function waitingWith(seconds: string | undefined) {
+  const clock = new HeldClock()
+  const tracker = new TaskTracker(() => undefined)
+  const answer = Promise.withResolvers<GatewayAnswer>()
+  const call = { headers: () => seconds, signal: new AbortController().signal }
+  const told = whileCallerWaits({ clock, tracker }, { call, queueId: 'q' }, () => answer.promise)
+  return { clock, tracker, answer, told }
+}
+
+it.each([undefined, '', '0', '-1', '1.5', 'soon', '9999999999'])(
+  'say nothing with X-Timeout: %s',
+  async (seconds) => {
+    const { clock, answer, told } = waitingWith(seconds)
+    expect(clock.sleepers).toBe(0)
+    answer.resolve({ kind: 'json', status: 200, body: Buffer.alloc(0) })
+    expect(await told).toMatchObject({ status: 200 })
+  },
+)
+
+it('wait a day at most, and no longer than until they are answered', async () => {
+  const { clock, told } = waitingWith('999999999')
+  clock.advance(24 * 60 * 60 * 1_000)
+  await expect(told).rejects.toMatchObject({ extensions: { queue_id: 'q' } })
+  const other = waitingWith('5')
+  other.answer.resolve({ kind: 'json', status: 200, body: Buffer.alloc(0) })
+  await other.told
+  await eventually(() => other.clock.sleepers === 0)
+})
+
+it('leave no stream open that comes when they have left', async () => {
+  const { clock, tracker, answer, told } = waitingWith('5')
+  clock.advance(5_000)
+  await expect(told).rejects.toMatchObject({ code: 'workspace_timeout' })
+  const body = new Readable({ read: () => undefined })
+  answer.resolve({ kind: 'stream', status: 200, headers: {}, body })
+  await tracker.drain()
+  expect(body.destroyed).toBe(true)
 })
