@@ -197,7 +197,15 @@ describe('what waits', () => {
     await database.sql`
       UPDATE a2a_deliveries SET enqueued_at = now() - interval '61 minutes'
        WHERE id IN (${old}, ${sent})`
+    const over = ledger.whenOver(old, AbortSignal.timeout(20_000))
+    await eventually(async () => {
+      const [row] = await database.sql`SELECT is_awaited FROM a2a_deliveries WHERE id = ${old}`
+      return row?.['is_awaited'] === true
+    })
+    const startedAt = Date.now()
     expect(ids(await dropStale(client.db, { ageMs: 3_600_000, workspaceId }, 100))).toEqual([old])
+    expect(await over).toMatchObject({ state: 'dropped' })
+    expect(Date.now() - startedAt).toBeLessThan(4_000)
     const dropped = { state: 'dropped', reason: /60 minutes/, idempotency_key: null }
     expect(await rowOf(old)).toMatchObject(dropped)
     expect(await rowOf(young)).toMatchObject({ state: 'queued' })
