@@ -150,6 +150,52 @@ describe('POST /workspaces/:id/a2a/queue/:queue_id/reply', () => {
     })
   })
 
+  it('gives a message without an id one, in the context of what it answers', async () => {
+    const { queue_id: id } = await send(poller, sender.authToken, {
+      method: 'SendMessage',
+      message: { role: 'ROLE_USER', parts: [{ text: 'hi' }], contextId: 'c9' },
+    })
+    await reply(id, { text: 'done' })
+    expect(await entry(id)).toMatchObject({
+      response_body: { result: { message: { messageId: `${id}-reply`, contextId: 'c9' } } },
+    })
+  })
+
+  it('is kept for its sender also when the log cannot hold it, nor anybody ask for its task', async () => {
+    const bytes = async (id: unknown) => {
+      const [row] = await platform.client.sql`
+        SELECT body_bytes FROM activity_logs WHERE queue_id = ${String(id)}`
+      return Number(row?.['body_bytes'])
+    }
+    const task = (id: string) => ({
+      result: { kind: 'task', id, contextId: 'c', status: { state: 'completed' } },
+    })
+    const { queue_id: odd } = await send(poller, sender.authToken)
+    const before = await bytes(odd)
+    expect((await reply(odd, task('a\u0000b'))).status).toBe(200)
+    expect(await entry(odd)).toMatchObject({ status: 'completed', response_body: task('a\u0000b') })
+    expect(await entry(odd)).not.toHaveProperty('task_id')
+    expect((await feed(poller))[0]).not.toHaveProperty('response_body')
+    expect(await bytes(odd)).toBe(before)
+    const { queue_id: plain } = await send(poller, sender.authToken)
+    const shorter = await bytes(plain)
+    await reply(plain, task('ab'))
+    expect(await bytes(plain)).toBeGreaterThan(shorter + 50)
+  })
+
+  it('is no task because it is said to belong to one', async () => {
+    const { queue_id: id } = await send(poller, sender.authToken)
+    const said = { kind: 'message', role: 'agent', messageId: 'm', taskId: 't9' }
+    await reply(id, { result: { ...said, parts: [{ kind: 'text', text: 'x' }] } })
+    expect(await entry(id)).not.toHaveProperty('task_id')
+  })
+
+  it('has no more than a megabyte', async () => {
+    const { queue_id: id } = await send(poller, sender.authToken)
+    expect((await reply(id, { text: 'x'.repeat(1024 * 1024) })).status).toBe(413)
+    expect(await entry(id)).toMatchObject({ status: 'queued' })
+  })
+
   it('takes the same answer twice, and no other one', async () => {
     const { queue_id: id } = await send(poller, sender.authToken)
     const error = { code: -32000, message: 'no' }
@@ -210,11 +256,17 @@ describe('POST /workspaces/:id/a2a/queue/:queue_id/reply', () => {
 })
 
 describe('a message that says what it answers', () => {
-  const answering = async (id: unknown): Promise<Json> => {
-    const metadata = { in_reply_to: id }
+  const answering = async (id: unknown, how = 'in_reply_to'): Promise<Json> => {
+    const metadata = { [how]: id }
     const message = { parts: [{ kind: 'text', text: 'done' }], metadata }
     return await send(sender, poller.authToken, { message })
   }
+
+  it('may name it as what it is in the queue', async () => {
+    const { queue_id: id } = await send(poller, sender.authToken)
+    await answering(id, 'queue_id')
+    expect(await entry(id)).toMatchObject({ status: 'completed' })
+  })
 
   it('is a message like any other when that is over', async () => {
     const { queue_id: id } = await send(poller, sender.authToken)

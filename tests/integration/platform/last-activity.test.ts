@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
+import { OutboundNotes } from '../../../apps/platform/src/services/outbound-notes.ts'
+import { TaskTracker } from '../../../apps/platform/src/services/task-tracker.ts'
 import { answerWith, RESULT, request, send } from '../../support/a2a-exchange.ts'
 import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
+import { eventually } from '../../support/eventually.ts'
+import { HeldClock } from '../../support/held-clock.ts'
 import { platform } from '../../support/shared-platform.ts'
 
 provideBoxedWorkspace({})
@@ -46,5 +51,35 @@ describe('the last activity of a workspace', () => {
       workspace.authToken,
     )
     expect(await lastActivity()).toBeNull()
+  })
+})
+
+describe('that a workspace has spoken', () => {
+  it('is written at once, then after a rest whatever came meanwhile, and later again', async () => {
+    const clock = new HeldClock()
+    const tracker = new TaskTracker(() => undefined)
+    const notes = new OutboundNotes({ db: platform.client.db, clock, tracker })
+    const id = workspaceIdSchema.parse(workspace.id)
+    const start = clock.now().getTime()
+    /** How long after the start it was the last time. */
+    const noted = async (): Promise<number> => {
+      const [row] = await platform.client.sql<{ at: Date }[]>`
+        SELECT last_outbound_at AS at FROM workspaces WHERE id = ${id}`
+      return new Date(row?.at ?? 0).getTime() - start
+    }
+    const isResting = () => clock.sleepers === 1
+    for (let n = 0; n < 5; n += 1) notes.note(id)
+    await eventually(isResting)
+    expect(await noted()).toBe(0)
+    clock.advance(100)
+    await eventually(async () => isResting() && (await noted()) === 100)
+    clock.advance(100)
+    await tracker.drain()
+    expect(await noted()).toBe(100)
+    notes.note(id)
+    await eventually(isResting)
+    expect(await noted()).toBe(200)
+    clock.advance(100)
+    await tracker.drain()
   })
 })
