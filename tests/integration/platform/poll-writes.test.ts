@@ -13,11 +13,13 @@ import {
 } from '../../../apps/platform/src/db/poll-writes.ts'
 import type { NewDelivery } from '../../../apps/platform/src/domain/delivery.ts'
 import type { WorkspaceId } from '../../../apps/platform/src/domain/ids.ts'
+import { eventually } from '../../support/eventually.ts'
 import {
   client,
   database,
   enqueue,
   inMs,
+  ledger,
   messageFor,
   provideLedger,
   rowOf,
@@ -72,6 +74,23 @@ describe('a message that is kept for its agent', () => {
       [1, 2, 3, 4].map(() => keep(workspaceId, { ...said, id: randomUUID() }, 9)),
     )
     expect(kept.map(({ kind }) => kind).toSorted()).toEqual(['known', 'known', 'known', 'queued'])
+  })
+})
+
+describe('who waits for what an agent fetches', () => {
+  it('is told at once of its answer', async () => {
+    const workspaceId = await workspaceWithRoom()
+    const id = await enqueue(workspaceId, { mode: 'poll' })
+    const over = ledger.whenOver(id, AbortSignal.timeout(20_000))
+    await eventually(async () => {
+      const [row] = await database.sql`SELECT is_awaited FROM a2a_deliveries WHERE id = ${id}`
+      return row?.['is_awaited'] === true
+    })
+    const startedAt = Date.now()
+    const reply = { response: Buffer.from('{}'), responseBody: {}, upstreamTaskId: null }
+    await completePolled(client.db, { id, workspaceId, ...reply })
+    expect(await over).toMatchObject({ state: 'completed' })
+    expect(Date.now() - startedAt).toBeLessThan(4_000)
   })
 })
 
