@@ -34,6 +34,7 @@ describe('while the database is away', () => {
         ['GET', '/workspaces'],
         ['GET', `/workspaces/${id}`],
         ['DELETE', `/workspaces/${id}`],
+        ['POST', '/admin/a2a-queue/drop-stale'],
       ] as const) {
         const answer = await platform.request(path, { method })
         expect([path, answer.status]).toEqual([path, 503])
