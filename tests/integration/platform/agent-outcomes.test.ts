@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { answerWith, message, RESULT, request, send } from '../../support/a2a-exchange.ts'
 import { box, provideBoxedWorkspace, workspace } from '../../support/boxed-workspace.ts'
+import { openEventStream } from '../../support/event-stream-client.ts'
 import { eventually } from '../../support/eventually.ts'
 import { platform } from '../../support/shared-platform.ts'
 
@@ -228,4 +229,30 @@ describe('of an answer', () => {
     const end = { state: 'completed', kept: null, keeps_key: false }
     expect(await settled('any')).toMatchObject(end)
   })
+})
+
+it('the canvas is told what an agent has answered to people, when it did well, and of nothing else', async () => {
+  const follower = await openEventStream({
+    url: `${platform.url}/workspaces/${workspace.id}/events/stream`,
+    bearer: workspace.authToken,
+  })
+  await eventually(() => follower.frames.length >= 2)
+  answerWith(500, JSON_TYPE, RESULT)
+  const asPeople = (body: string) => platform.json(`/a2a/${workspace.id}`, JSON.parse(body))
+  await asPeople(request({ params: { message: { ...message, messageId: 'm2' } } }))
+  answerWith(200, JSON_TYPE, RESULT)
+  await send(request())
+  await asPeople(request({ params: { message: { ...message, messageId: 'm3' } } }))
+  await platform.deps.tracker.drain()
+  const texts = () => follower.frames.map(({ data }) => JSON.stringify(data ?? ''))
+  await eventually(() => texts().filter((text) => text.includes('ACTIVITY_LOGGED')).length >= 3)
+  const told = await eventually(() => {
+    const found = texts().filter((text) => text.includes('A2A_RESPONSE'))
+    return found.length > 0 && found
+  })
+  expect(told).toHaveLength(1)
+  expect(JSON.parse(told[0] ?? '')).toMatchObject({
+    data: { response_body: JSON.parse(RESULT), method: 'message/send' },
+  })
+  follower.close()
 })
