@@ -14,6 +14,8 @@ export type HttpGate = {
   target: string
   /** Decides about every request as it comes; the default lets all pass. */
   decide: (line: string) => GateDecision
+  /** Awaited before an answer that has come is passed on. */
+  beforeAnswer: (line: string) => Promise<void>
   /** The lines (`POST /path`) of all requests so far, and of those whose answer was kept back. */
   readonly seen: string[]
   readonly withheld: string[]
@@ -44,6 +46,7 @@ export async function startHttpGate(target: string): Promise<HttpGate> {
     url: `http://127.0.0.1:${address.port}`,
     target,
     decide: () => 'pass',
+    beforeAnswer: async () => undefined,
     seen: [],
     withheld: [],
     cut() {
@@ -73,7 +76,8 @@ export async function startHttpGate(target: string): Promise<HttpGate> {
     sent.on('error', () => outgoing.destroy())
     incoming.on('error', () => sent.destroy())
     outgoing.on('close', () => sent.destroy())
-    sent.on('response', (answer) => {
+    sent.on('response', async (answer) => {
+      await gate.beforeAnswer(line)
       if (decision === 'hold_answer') {
         answer.resume()
         answer.on('end', () => gate.withheld.push(line))

@@ -8,7 +8,7 @@ export type LocalAgentServer = {
   close(): void
 }
 
-/** Answers the `call`-th request with what `answer` makes of it; breaks off for undefined. */
+/** Answers the `call`-th request with what `answer` makes of it, at once or later; breaks off for undefined. */
 export async function localAgent(
   answer: (body: { method: string; id: unknown }, call: number) => unknown,
 ): Promise<LocalAgentServer> {
@@ -18,7 +18,7 @@ export async function localAgent(
     for await (const piece of incoming) pieces.push(piece)
     const body = JSON.parse(Buffer.concat(pieces).toString('utf8'))
     bodies.push({ headers: incoming.headers, body })
-    const said = answer(body, bodies.length)
+    const said = await answer(body, bodies.length)
     response.setHeader('content-type', 'application/json')
     if (said === undefined) response.destroy()
     else response.end(JSON.stringify(said))

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import {
   connectWith,
+  gate,
   provideConnectScene,
   say,
   told,
@@ -82,6 +83,26 @@ describe('atrium connect --forward', () => {
       'Agent error: this message could not be answered in 5 attempts',
       'hello',
     ])
+  })
+
+  it('ends with --once although its last answer is out before it hears that nothing more came', async () => {
+    const asked = Promise.withResolvers<void>()
+    const agent = await localAgent(async (body) => {
+      await asked.promise
+      return { jsonrpc: '2.0', id: body.id, result: { kind: 'message', parts: PARTS } }
+    })
+    await say('hi')
+    const link = connectWith(['--forward', agent.url, '--once', '--from-start'])
+    // The second page is empty, and what is at work is over before that is heard.
+    gate.beforeAnswer = async (line) => {
+      const pages = gate.seen.filter((each) => each.endsWith('/activity')).length
+      if (!line.endsWith('/activity') || pages !== 2) return
+      asked.resolve()
+      await eventually(() => link.stderr().includes('answered'))
+    }
+    expect(await link.ended).toBe(0)
+    agent.close()
+    expect(await told()).toEqual(['hello'])
   })
 
   it('waits for an agent that is not there yet, and says so', async () => {

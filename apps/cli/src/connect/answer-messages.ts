@@ -80,7 +80,7 @@ export class MessageLoop {
     const { concurrency, isOnce } = this.#deps
     const room = concurrency + READ_AHEAD - this.#queue.length - this.#running.size
     if (room < 1) {
-      await Promise.race(this.#running)
+      await this.#oneOver()
       return true
     }
     const isIdle = this.#queue.length === 0 && this.#running.size === 0
@@ -92,7 +92,7 @@ export class MessageLoop {
     this.#begin(stop)
     if (rows.length > 0) return true
     if (!isOnce) await this.#notTooSoon(startedMs, stop)
-    else if (!isIdle) await Promise.race(this.#running)
+    else if (!isIdle) await this.#oneOver()
     return !isOnce || !isIdle
   }
 
@@ -223,6 +223,11 @@ export class MessageLoop {
     const { clock, feed } = this.#deps
     const restMs = feed.slowPollMs - (clock.now().getTime() - startedMs)
     if (restMs > 0) await clock.sleep(restMs, stop)
+  }
+
+  /** A race of nobody has no end: all of them may be over while the feed was asked. */
+  async #oneOver(): Promise<void> {
+    if (this.#running.size > 0) await Promise.race(this.#running)
   }
 
   async #settle(): Promise<void> {
