@@ -13,12 +13,13 @@ beforeEach(() => {
 
 afterEach(() => runtime.close())
 
-/** Says what it was told; told to stay, it does, as long as its runtime is there. */
+/** Says what it was told; told to stay, it does, as long as its runtime is there, which may be over by now. */
 const SCRIPT = `
   const text = require('node:fs').readFileSync(0, 'utf8')
   console.log(text)
   const parent = process.ppid
-  if (text === 'stay') setInterval(() => process.ppid === parent || process.exit(), 20)`
+  const isLeft = () => parent === 1 || process.ppid !== parent
+  if (text === 'stay') setInterval(() => isLeft() && process.exit(), 20)`
 
 const later = (text: string) => ({ ...userMessage(text), configuration: { blocking: false } })
 
