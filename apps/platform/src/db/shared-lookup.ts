@@ -3,8 +3,6 @@
  * flight ride together in the next one, as a single statement. Nothing is remembered: every answer is
  * from a statement that began after its question.
  */
-import { is } from 'drizzle-orm'
-import { PgTransaction } from 'drizzle-orm/pg-core'
 import type { Db } from './client.ts'
 
 /** The rows of these keys, by key; one statement. */
@@ -16,15 +14,14 @@ const PATIENCE_MS = 250
 
 /**
  * Finds the row of a key, undefined when there is none. The first of a quiet time goes at once. What
- * fails a statement fails each who rides in it. A transaction has its own view of the rows, and rides
- * with nobody.
+ * fails a statement fails each who rides in it. A transaction is a `Db` of its own, and
+ * rides with nobody.
  */
 export function sharedLookup<Row>(
   ask: AskAll<Row>,
 ): (db: Db, key: string) => Promise<Row | undefined> {
   const queues = new WeakMap<Db, LookupQueue<Row>>()
   return async (db, key) => {
-    if (is(db, PgTransaction)) return (await ask(db, [key])).get(key)
     const queue = queues.get(db) ?? new LookupQueue((keys) => ask(db, keys))
     queues.set(db, queue)
     return await queue.find(key)
