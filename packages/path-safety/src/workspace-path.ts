@@ -27,6 +27,18 @@ export type WorkspacePath = {
   readonly [LEXICALLY_VALID]: true
 }
 
+/**
+ * A path that passed `parseFolderPath`: like `WorkspacePath`, and the root itself is one as well.
+ * Every `WorkspacePath` is a `FolderPath`.
+ */
+export type FolderPath = {
+  readonly text: string
+  readonly root: AllowedRoot
+  /** Below the root, none empty, `.` or `..`; none at all for the root itself. */
+  readonly segments: readonly string[]
+  readonly [LEXICALLY_VALID]: true
+}
+
 /** Codes of `ERROR_TABLE`; their texts are the contract's. */
 export type PathRefusal =
   | 'path_required'
@@ -35,9 +47,11 @@ export type PathRefusal =
   | 'invalid_path'
   | 'not_a_regular_file'
 
-export type PathVerdict =
-  | { readonly ok: true; readonly path: WorkspacePath }
+export type Verdict<Path> =
+  | { readonly ok: true; readonly path: Path }
   | { readonly ok: false; readonly code: PathRefusal }
+
+export type PathVerdict = Verdict<WorkspacePath>
 
 const UTF8 = new TextEncoder()
 
@@ -45,7 +59,7 @@ const UTF8 = new TextEncoder()
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses.
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/
 
-function refuse(code: PathRefusal): PathVerdict {
+function refuse(code: PathRefusal): Verdict<never> {
   return { ok: false, code }
 }
 
@@ -69,6 +83,19 @@ function isLegalSegment(segment: string): boolean {
  * The value must be decoded exactly once and is not decoded again here. Never throws.
  */
 export function parseWorkspacePath(values: readonly string[]): PathVerdict {
+  const verdict = parseFolderPath(values)
+  if (!verdict.ok) return verdict
+  const [first, ...rest] = verdict.path.segments
+  if (first === undefined) return refuse('not_a_regular_file')
+  return { ok: true, path: { ...verdict.path, segments: [first, ...rest] } }
+}
+
+/**
+ * `parseWorkspacePath` for what may be a folder: the same checks in the same order, and the exact
+ * root is one. Nothing is forgiven that is refused there, so that a path is judged alike whatever
+ * it is asked for.
+ */
+export function parseFolderPath(values: readonly string[]): Verdict<FolderPath> {
   const text = values[0]
   if (text === undefined || text === '') return refuse('path_required')
   if (values.length > 1) return refuse('invalid_path')
@@ -78,11 +105,9 @@ export function parseWorkspacePath(values: readonly string[]): PathVerdict {
   if (CONTROL_CHARACTER.test(text)) return refuse('invalid_path')
   if (UTF8.encode(text).byteLength > MAX_PATH_BYTES) return refuse('invalid_path')
 
-  const [first, ...rest] = text.split('/').slice(2)
-  if (first === undefined) return refuse('not_a_regular_file')
-  const segments = [first, ...rest] as const
+  const segments = text.split('/').slice(2)
   if (!segments.every(isLegalSegment)) return refuse('invalid_path')
-  return { ok: true, path: { text, root, segments: [...segments], [LEXICALLY_VALID]: true } }
+  return { ok: true, path: { text, root, segments, [LEXICALLY_VALID]: true } }
 }
 
 // `/configs` is readable and holds the credentials that protect it (design/path-safety 1): they are
@@ -126,15 +151,29 @@ function foldName(name: string): string {
  * its siblings: everything that starts with such a name is refused, which covers the temporary
  * files of an atomic write, editors' backups and alternate-stream suffixes.
  */
-export function isSecretFile(path: WorkspacePath): boolean {
-  if (path.root !== 'configs') return false
-  const name = foldName(path.segments[0])
+export function isSecretFile(path: Pick<FolderPath, 'root' | 'segments'>): boolean {
+  const [first] = path.segments
+  if (path.root !== 'configs' || first === undefined) return false
+  const name = foldName(first)
   return SECRET_NAMES.some((secret) => name.startsWith(secret))
 }
 
 /** Whether the path names a part of an upload that is not finished, in any folder. */
-export function isHiddenUploadTemporary(path: WorkspacePath): boolean {
-  return path.segments
-    .map(foldName)
-    .some((name) => UPLOAD_TEMPORARY_NAME.test(name) || UPLOAD_RECORD_NAME.test(name))
+export function isHiddenUploadTemporary(path: Pick<FolderPath, 'segments'>): boolean {
+  return path.segments.some(isHiddenUploadName)
+}
+
+/** The same of one name. */
+export function isHiddenUploadName(name: string): boolean {
+  const folded = foldName(name)
+  return UPLOAD_TEMPORARY_NAME.test(folded) || UPLOAD_RECORD_NAME.test(folded)
+}
+
+/** Whether `name` in the folder is nobody's business: not listed, not previewed, not archived. */
+export function isHiddenEntry(
+  folder: Pick<FolderPath, 'root' | 'segments'>,
+  name: string,
+): boolean {
+  const path = { root: folder.root, segments: [...folder.segments, name] }
+  return isSecretFile(path) || isHiddenUploadTemporary(path)
 }

@@ -31,7 +31,7 @@ export type StoredFile = {
 
 /** One forwarded operation as data: what goes out, what may come back. Header names lower-case. */
 export type ForwardOperation = {
-  readonly name: 'upload' | 'download'
+  readonly name: 'upload' | 'download' | 'list' | 'preview' | 'content' | 'archive'
   readonly path: string
   readonly methods: readonly ('GET' | 'HEAD' | 'POST')[]
   readonly requestHeaders: readonly string[]

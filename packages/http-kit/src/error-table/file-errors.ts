@@ -16,6 +16,7 @@ export const FILE_ERRORS = {
   file_not_found: { status: 404, text: 'file not found', retryable: false },
   file_forbidden: { status: 403, text: 'file is not readable', retryable: false },
   not_a_regular_file: { status: 400, text: 'path is not a regular file', retryable: false },
+  not_a_directory: { status: 400, text: 'path is not a directory', retryable: false },
   stat_failed: { status: 500, text: 'stat failed', retryable: true },
   declared_length_exceeds_total: {
     status: 413,
@@ -43,6 +44,29 @@ export const FILE_ERRORS = {
   upload_write_failed: { status: 500, text: 'failed to write file', retryable: true },
   upload_stalled: { status: 400, text: 'upload stalled', retryable: true },
   insufficient_storage: { status: 507, text: 'insufficient storage', retryable: true },
+
+  // Folders of sessions (contract/runtime 20.4)
+  invalid_session_id: {
+    status: 400,
+    text: 'session id must be 7 lower-case hexadecimal digits',
+    retryable: false,
+  },
+  path_escape: { status: 400, text: 'path escapes the workspace', retryable: false },
+  is_a_directory: { status: 400, text: 'path is a directory', retryable: false },
+  bad_op: { status: 400, text: 'unsupported operation', retryable: false },
+  reader_failed: {
+    status: 502,
+    text: 'the reader of the job-control host gave no answer that can be understood',
+    retryable: true,
+    hop: 'workspace',
+  },
+  shellctl_error: {
+    status: 502,
+    text: 'the job-control host could not be asked',
+    retryable: true,
+    hop: 'workspace',
+  },
+
   agent_not_configured: {
     status: 503,
     text: 'agent is not configured',
