@@ -28,3 +28,11 @@ export function printableLine(text: string): string {
     .replace(/[\n\t\u2028\u2029]+/g, ' ')
     .trim()
 }
+
+// What ends a line, and the marks that turn the direction of what follows.
+const TURNS_OR_BREAKS = /[\n\t\u061c\u200e\u200f\u2028\u2029]/g
+
+/** A file name on a terminal: `?` for each character that it would obey, as `ls -q` does. */
+export function printableName(name: string): string {
+  return name.replace(CONTROLS, '?').replace(BIDI, '?').replace(TURNS_OR_BREAKS, '?')
+}
