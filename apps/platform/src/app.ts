@@ -30,6 +30,7 @@ import { chatFilesRoutes } from './http/routes/chat-files.routes.ts'
 import { delegationRoutes } from './http/routes/delegations.routes.ts'
 import { discoveryRoutes } from './http/routes/discovery.routes.ts'
 import { adminEventRoutes, workspaceEventRoutes } from './http/routes/events.routes.ts'
+import { filesRoutes } from './http/routes/files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { inboundSecretRoutes } from './http/routes/inbound-secret.routes.ts'
 import { failedStartRoutes, lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
@@ -131,6 +132,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { name: 'public', guard: 'identity', prefix: '', routes: workspacePublicRoutes(deps) },
     { ...workspace, routes: workspaceRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
+    { ...workspace, routes: filesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },
     { ...workspace, routes: metricsRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },

@@ -1,5 +1,4 @@
-/** @module The reference of files, messages, activity and events. */
-import { MAX_PLAIN_FIELDS } from '@atrium/runtime-contract/file-transfer'
+/** @module The reference of messages, activity and events. */
 import { z } from 'zod'
 import {
   acknowledgedResponse,
@@ -11,23 +10,9 @@ import {
   sentResponse,
 } from '../wire/activity.wire.ts'
 import { eventResponse } from '../wire/event.wire.ts'
-import { rpcAnswer, rpcCall, uploadResponse } from '../wire/exchange.wire.ts'
+import { rpcAnswer, rpcCall } from '../wire/exchange.wire.ts'
+import { FORWARDING } from './forwarding-errors.ts'
 import { type Operation, type Operations, ok } from './operation.ts'
-
-/** On the way to a workspace, whatever is sent there. */
-const FORWARDING = [
-  'workspace_not_found',
-  'workspace_url_missing',
-  'inbound_secret_minted',
-  'inbound_secret_unavailable',
-  'inbound_secret_read_failed',
-  'workspace_auth_mismatch',
-  'workspace_unreachable',
-  'workspace_invalid_response',
-  'workspace_redirected',
-  'workspace_timeout',
-  'agent_url_not_routable',
-] as const
 
 const eventStream: Operation['answers'] = {
   200: {
@@ -43,56 +28,6 @@ const resumption = {
 }
 
 export const EXCHANGE_OPERATIONS: Operations = {
-  'POST /workspaces/:id/chat/uploads': {
-    tag: 'Files',
-    summary: 'Store files in a workspace',
-    description: `Parts named \`files\`, and at most ${MAX_PLAIN_FIELDS} plain ones, which are ignored. All of them are stored, or none.`,
-    body: { contentType: 'multipart/form-data' },
-    answers: ok(uploadResponse, 'Stored, durably.'),
-    errors: [
-      ...FORWARDING,
-      'declared_length_exceeds_total',
-      'total_limit_exceeded',
-      'file_limit_exceeded',
-      'multipart_malformed',
-      'files_field_missing',
-      'uploads_dir_failed',
-      'upload_collision',
-      'upload_write_failed',
-      'upload_stalled',
-      'insufficient_storage',
-    ],
-  },
-  'GET /workspaces/:id/chat/download': {
-    tag: 'Files',
-    summary: 'Read a file of a workspace',
-    description: 'Ranges and validators are honoured; HEAD answers without the bytes.',
-    query: z.object({
-      path: z.string().describe('Absolute, under /configs, /workspace, /home or /plugins.'),
-    }),
-    headers: z.object({
-      range: z.string().optional(),
-      'if-range': z.string().optional(),
-      'if-none-match': z.string().optional(),
-    }),
-    answers: {
-      200: { description: 'The file, as an attachment.', contentType: 'application/octet-stream' },
-      206: { description: 'The range.', contentType: 'application/octet-stream' },
-      304: { description: 'It is the one that the client has.' },
-    },
-    errors: [
-      ...FORWARDING,
-      'path_required',
-      'path_not_absolute',
-      'path_outside_roots',
-      'invalid_path',
-      'file_not_found',
-      'file_forbidden',
-      'not_a_regular_file',
-      'range_not_satisfiable',
-      'stat_failed',
-    ],
-  },
   'POST /workspaces/:id/a2a': {
     tag: 'Messages',
     summary: 'Send a JSON-RPC request to the agent of a workspace',

@@ -6,6 +6,7 @@ import { ERROR_TABLE, type ErrorCode } from '@atrium/http-kit/app-error'
 import { z } from 'zod'
 import type { MountedRoute, ScopeName } from '../mount-scope.ts'
 import { EXCHANGE_OPERATIONS } from './exchange-operations.ts'
+import { FILE_OPERATIONS } from './file-operations.ts'
 import { type JsonSchema, JsonSchemas } from './json-schemas.ts'
 import type { Answer, Body, Operation, Operations } from './operation.ts'
 import { PLATFORM_OPERATIONS } from './platform-operations.ts'
@@ -14,6 +15,7 @@ import { WORKSPACE_OPERATIONS } from './workspace-operations.ts'
 
 export const OPERATIONS: Operations = {
   ...WORKSPACE_OPERATIONS,
+  ...FILE_OPERATIONS,
   ...EXCHANGE_OPERATIONS,
   ...PLATFORM_OPERATIONS,
   ...QUEUE_OPERATIONS,

@@ -1,0 +1,120 @@
+/** @module The reference of files: storing them, and looking into a workspace. */
+import {
+  ARCHIVE_FORMATS,
+  DEFAULT_PREVIEW_BYTES,
+  MAX_LIST_ENTRIES,
+  MAX_PREVIEW_BYTES,
+} from '@atrium/runtime-contract/file-inspection'
+import { MAX_PLAIN_FIELDS } from '@atrium/runtime-contract/file-transfer'
+import { z } from 'zod'
+import { uploadResponse } from '../wire/exchange.wire.ts'
+import { filePreview, folderPage } from '../wire/file-inspection.wire.ts'
+import { FORWARDING } from './forwarding-errors.ts'
+import { type Operation, type Operations, ok } from './operation.ts'
+
+/** What is wrong with a path's text, and what is found where it leads. */
+const PATH_ERRORS = [
+  'path_required',
+  'path_not_absolute',
+  'path_outside_roots',
+  'invalid_path',
+  'file_not_found',
+  'file_forbidden',
+  'stat_failed',
+] as const
+
+const absolutePath = z.string().describe('Absolute, under /configs, /workspace, /home or /plugins.')
+const listPage = {
+  limit: z.int().min(1).max(MAX_LIST_ENTRIES).default(MAX_LIST_ENTRIES).optional(),
+  cursor: z.string().optional().describe('The `next_cursor` of the page before.'),
+}
+const byteWindow = {
+  offset: z.int().min(0).default(0).optional(),
+  limit: z.int().min(1).max(MAX_PREVIEW_BYTES).default(DEFAULT_PREVIEW_BYTES).optional(),
+  tail: z
+    .int()
+    .min(1)
+    .max(MAX_PREVIEW_BYTES)
+    .optional()
+    .describe('The last bytes, in place of `offset` and `limit`.'),
+}
+
+const download: Operation = {
+  tag: 'Files',
+  summary: 'Read a file of a workspace',
+  description: 'Ranges and validators are honoured; HEAD answers without the bytes.',
+  query: z.object({
+    path: absolutePath,
+  }),
+  headers: z.object({
+    range: z.string().optional(),
+    'if-range': z.string().optional(),
+    'if-none-match': z.string().optional(),
+  }),
+  answers: {
+    200: { description: 'The file, as an attachment.', contentType: 'application/octet-stream' },
+    206: { description: 'The range.', contentType: 'application/octet-stream' },
+    304: { description: 'It is the one that the client has.' },
+  },
+  errors: [...FORWARDING, ...PATH_ERRORS, 'not_a_regular_file', 'range_not_satisfiable'],
+}
+
+export const FILE_OPERATIONS: Operations = {
+  'POST /workspaces/:id/chat/uploads': {
+    tag: 'Files',
+    summary: 'Store files in a workspace',
+    description: `Parts named \`files\`, and at most ${MAX_PLAIN_FIELDS} plain ones, which are ignored. All of them are stored, or none.`,
+    body: { contentType: 'multipart/form-data' },
+    answers: ok(uploadResponse, 'Stored, durably.'),
+    errors: [
+      ...FORWARDING,
+      'declared_length_exceeds_total',
+      'total_limit_exceeded',
+      'file_limit_exceeded',
+      'multipart_malformed',
+      'files_field_missing',
+      'uploads_dir_failed',
+      'upload_collision',
+      'upload_write_failed',
+      'upload_stalled',
+      'insufficient_storage',
+    ],
+  },
+  'GET /workspaces/:id/chat/download': download,
+  'GET /workspaces/:id/files/download': download,
+  'GET /workspaces/:id/files': {
+    tag: 'Files',
+    summary: 'List a folder of a workspace',
+    description:
+      'Sorted by the bytes of the names. The next page begins behind the last name of this one, whatever comes and goes meanwhile.',
+    query: z.object({ path: absolutePath, ...listPage }),
+    answers: ok(folderPage, 'A page of it.'),
+    errors: [...FORWARDING, ...PATH_ERRORS, 'invalid_query', 'not_a_directory'],
+  },
+  'GET /workspaces/:id/files/preview': {
+    tag: 'Files',
+    summary: 'Look at a part of a file of a workspace',
+    description:
+      'UTF-8, and UTF-16 with its mark, as text; no character is ever cut. What has a NUL or is no text is told as binary, without it.',
+    query: z.object({ path: absolutePath, ...byteWindow }),
+    answers: ok(filePreview, 'The part.'),
+    errors: [...FORWARDING, ...PATH_ERRORS, 'invalid_query', 'not_a_regular_file'],
+  },
+  'GET /workspaces/:id/files/archive': {
+    tag: 'Files',
+    summary: 'Read a folder of a workspace as one archive',
+    description:
+      'Streamed, without links. One that breaks ends with its connection broken, never as if it were whole.',
+    query: z.object({
+      path: absolutePath,
+      format: z.enum(ARCHIVE_FORMATS).default('tar').optional(),
+    }),
+    answers: {
+      200: {
+        description: 'The archive, as an attachment.',
+        contentType: 'application/octet-stream',
+      },
+    },
+    errors: [...FORWARDING, ...PATH_ERRORS, 'invalid_query', 'not_a_directory'],
+  },
+}
