@@ -1,10 +1,10 @@
 /**
  * @module Bytes of a file as text, or the verdict that they are none. Pure. A window may begin and
  * end anywhere: what is shown begins and ends between two characters, and a cut one is never a
- * reason to call text binary (contract/runtime 20.5).
+ * reason to call text binary (contract/runtime 20.5). Here because the runtime and the platform's
+ * job-control transport have to judge alike.
  */
-import { isUtf8 } from 'node:buffer'
-import type { TextEncodingName } from '@atrium/runtime-contract/file-inspection'
+import type { TextEncodingName } from './file-inspection.ts'
 
 /** The longest character of any encoding here, and so what a window needs around itself. */
 export const MAX_CHARACTER_BYTES = 4
@@ -117,6 +117,9 @@ function utf8Across(known: Known, at: number): number {
   return at
 }
 
+/** A byte order mark stays in the text. */
+const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 const UTF8: Codec = {
   startOfCharacter(known, at) {
     const lead = utf8Across(known, at)
@@ -130,8 +133,12 @@ const UTF8: Codec = {
   cutBefore: (known, start, at) => Math.max(start, utf8Across(known, at)),
   lengthAt: (known, at) => utf8Length(byteAt(known, at)),
   decode({ bytes, position }, start, end) {
-    const shown = bytes.subarray(start - position, end - position)
-    return isUtf8(shown) ? shown.toString('utf8') : undefined
+    try {
+      return STRICT_UTF8.decode(bytes.subarray(start - position, end - position))
+    } catch {
+      // It throws for one reason only: they are no UTF-8.
+      return undefined
+    }
   },
 }
 
