@@ -7,11 +7,14 @@ import {
   type AllowedRoot,
   AUTH_TOKEN_FILE,
   FORMER_INBOUND_SECRET_FILE,
+  type FolderPath,
   INBOUND_SECRET_FILE,
   type WorkspacePath,
 } from '@atrium/path-safety/workspace-path'
 import { currentPathOf, O_PATH } from './descriptor.ts'
 import { type OpenedFile, openContainedFile } from './open-contained-file.ts'
+import { type OpenedFolder, openContainedFolder } from './open-contained-folder.ts'
+import { openSessionFile, openSessionFolder, type SessionTarget } from './open-in-session.ts'
 
 /** Absolute paths on this machine, by root. */
 export type RootDirectories = Readonly<Record<AllowedRoot, string>>
@@ -21,6 +24,9 @@ export type PinnedRoot = {
   /** What the kernel called the directory when it was pinned, without a trailing slash. */
   readonly realPath: string
 }
+
+/** The credentials as they lay there when they were looked for. */
+export type CredentialInodes = { has(file: Pick<BigIntStats, 'ino' | 'dev'>): boolean }
 
 export class ContainedRoots {
   readonly #roots: ReadonlyMap<AllowedRoot, PinnedRoot>
@@ -70,6 +76,28 @@ export class ContainedRoots {
     return openContainedFile(this, path, signal)
   }
 
+  /**
+   * Opens the folder that the path names, for reading its entries. Throws as `open` does, and
+   * `not_a_directory`. The caller closes what it gets.
+   */
+  openFolder(path: FolderPath, signal?: AbortSignal): Promise<OpenedFolder> {
+    return openContainedFolder(this, path, signal)
+  }
+
+  /**
+   * Opens a regular file in the folder of a session; links are followed while they stay inside.
+   * Throws `workspace_not_found`, `not_found`, `path_escape`, `is_a_directory`,
+   * `not_a_regular_file`, `file_forbidden`, `stat_failed`, or the signal's reason.
+   */
+  openSessionFile(target: SessionTarget): Promise<OpenedFile> {
+    return openSessionFile(this, target)
+  }
+
+  /** The same for a folder in it, or itself; `not_a_directory` in place of the two others. */
+  openSessionFolder(target: SessionTarget): Promise<OpenedFolder> {
+    return openSessionFolder(this, target)
+  }
+
   /** The pinned directory, or undefined when it did not exist at the start. */
   find(root: AllowedRoot): PinnedRoot | undefined {
     return this.#roots.get(root)
@@ -80,10 +108,15 @@ export class ContainedRoots {
    * by: a hard link, a bind mount, a link that the operator put in the secret's place.
    */
   isCredential(file: BigIntStats): boolean {
-    return this.#credentialFiles.some((path) => {
-      const live = statOrUndefined(path)
-      return live !== undefined && live.ino === file.ino && live.dev === file.dev
-    })
+    return this.findCredentials().has(file)
+  }
+
+  /** `isCredential` for many files that are looked at within a moment. */
+  findCredentials(): CredentialInodes {
+    const live = this.#credentialFiles
+      .map(statOrUndefined)
+      .filter((credential) => credential !== undefined)
+    return { has: (file) => live.some(({ ino, dev }) => ino === file.ino && dev === file.dev) }
   }
 
   close(): void {

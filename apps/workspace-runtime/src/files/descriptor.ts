@@ -4,7 +4,15 @@
  * name (design/path-safety 1). Numbers and not FileHandles: a handle that is collected closes a
  * number that by then may be somebody else's.
  */
-import { type BigIntStats, constants, fstatSync, open, readlinkSync, unlink } from 'node:fs'
+import {
+  type BigIntStats,
+  constants,
+  fstatSync,
+  open,
+  readlink,
+  readlinkSync,
+  unlink,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { hasErrorCode } from '@atrium/http-kit/error-code'
 
@@ -12,6 +20,7 @@ import { hasErrorCode } from '@atrium/http-kit/error-code'
 export const O_PATH = 0o10000000
 
 const openPath = promisify(open)
+const readLink = promisify(readlink)
 const removeName = promisify(unlink)
 
 /** The path under which the kernel finds what `fd` is, or `name` in the directory that it is. */
@@ -19,9 +28,39 @@ export function procPath(fd: number, name?: string): string {
   return name === undefined ? `/proc/self/fd/${fd}` : `/proc/self/fd/${fd}/${name}`
 }
 
+/**
+ * A name as its bytes, each of them one character (Latin-1): not every name is UTF-8, and strings
+ * compare as the bytes do. Made of text by `bytesOf`, never shown to anybody.
+ */
+export type ByteName = string
+
+export function bytesOf(text: string): ByteName {
+  return Buffer.from(text).toString('latin1')
+}
+
+/** The text of a name, with U+FFFD in place of what is not UTF-8. */
+export function textOf(name: ByteName): string {
+  return Buffer.from(name, 'latin1').toString()
+}
+
+/** `procPath` for a name of any bytes. */
+export function procBytesPath(directory: number, name: ByteName): Buffer {
+  return Buffer.from(procPath(directory, name), 'latin1')
+}
+
 /** Opens one name in a directory, following nothing. Rejects with the system's error. */
 export function openAt(directory: number, name: string, flags: number): Promise<number> {
   return openPath(procPath(directory, name), flags | constants.O_NOFOLLOW)
+}
+
+/** `openAt` for a name of any bytes. */
+export function openBytesAt(directory: number, name: ByteName, flags: number): Promise<number> {
+  return openPath(procBytesPath(directory, name), flags | constants.O_NOFOLLOW)
+}
+
+/** Where the link of that name leads, as its bytes. `EINVAL` when it is no link. */
+export function readLinkAt(directory: number, name: ByteName): Promise<ByteName> {
+  return readLink(procBytesPath(directory, name), 'latin1')
 }
 
 // Nobody but us, until the file is whole.
@@ -52,6 +91,11 @@ export function reopen(fd: number, flags: number): Promise<number> {
 /** Where the thing behind `fd` is now; ends in ` (deleted)` when it is nowhere. */
 export function currentPathOf(fd: number): string {
   return readlinkSync(procPath(fd))
+}
+
+/** `currentPathOf` as bytes. */
+export function currentBytesPathOf(fd: number): ByteName {
+  return readlinkSync(procPath(fd), 'latin1')
 }
 
 export function statOf(fd: number): BigIntStats {

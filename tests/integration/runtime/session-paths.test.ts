@@ -1,0 +1,277 @@
+import { execFileSync } from 'node:child_process'
+import {
+  fstatSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { findAppError } from '@atrium/http-kit/app-error'
+import { hasErrorCode } from '@atrium/http-kit/error-code'
+import { isSessionId, parseSessionPath } from '@atrium/path-safety/session-path'
+import { INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ContainedRoots } from '../../../apps/workspace-runtime/src/files/contained-roots.ts'
+import { expectOpenFiles, openFiles } from '../../support/runtime-harness.ts'
+
+const SESSION = 'abc1234'
+
+let openBefore: number
+let base: string
+let roots: ContainedRoots
+
+beforeAll(() => {
+  openBefore = openFiles()
+  base = realpathSync(mkdtempSync(join(tmpdir(), 'atrium-session-')))
+  for (const root of ['configs', 'workspace', 'home', 'plugins']) mkdirSync(join(base, root))
+  place(join(base, 'configs', INBOUND_SECRET_FILE))
+  place(inside('file'))
+  place(join(base, 'workspace/abc1234x/file'))
+  place(join(base, 'workspace/def5678/file'))
+  roots = pinRoots(join(base, 'workspace'))
+})
+
+afterAll(async () => {
+  roots.close()
+  rmSync(base, { recursive: true, force: true })
+  await expectOpenFiles(openBefore)
+})
+
+function pinRoots(workspace: string): ContainedRoots {
+  const [configs, home, plugins] = ['configs', 'home', 'plugins'].map((root) => join(base, root))
+  if (configs === undefined || home === undefined || plugins === undefined) throw new Error('roots')
+  return ContainedRoots.pin({ configs, workspace, home, plugins }, configs)
+}
+
+function inside(path: string): string {
+  return join(base, 'workspace', SESSION, path)
+}
+
+function place(path: string, content = 'content'): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, content)
+}
+
+function link(path: string, target: string | Buffer): void {
+  mkdirSync(dirname(inside(path)), { recursive: true })
+  symlinkSync(target, inside(path))
+}
+
+type Asked = { readonly path: string; readonly session?: string; readonly from?: ContainedRoots }
+
+/** The inode that was opened, or the code of the refusal. */
+async function open(kind: 'file' | 'folder', asked: Asked): Promise<bigint | string> {
+  const { path, session = SESSION, from = roots } = asked
+  const verdict = parseSessionPath([path])
+  if (!isSessionId(session) || !verdict.ok) throw new Error('not for the runtime')
+  const target = { session, path: verdict.path }
+  try {
+    const opened =
+      kind === 'file' ? await from.openSessionFile(target) : await from.openSessionFolder(target)
+    try {
+      return fstatSync(opened.fd, { bigint: true }).ino
+    } finally {
+      opened.close()
+    }
+  } catch (error) {
+    const refusal = findAppError(error)
+    if (refusal === undefined) throw error
+    return `${refusal.code}: ${refusal.publicText}`
+  }
+}
+
+const inodeOf = (path: string): bigint => statSync(path, { bigint: true }).ino
+const NOT_FOUND = 'not_found: path not found in workspace'
+const ESCAPES = 'path_escape: path escapes the workspace'
+
+describe('a path in the folder of a session', () => {
+  it('names files and folders, and the folder itself', async () => {
+    place(inside('kinds/a/b'))
+    expect(await open('file', { path: 'kinds/a/b' })).toBe(inodeOf(inside('kinds/a/b')))
+    expect(await open('folder', { path: 'kinds//a/' })).toBe(inodeOf(inside('kinds/a')))
+    expect(await open('folder', { path: '' })).toBe(inodeOf(inside('.')))
+  })
+
+  it('tells what is not what was asked for', async () => {
+    execFileSync('mkfifo', [inside('fifo')])
+    expect(await open('file', { path: '.' })).toBe('is_a_directory: path is a directory')
+    expect(await open('folder', { path: 'file' })).toBe('not_a_directory: path is not a directory')
+    expect(await open('folder', { path: 'fifo' })).toBe('not_a_directory: path is not a directory')
+    expect(await open('file', { path: 'fifo' })).toBe(
+      'not_a_regular_file: path is not a regular file',
+    )
+    expect(await open('file', { path: 'file/x' })).toBe(NOT_FOUND)
+    expect(await open('file', { path: 'nothing' })).toBe(NOT_FOUND)
+  })
+
+  it('is in no session that is not there, nor behind a link in its place, nor in a file', async () => {
+    symlinkSync(SESSION, join(base, 'workspace/1111111'))
+    place(join(base, 'workspace/2222222'))
+    for (const session of ['0000000', '1111111', '2222222']) {
+      expect(await open('folder', { path: '.', session })).toBe(
+        'workspace_not_found: workspace does not exist',
+      )
+    }
+  })
+
+  it('follows links that stay inside, or come back', async () => {
+    place(inside('links/real/file'))
+    for (const [name, target] of [
+      ['relative', 'real'],
+      ['absolute', inside('links/real')],
+      ['round', `../../${SESSION}/links/real`],
+      ['far', `../../../../../../../../../..${inside('links/real')}`],
+      ['chain', 'absolute'],
+    ] as const) {
+      link(`links/${name}`, target)
+      const found = await open('file', { path: `links/${name}/file` })
+      expect(found, name).toBe(inodeOf(inside('links/real/file')))
+    }
+  })
+
+  it.each([
+    ['/etc/passwd'],
+    ['..'],
+    ['../def5678/file'],
+    ['../abc1234x/file'],
+    ['../nothing'],
+    ['/'],
+    ['/proc/self/root/etc/passwd'],
+  ])('leads nowhere by a link to %s', async (target) => {
+    rmSync(inside('out'), { force: true })
+    link('out', target)
+    expect(await open('file', { path: 'out' })).toBe(ESCAPES)
+    expect(await open('folder', { path: 'out' })).toBe(ESCAPES)
+    expect(await open('file', { path: 'out/x' })).toBe(ESCAPES)
+  })
+
+  it('finds nothing behind a dangling link and in a loop', async () => {
+    link('dangling', 'nowhere')
+    link('loop', 'loop')
+    link('one', 'two')
+    link('two', 'one')
+    for (const path of ['dangling', 'loop', 'one/x']) {
+      expect(await open('file', { path })).toBe(NOT_FOUND)
+    }
+  })
+
+  it('follows a link whose target is no UTF-8', async () => {
+    const name = Buffer.from([0x66, 0xff, 0x80])
+    writeFileSync(Buffer.concat([Buffer.from(inside('')), Buffer.from('/'), name]), 'content')
+    link('bytes', name)
+    expect(await open('file', { path: 'bytes' })).toBeTypeOf('bigint')
+  })
+
+  it('has no unfinished uploads and no credential, by whatever link', async () => {
+    const upload = `.up-${'0'.repeat(24)}.part`
+    place(inside(`hidden/${upload}`))
+    link('hidden/to-upload', upload)
+    linkSync(join(base, 'configs', INBOUND_SECRET_FILE), inside('hidden/secret'))
+    link('hidden/to-secret', 'secret')
+    for (const name of [upload, 'to-upload', 'secret', 'to-secret']) {
+      expect(await open('file', { path: `hidden/${name}` }), name).toBe(NOT_FOUND)
+    }
+  })
+
+  it('is as deep as names may be, with one descriptor held', async () => {
+    const names = Array.from({ length: 1_500 }, () => 'd')
+    mkdirSync(inside(names.join('/')), { recursive: true })
+    const before = openFiles()
+    expect(await open('folder', { path: names.join('/') })).toBeTypeOf('bigint')
+    await expectOpenFiles(before)
+  })
+
+  it('is found with a root that is a link, and where everything is below the top', async () => {
+    symlinkSync(join(base, 'workspace'), join(base, 'linked'))
+    const linked = pinRoots(join(base, 'linked'))
+    const found = await open('file', { path: 'file', from: linked })
+    linked.close()
+    expect(found).toBe(inodeOf(inside('file')))
+    const top = pinRoots('/')
+    const missing = await open('folder', { path: '.', session: '0000000', from: top })
+    top.close()
+    expect(missing).toBe('workspace_not_found: workspace does not exist')
+  })
+})
+
+describe('any path through any links', () => {
+  const NAMES = ['a', 'b', 'c'] as const
+  const name = fc.constantFrom(...NAMES)
+  const way = fc.array(fc.oneof({ weight: 3, arbitrary: name }, fc.constant('..')), {
+    minLength: 1,
+    maxLength: 5,
+  })
+  const target = fc.oneof(
+    { weight: 4, arbitrary: way.map((names) => names.join('/')) },
+    way.map((names) => `${base}/workspace/${SESSION}/${names.join('/')}`),
+    way.map((names) => `../${SESSION}/${names.join('/')}`),
+    fc.constantFrom('..', '/', '/etc', '../def5678', '../abc1234x', '../../configs'),
+  )
+  const entry = fc.record({
+    at: fc.array(name, { minLength: 1, maxLength: 3 }),
+    what: fc.oneof(
+      fc.constant('file'),
+      fc.constant('folder'),
+      target.map((to) => ({ to })),
+    ),
+  })
+  const tree = fc.array(entry, { minLength: 1, maxLength: 10 })
+  const asked = fc.array(name, { minLength: 1, maxLength: 4 })
+
+  it('ends where the kernel says, or is refused', async () => {
+    let opened = 0
+    const property = fc.asyncProperty(tree, asked, async (entries, names) => {
+      rmSync(inside('.'), { recursive: true })
+      mkdirSync(inside('.'))
+      for (const { at, what } of entries) put(at, what)
+      const path = names.join('/')
+      const real = realPathOf(inside(path))
+      const isFolder = real !== undefined && statSync(real).isDirectory()
+      const found = await open(isFolder ? 'folder' : 'file', { path })
+      expect(verdictsOn(real)).toContain(found)
+      if (typeof found === 'bigint') opened += 1
+    })
+    await fc.assert(property, { numRuns: 300 })
+    expect(opened).toBeGreaterThan(30)
+  })
+
+  function verdictsOn(real: string | undefined): readonly (bigint | string)[] {
+    if (real === undefined) return [NOT_FOUND, ESCAPES]
+    const isInside = real === inside('.') || real.startsWith(`${inside('.')}/`)
+    return [isInside ? inodeOf(real) : ESCAPES]
+  }
+
+  /** Nothing where something is already, and nothing outside. */
+  function put(at: readonly string[], what: 'file' | 'folder' | { readonly to: string }): void {
+    const path = inside(at.join('/'))
+    try {
+      if (at.some((_, index) => isLink(inside(at.slice(0, index).join('/'))))) return
+      mkdirSync(dirname(path), { recursive: true })
+      if (what === 'folder') mkdirSync(path)
+      else if (what === 'file') writeFileSync(path, 'content', { flag: 'wx' })
+      else symlinkSync(what.to, path)
+    } catch (error) {
+      if (!hasErrorCode(error, 'EEXIST', 'ENOTDIR')) throw error
+    }
+  }
+
+  function isLink(path: string): boolean {
+    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+  }
+
+  function realPathOf(path: string): string | undefined {
+    try {
+      return realpathSync.native(path)
+    } catch {
+      return undefined
+    }
+  }
+})
