@@ -7,7 +7,9 @@ import type { AppDeps } from './deps.ts'
 import type { AppEnv } from './http/env.ts'
 import { fileSecurityHeaders } from './http/middleware/file-security-headers.ts'
 import { inboundAuth } from './http/middleware/inbound-auth.ts'
+import { noServiceWorker } from './http/middleware/no-service-worker.ts'
 import { chatUploadsRoutes } from './http/routes/chat-uploads.routes.ts'
+import { filePreviewRoutes } from './http/routes/file-preview.routes.ts'
 import { fileReadRoutes } from './http/routes/file-read.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 
@@ -20,8 +22,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use(earlyAnswer())
   app.use('/internal/*', fileSecurityHeaders())
   app.use(inboundAuth(deps))
+  app.use('/internal/file/*', noServiceWorker())
   app.route('/', healthRoutes())
   app.route('/', fileReadRoutes(deps))
+  app.route('/', filePreviewRoutes(deps))
   app.route('/', chatUploadsRoutes(deps))
   deps.mountAgent?.(app)
   return app

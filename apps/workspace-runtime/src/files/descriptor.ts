@@ -9,6 +9,7 @@ import {
   constants,
   fstatSync,
   open,
+  read,
   readlink,
   readlinkSync,
   unlink,
@@ -22,6 +23,7 @@ export const O_PATH = 0o10000000
 const openPath = promisify(open)
 const readLink = promisify(readlink)
 const removeName = promisify(unlink)
+const readInto = promisify(read)
 
 /** The path under which the kernel finds what `fd` is, or `name` in the directory that it is. */
 export function procPath(fd: number, name?: string): string {
@@ -100,4 +102,19 @@ export function currentBytesPathOf(fd: number): ByteName {
 
 export function statOf(fd: number): BigIntStats {
   return fstatSync(fd, { bigint: true })
+}
+
+/**
+ * Fills the buffer from that position of the file on, and says how much of it: less than all of it
+ * only where the file ends. A read that was cut short by a signal is continued.
+ */
+export async function readAt(fd: number, buffer: Buffer, position: number): Promise<number> {
+  let length = 0
+  while (length < buffer.length) {
+    const wanted = buffer.length - length
+    const { bytesRead } = await readInto(fd, buffer, length, wanted, position + length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return length
 }

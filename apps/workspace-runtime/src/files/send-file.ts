@@ -3,16 +3,12 @@
  * overlapping the write (design/performance 1). At most two buffers are held, however large the
  * file or slow the client.
  */
-import { read } from 'node:fs'
 import type { ServerResponse } from 'node:http'
-import { promisify } from 'node:util'
 import type { BufferPool } from './buffer-pool.ts'
 import type { ByteRange } from './byte-range.ts'
-import { statOf } from './descriptor.ts'
+import { readAt, statOf } from './descriptor.ts'
 import { IdleDeadline } from './idle-deadline.ts'
 import type { OpenedFile } from './open-contained-file.ts'
-
-const readInto = promisify(read)
 
 export type Sending = {
   readonly file: OpenedFile
@@ -84,21 +80,11 @@ async function pump(
   }
 }
 
-/** Fills the buffer as far as the range goes; a read that was cut short by a signal is continued. */
+/** Fills the buffer as far as the range goes. */
 async function fill(sending: Sending, buffer: Buffer, position: number): Promise<number> {
   const wanted = Math.min(buffer.length, sending.range.last + 1 - position)
-  let length = 0
-  while (length < wanted) {
-    const { bytesRead } = await readInto(
-      sending.file.fd,
-      buffer,
-      length,
-      wanted - length,
-      position + length,
-    )
-    if (bytesRead === 0) throw new Error('the file shrank while it was sent')
-    length += bytesRead
-  }
+  const length = await readAt(sending.file.fd, buffer.subarray(0, wanted), position)
+  if (length < wanted) throw new Error('the file shrank while it was sent')
   return length
 }
 

@@ -12,11 +12,20 @@ const ONE_SECOND_MS = 1000
 // RFC 9110 s8.8.3: an opaque-tag may contain commas, so a list is not split at them.
 const ENTITY_TAG = /(?:W\/)?("[\x21\x23-\x7e\x80-\xff]*")/g
 
+/** What an opened file is now; another one is of another file, or of a changed one. Opaque. */
+export function versionOf(
+  file: Pick<OpenedFile, 'dev' | 'ino' | 'mtimeNs' | 'ctimeNs'> & {
+    readonly size: number | bigint
+  },
+): string {
+  const parts = [file.dev, file.ino, file.size, file.mtimeNs, file.ctimeNs]
+  return parts.map((part) => part.toString(36)).join('-')
+}
+
 /** From the descriptor, so that the tag is the tag of exactly the bytes that are sent. */
 export function validatorsOf(file: OpenedFile, now: Date): Validators {
-  const parts = [file.dev, file.ino, BigInt(file.size), file.mtimeNs, file.ctimeNs]
   return {
-    etag: `"${parts.map((part) => part.toString(36)).join('-')}"`,
+    etag: `"${versionOf(file)}"`,
     lastModified: new Date(plausibleMs(file.mtimeNs / 1_000_000n, now)),
   }
 }

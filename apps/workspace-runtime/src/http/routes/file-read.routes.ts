@@ -27,8 +27,6 @@ export function fileReadRoutes(deps: FileReadDeps): Hono<AppEnv> {
 
 /** Lexical, in the contract's order (contract/runtime 3.1); what lies there is judged when opened. */
 function requestedPath(c: Context<AppEnv>): WorkspacePath {
-  // As a service worker's script a file could take over the origin (design/path-safety 5).
-  if (c.req.header('service-worker') === 'script') throw new AppError('file_forbidden')
   const verdict = parseWorkspacePath(rawQueryValues(c, 'path'))
   if (!verdict.ok) throw new AppError(verdict.code)
   return verdict.path
