@@ -307,6 +307,16 @@ CREATE TABLE workspace_auth_tokens (
 );
 CREATE INDEX workspace_auth_tokens_live_idx ON public.workspace_auth_tokens USING btree (workspace_id) WHERE (revoked_at IS NULL);
 
+CREATE TABLE workspace_job_control (
+  workspace_id uuid NOT NULL,
+  url text NOT NULL,
+  encrypted_token text NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  CONSTRAINT workspace_job_control_pk PRIMARY KEY (workspace_id),
+  CONSTRAINT workspace_job_control_workspace_fk FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE
+);
+
 CREATE TABLE workspace_secrets (
   workspace_id uuid NOT NULL,
   key text NOT NULL,

@@ -133,6 +133,11 @@ const ROUTES_BY_SCOPE: Readonly<Record<Scope, Readonly<Record<string, Call>>>> =
     'POST /workspaces': { body: () => ({ name: 'x', external: true }), answers: 201 },
     'DELETE /workspaces/:id': { isFresh: true, answers: 200 },
     'GET /workspaces/:id/console': OK,
+    'PUT /workspaces/:id/job-control': {
+      body: () => ({ url: 'http://203.0.113.7:8022', token: 'x'.repeat(20) }),
+    },
+    'GET /workspaces/:id/job-control': {},
+    'DELETE /workspaces/:id/job-control': {},
     'GET /org/tokens': OK,
     'POST /org/tokens': OK,
     'DELETE /org/tokens/:id': NOT_FOUND,

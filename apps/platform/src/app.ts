@@ -33,6 +33,7 @@ import { adminEventRoutes, workspaceEventRoutes } from './http/routes/events.rou
 import { filesRoutes } from './http/routes/files.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
 import { inboundSecretRoutes } from './http/routes/inbound-secret.routes.ts'
+import { jobControlRoutes } from './http/routes/job-control.routes.ts'
 import { failedStartRoutes, lifecycleRoutes } from './http/routes/lifecycle.routes.ts'
 import { livenessRoutes } from './http/routes/liveness.routes.ts'
 import { metricsRoutes } from './http/routes/metrics.routes.ts'
@@ -146,6 +147,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { ...workspace, routes: inboundSecretRoutes(deps) },
     { ...workspace, routes: workspaceEventRoutes(deps) },
     { ...admin, routes: workspacesAdminRoutes(deps) },
+    { ...admin, routes: jobControlRoutes(deps) },
     { ...admin, routes: auditRoutes(deps) },
     {
       ...admin,

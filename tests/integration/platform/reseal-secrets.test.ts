@@ -2,7 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
-import { keyringOf, openSecret } from '../../../apps/platform/src/domain/secret-envelope.ts'
+import {
+  keyringOf,
+  openSecret,
+  type SecretPurpose,
+} from '../../../apps/platform/src/domain/secret-envelope.ts'
 import {
   type ResealDeps,
   resealSecrets,
@@ -31,11 +35,15 @@ afterAll(async () => {
 })
 
 const KEY = 'provider-key-value-of-a-test'
+const TOKEN = 'job-control-token-of-a-test'
 
 beforeEach(async () => {
   await platform.client.sql`DELETE FROM workspaces`
   first = await platform.onlineWorkspace(box.url, { secrets: { PROVIDER_KEY: KEY } })
   second = await platform.onlineWorkspace(box.url)
+  const host = { url: 'http://[2001:4860::8]', token: TOKEN }
+  const body = JSON.stringify(host)
+  await platform.request(`/workspaces/${second.id}/job-control`, { method: 'PUT', body })
   await platform.request(`/workspaces/${second.id}/inbound-secret/rotate`, { method: 'POST' })
 })
 
@@ -50,21 +58,28 @@ const withNewKey = (previous: readonly Buffer[] = [oldKey()]): ResealDeps => ({
   keyring: keyringOf(randomBytes(32), previous),
 })
 
-type Envelopes = { id: string; current: string; previous: string | null; env: string | null }
+type Envelopes = {
+  id: string
+  current: string
+  previous: string | null
+  env: string | null
+  job_control: string | null
+}
 const envelopes = async () =>
   platform.client.sql<Envelopes[]>`
-    SELECT w.id, inbound_secret_current AS current, inbound_secret_previous AS previous,
+    SELECT w.id, j.encrypted_token AS job_control, inbound_secret_current AS current, inbound_secret_previous AS previous,
       s.encrypted_value AS env
-    FROM workspaces w LEFT JOIN workspace_secrets s ON s.workspace_id = w.id ORDER BY w.id`
+    FROM workspaces w LEFT JOIN workspace_secrets s ON s.workspace_id = w.id
+      LEFT JOIN workspace_job_control j ON j.workspace_id = w.id ORDER BY w.id`
 
 describe('sealing secrets anew', () => {
   it('opens with the new key what it had sealed with the old one, and says that nothing is left', async () => {
     const deps = withNewKey()
-    expect(await resealSecrets(deps, 100)).toEqual({ resealed: 4, unopenable: 0, left: 0 })
+    expect(await resealSecrets(deps, 100)).toEqual({ resealed: 5, unopenable: 0, left: 0 })
     expect(await resealSecrets(deps, 100)).toEqual({ resealed: 0, unopenable: 0, left: 0 })
     const newOnly = { ...deps.keyring, keys: new Map([...deps.keyring.keys].slice(0, 1)) }
     const stored = await envelopes()
-    const open = (id: string, purpose: 'inbound-secret' | `env:${string}`, envelope: string) =>
+    const open = (id: string, purpose: SecretPurpose, envelope: string) =>
       openSecret(newOnly, { workspaceId: workspaceIdSchema.parse(id), purpose }, envelope).reveal()
     const of = (id: string) => {
       const row = stored.find((each) => each.id === id)
@@ -76,9 +91,10 @@ describe('sealing secrets anew', () => {
     expect(open(second.id, 'inbound-secret', of(second.id).previous ?? '')).toBe(
       second.inboundSecret,
     )
+    expect(open(second.id, 'job-control', of(second.id).job_control ?? '')).toBe(TOKEN)
     const audit = await platform.client.sql`
       SELECT count, subject FROM audit_events WHERE action = 'stored_secret.reseal'`
-    expect(audit.at(-1)).toEqual({ count: 4, subject: deps.keyring.currentKeyId })
+    expect(audit.at(-1)).toEqual({ count: 5, subject: deps.keyring.currentKeyId })
   })
 
   it('goes on where a pass stopped, and says how many are left', async () => {
@@ -96,7 +112,7 @@ describe('sealing secrets anew', () => {
   it('reports what it cannot open, and drops none of it', async () => {
     const before = await envelopes()
     const deps = withNewKey([])
-    expect(await resealSecrets(deps, 100)).toEqual({ resealed: 0, unopenable: 4, left: 4 })
+    expect(await resealSecrets(deps, 100)).toEqual({ resealed: 0, unopenable: 5, left: 5 })
     expect(await envelopes()).toEqual(before)
     const lines = platform.logLines().filter((line) => line.includes('secrets.unopenable'))
     expect(lines.at(-1)).toContain(first.id)
@@ -105,7 +121,7 @@ describe('sealing secrets anew', () => {
   it('seals each one once when two replicas are at it', async () => {
     const deps = withNewKey()
     const passes = await Promise.all([resealSecrets(deps, 100), resealSecrets(deps, 100)])
-    expect(passes.reduce((sum, { resealed }) => sum + resealed, 0)).toBe(4)
+    expect(passes.reduce((sum, { resealed }) => sum + resealed, 0)).toBe(5)
   })
 
   it('never undoes a rotation that comes in between', async () => {
@@ -152,6 +168,6 @@ describe('sealing secrets anew', () => {
     await new SweepRecord(platform.deps).make(sweep, new AbortController().signal)
     const answer = await (await platform.request('/admin/liveness')).text()
     expect(answer).toContain('"stored-secrets"')
-    expect(answer).toContain('"left":4')
+    expect(answer).toContain('"left":5')
   })
 })

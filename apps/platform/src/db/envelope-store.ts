@@ -2,12 +2,12 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { type WorkspaceId, workspaceIdSchema } from '../domain/ids.ts'
 import type { Db } from './client.ts'
-import { workspaceSecrets, workspaces } from './schema.ts'
+import { workspaceJobControl, workspaceSecrets, workspaces } from './schema.ts'
 
 /** Where an envelope lies. `key` names a workspace's own secret and is empty for the others. */
 export type EnvelopePlace = {
   readonly workspaceId: WorkspaceId
-  readonly slot: 'current' | 'env' | 'previous'
+  readonly slot: 'current' | 'env' | 'job-control' | 'previous'
   readonly key: string
 }
 
@@ -20,7 +20,9 @@ const everyEnvelope = sql`
   UNION ALL
   SELECT id, 'previous', '', inbound_secret_previous FROM workspaces
   UNION ALL
-  SELECT workspace_id, 'env', key, encrypted_value FROM workspace_secrets`
+  SELECT workspace_id, 'env', key, encrypted_value FROM workspace_secrets
+  UNION ALL
+  SELECT workspace_id, 'job-control', '', encrypted_token FROM workspace_job_control`
 
 const whereStale = (currentKeyId: string) =>
   sql`envelope IS NOT NULL AND split_part(envelope, '.', 2) <> ${currentKeyId}`
@@ -67,27 +69,47 @@ export async function replaceEnvelope(
   stored: StoredEnvelope,
   sealed: string,
 ): Promise<boolean> {
-  const { workspaceId, slot, key, envelope } = stored
-  if (slot === 'env') {
-    const rows = await db
-      .update(workspaceSecrets)
-      .set({ encryptedValue: sealed })
-      .where(
-        and(
-          eq(workspaceSecrets.workspaceId, workspaceId),
-          eq(workspaceSecrets.key, key),
-          eq(workspaceSecrets.encryptedValue, envelope),
-        ),
-      )
-      .returning({ key: workspaceSecrets.key })
-    return rows.length === 1
-  }
-  const isCurrent = slot === 'current'
+  if (stored.slot === 'env') return replaceOwnSecret(db, stored, sealed)
+  if (stored.slot === 'job-control') return replaceJobControlToken(db, stored, sealed)
+  const isCurrent = stored.slot === 'current'
   const column = isCurrent ? workspaces.inboundSecretCurrent : workspaces.inboundSecretPrevious
   const rows = await db
     .update(workspaces)
     .set(isCurrent ? { inboundSecretCurrent: sealed } : { inboundSecretPrevious: sealed })
-    .where(and(eq(workspaces.id, workspaceId), eq(column, envelope)))
+    .where(and(eq(workspaces.id, stored.workspaceId), eq(column, stored.envelope)))
     .returning({ id: workspaces.id })
+  return rows.length === 1
+}
+
+async function replaceOwnSecret(
+  db: Db,
+  { workspaceId, key, envelope }: StoredEnvelope,
+  sealed: string,
+): Promise<boolean> {
+  const rows = await db
+    .update(workspaceSecrets)
+    .set({ encryptedValue: sealed })
+    .where(
+      and(
+        eq(workspaceSecrets.workspaceId, workspaceId),
+        eq(workspaceSecrets.key, key),
+        eq(workspaceSecrets.encryptedValue, envelope),
+      ),
+    )
+    .returning({ key: workspaceSecrets.key })
+  return rows.length === 1
+}
+
+async function replaceJobControlToken(
+  db: Db,
+  { workspaceId, envelope }: StoredEnvelope,
+  sealed: string,
+): Promise<boolean> {
+  const { workspaceId: owner, encryptedToken } = workspaceJobControl
+  const rows = await db
+    .update(workspaceJobControl)
+    .set({ encryptedToken: sealed })
+    .where(and(eq(owner, workspaceId), eq(encryptedToken, envelope)))
+    .returning({ workspaceId: owner })
   return rows.length === 1
 }

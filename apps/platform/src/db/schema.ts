@@ -120,6 +120,14 @@ export const workspaceSecrets = pgTable(
   ],
 )
 
+export const workspaceJobControl = pgTable('workspace_job_control', {
+  workspaceId: uuid('workspace_id').primaryKey(),
+  url: text('url').notNull(),
+  encryptedToken: text('encrypted_token').notNull(),
+  createdAt: moment('created_at').notNull(),
+  updatedAt: moment('updated_at').notNull(),
+})
+
 export const activityLogs = pgTable('activity_logs', {
   id: uuid('id').primaryKey(),
   workspaceId: uuid('workspace_id').notNull(),

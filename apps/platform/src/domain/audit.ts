@@ -10,6 +10,9 @@ export type CredentialAction =
   | 'inbound_secret.retire'
   /** Sealed anew with the current key; `subject` is the key's id. */
   | 'stored_secret.reseal'
+  /** The host of a workspace was written down, with a token; `detail` has its URL. */
+  | 'job_control.set'
+  | 'job_control.remove'
   | 'org_token.mint'
   | 'org_token.revoke'
 

@@ -50,7 +50,7 @@ function idOf(encryptionKey: Buffer): string {
 }
 
 /** What a secret is for; part of the associated data, so that envelopes cannot be swapped. */
-export type SecretPurpose = 'inbound-secret' | 'push-config' | `env:${string}`
+export type SecretPurpose = 'inbound-secret' | 'push-config' | 'job-control' | `env:${string}`
 
 type Owner = { readonly workspaceId: WorkspaceId; readonly purpose: SecretPurpose }
 

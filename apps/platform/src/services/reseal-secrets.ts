@@ -16,6 +16,7 @@ import {
 } from '../db/envelope-store.ts'
 import { type Keyring, openSecret, sealSecret } from '../domain/secret-envelope.ts'
 import { recordAudit } from './audit-trail.ts'
+import { jobControlOwner } from './inspector/job-control.ts'
 import { inboundSecretOwner } from './workspace-credentials.ts'
 
 export type ResealDeps = {
@@ -85,9 +86,8 @@ async function replaceAll(deps: ResealDeps, page: readonly Opened[]): Promise<nu
 }
 
 function ownerOf({ workspaceId, slot, key }: EnvelopePlace) {
-  return slot === 'env'
-    ? ({ workspaceId, purpose: `env:${key}` } as const)
-    : inboundSecretOwner(workspaceId)
+  if (slot === 'env') return { workspaceId, purpose: `env:${key}` } as const
+  return slot === 'job-control' ? jobControlOwner(workspaceId) : inboundSecretOwner(workspaceId)
 }
 
 function openOrNothing(keyring: Keyring, stored: StoredEnvelope): Secret | undefined {

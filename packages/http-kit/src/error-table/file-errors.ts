@@ -67,6 +67,22 @@ export const FILE_ERRORS = {
     hop: 'workspace',
   },
 
+  invalid_job_control: {
+    status: 400,
+    text: 'url or token of the job-control host is not acceptable',
+    retryable: false,
+  },
+  job_control_not_found: {
+    status: 404,
+    text: 'no job-control host is written down for this workspace',
+    retryable: false,
+  },
+  job_control_unreadable: {
+    status: 500,
+    text: 'failed to read the token of the job-control host',
+    retryable: false,
+  },
+
   agent_not_configured: {
     status: 503,
     text: 'agent is not configured',

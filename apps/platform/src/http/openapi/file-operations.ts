@@ -9,6 +9,11 @@ import { MAX_PLAIN_FIELDS } from '@atrium/runtime-contract/file-transfer'
 import { z } from 'zod'
 import { uploadResponse } from '../wire/exchange.wire.ts'
 import { filePreview, folderPage } from '../wire/file-inspection.wire.ts'
+import {
+  jobControlBody,
+  jobControlRemovedResponse,
+  jobControlResponse,
+} from '../wire/job-control.wire.ts'
 import { FORWARDING } from './forwarding-errors.ts'
 import { type Operation, type Operations, ok } from './operation.ts'
 
@@ -58,6 +63,8 @@ const download: Operation = {
   },
   errors: [...FORWARDING, ...PATH_ERRORS, 'not_a_regular_file', 'range_not_satisfiable'],
 }
+
+const JOB_CONTROL_ERRORS = ['invalid_workspace_id', 'workspace_not_found'] as const
 
 export const FILE_OPERATIONS: Operations = {
   'POST /workspaces/:id/chat/uploads': {
@@ -116,5 +123,26 @@ export const FILE_OPERATIONS: Operations = {
       },
     },
     errors: [...FORWARDING, ...PATH_ERRORS, 'invalid_query', 'not_a_directory'],
+  },
+  'PUT /workspaces/:id/job-control': {
+    tag: 'Files',
+    summary: 'Look into the sessions of a workspace through a job-control host',
+    description:
+      'For hosts that offer job control and no file API. Its address is judged as those of agents are. Replaces what was written down before.',
+    body: { schema: jobControlBody },
+    answers: ok(jobControlResponse, 'Written down; the token is sealed and never told again.'),
+    errors: [...JOB_CONTROL_ERRORS, 'invalid_job_control', 'payload_too_large'],
+  },
+  'GET /workspaces/:id/job-control': {
+    tag: 'Files',
+    summary: 'Read which job-control host a workspace has',
+    answers: ok(jobControlResponse, 'Everything about it but the token.'),
+    errors: [...JOB_CONTROL_ERRORS, 'job_control_not_found'],
+  },
+  'DELETE /workspaces/:id/job-control': {
+    tag: 'Files',
+    summary: 'Look into the sessions of a workspace through its runtime again',
+    answers: ok(jobControlRemovedResponse),
+    errors: [...JOB_CONTROL_ERRORS, 'job_control_not_found'],
   },
 }
