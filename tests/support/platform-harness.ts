@@ -182,6 +182,7 @@ async function startOn(
       await Promise.all([
         deps.trustedClient.close(),
         deps.guardedClient.close(),
+        deps.shellctl.close(),
         deps.agentClient.close(),
         deps.sessionAuthority?.close(),
       ])

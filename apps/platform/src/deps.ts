@@ -20,6 +20,7 @@ import { AgentDialects } from './services/gateway/agent-dialect.ts'
 import { askDelivery } from './services/gateway/ask-delivery.ts'
 import { callWorkspace } from './services/gateway/call-workspace.ts'
 import type { GatewayCall } from './services/gateway/gateway-call.ts'
+import { createShellctlTransport } from './services/inspector/shellctl-transport.ts'
 import { LIFECYCLE_TIMINGS } from './services/lifecycle/lifecycle-runner.ts'
 import { OutboundNotes } from './services/outbound-notes.ts'
 import { RefusedUses } from './services/refused-uses.ts'
@@ -42,6 +43,7 @@ import {
 import { AgentClient } from './upstream/agent-client.ts'
 import { RuntimeClient } from './upstream/runtime-client.ts'
 import { SessionAuthority } from './upstream/session-authority.ts'
+import { ShellctlClient } from './upstream/shellctl-client.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 /** Silence in an agent's answer; the heartbeats of its stream come every 15 s. */
@@ -68,6 +70,7 @@ export function createDeps(resources: Resources) {
   const tracker = new TaskTracker((error) => log.error({ err: error }, 'background.failed'))
   const platformUrl = (): string => config.platformUrl ?? resources.ownUrl()
   const lifecycle = lifecycleOf(resources, replicaId, platformUrl)
+  const clients = clientsOf(config)
   const base = {
     db: database.db,
     log,
@@ -84,7 +87,8 @@ export function createDeps(resources: Resources) {
     opinions: new SecondOpinions({ db: database.db, lifecycle }),
     resolve: systemResolve,
     ...settingsOf(config),
-    ...clientsOf(config),
+    ...clients,
+    shellctlTransport: createShellctlTransport({ ...clients, tracker, clock, log }),
     ...sessionsOf(config, clock),
     ...workersOf(resources, replicaId),
     sql: database.sql,
@@ -175,6 +179,7 @@ function clientsOf(config: Config) {
   return {
     trustedClient: new RuntimeClient(timeouts),
     guardedClient: new RuntimeClient({ ...timeouts, checkAddress: addressCheck(policy) }),
+    shellctl: new ShellctlClient({ connectTimeoutMs: CONNECT_TIMEOUT_MS, policy }),
     agentClient: new AgentClient({
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       headersTimeoutMs: config.agentTimeoutMs,

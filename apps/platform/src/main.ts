@@ -80,6 +80,7 @@ async function start({ config, log, undo, shutdown, onDatabaseLost }: Start) {
       await Promise.all([
         deps.trustedClient.close(),
         deps.guardedClient.close(),
+        deps.shellctl.close(),
         deps.sessionAuthority?.close(),
       ])
     },
