@@ -40,6 +40,7 @@ import { metricsRoutes } from './http/routes/metrics.routes.ts'
 import { orgTokensRoutes } from './http/routes/org-tokens.routes.ts'
 import { queueAdminRoutes, queueReplyRoutes, queueRoutes } from './http/routes/queue.routes.ts'
 import { heartbeatRoutes, registryRoutes } from './http/routes/registry.routes.ts'
+import { sessionFilesRoutes } from './http/routes/session-files.routes.ts'
 import { teamRoutes } from './http/routes/teams.routes.ts'
 import { testTokenRoutes } from './http/routes/test-token.routes.ts'
 import { workspaceTokensRoutes } from './http/routes/workspace-tokens.routes.ts'
@@ -134,6 +135,7 @@ function mountsOf(deps: AppDeps, addressOf: ClientAddress): readonly Mount[] {
     { ...workspace, routes: workspaceRoutes(deps) },
     { ...workspace, routes: chatFilesRoutes(deps) },
     { ...workspace, routes: filesRoutes(deps) },
+    { ...workspace, routes: sessionFilesRoutes(deps) },
     { ...workspace, routes: activityRoutes(deps) },
     { ...workspace, routes: metricsRoutes(deps) },
     { name: 'peer', guard: 'peer', prefix: '/workspaces/:id', routes: a2aRoutes(deps) },

@@ -10,7 +10,7 @@ const CHECKED: unique symbol = Symbol('checked')
 /** Seven digits of lower-case hex (contract/runtime 20.1). */
 export type SessionId = string & { readonly [CHECKED]: 'session id' }
 
-const SESSION_ID = /^[0-9a-f]{7}$/
+export const SESSION_ID = /^[0-9a-f]{7}$/
 
 export function isSessionId(text: string): text is SessionId {
   return SESSION_ID.test(text)

@@ -6,6 +6,7 @@
 import { rawQueryValues } from '@atrium/hono-kit/raw-query'
 import type { BaseEnv } from '@atrium/hono-kit/request-context'
 import { AppError } from '@atrium/http-kit/app-error'
+import { parseSessionPath, type SessionPath } from '@atrium/path-safety/session-path'
 import {
   type FolderPath,
   isHiddenUploadTemporary,
@@ -15,13 +16,7 @@ import {
   type Verdict,
   type WorkspacePath,
 } from '@atrium/path-safety/workspace-path'
-import {
-  type ByteWindow,
-  encodeCursor,
-  type ListPage,
-  type QueryVerdict,
-  type ReadParameter,
-} from '@atrium/runtime-contract/inspection-query'
+import type { QueryVerdict, ReadParameter } from '@atrium/runtime-contract/inspection-query'
 import type { Context } from 'hono'
 
 /** What `path` may name when a file is asked for. Throws its verdict's code, `file_not_found`. */
@@ -32,6 +27,14 @@ export function askedFile<E extends BaseEnv>(c: Context<E>): WorkspacePath {
 /** The same for a folder, which may be a root. */
 export function askedFolder<E extends BaseEnv>(c: Context<E>): FolderPath {
   return admitted(parseFolderPath(rawQueryValues(c, 'path')))
+}
+
+/** The same in the folder of a session. Throws `invalid_path`, `not_found` in the contract's words. */
+export function askedInSession<E extends BaseEnv>(c: Context<E>): SessionPath {
+  const verdict = parseSessionPath(rawQueryValues(c, 'path'))
+  if (!verdict.ok) throw new AppError(verdict.code, { message: verdict.message })
+  if (!isHiddenUploadTemporary(verdict.path)) return verdict.path
+  throw new AppError('not_found', { message: 'path not found in workspace' })
 }
 
 /** Of what nobody may see it is not even said that it is there. */
@@ -58,18 +61,4 @@ function decodedValues<E extends BaseEnv>(c: Context<E>, name: string): string[]
   } catch (cause) {
     throw new AppError('invalid_query', { message: `${name} cannot be decoded`, cause })
   }
-}
-
-/** As it goes on to the workspace: written anew from what was understood, never as it came. */
-export function listQuery({ limit, after }: ListPage): Record<string, string> {
-  return {
-    limit: String(limit),
-    ...(after === undefined ? {} : { cursor: encodeCursor(after) }),
-  }
-}
-
-/** The same of a window. */
-export function windowQuery(window: ByteWindow): Record<string, string> {
-  if ('tail' in window) return { tail: String(window.tail) }
-  return { offset: String(window.offset), limit: String(window.limit) }
 }

@@ -2,13 +2,14 @@
 import {
   ARCHIVE_FORMATS,
   DEFAULT_PREVIEW_BYTES,
+  MAX_CONTENT_BYTES,
   MAX_LIST_ENTRIES,
   MAX_PREVIEW_BYTES,
 } from '@atrium/runtime-contract/file-inspection'
 import { MAX_PLAIN_FIELDS } from '@atrium/runtime-contract/file-transfer'
 import { z } from 'zod'
 import { uploadResponse } from '../wire/exchange.wire.ts'
-import { filePreview, folderPage } from '../wire/file-inspection.wire.ts'
+import { fileContent, filePreview, folderPage } from '../wire/file-inspection.wire.ts'
 import {
   jobControlBody,
   jobControlRemovedResponse,
@@ -63,6 +64,26 @@ const download: Operation = {
   },
   errors: [...FORWARDING, ...PATH_ERRORS, 'not_a_regular_file', 'range_not_satisfiable'],
 }
+
+const sessionPath = z
+  .string()
+  .optional()
+  .describe("Relative to the session's folder, which it is when it is left out.")
+
+/** contract/runtime 20.4 */
+const SESSION_ERRORS = [
+  ...FORWARDING,
+  'invalid_session_id',
+  'invalid_path',
+  'invalid_query',
+  'not_found',
+  'path_escape',
+  'file_forbidden',
+  'stat_failed',
+  'reader_failed',
+  'shellctl_error',
+  'job_control_unreadable',
+] as const
 
 const JOB_CONTROL_ERRORS = ['invalid_workspace_id', 'workspace_not_found'] as const
 
@@ -123,6 +144,33 @@ export const FILE_OPERATIONS: Operations = {
       },
     },
     errors: [...FORWARDING, ...PATH_ERRORS, 'invalid_query', 'not_a_directory'],
+  },
+  'GET /workspaces/:id/sessions/:sessionId/files': {
+    tag: 'Files',
+    summary: 'List a folder of a session',
+    description:
+      'Sorted by the bytes of the names; what is neither folder nor link is told as a file. Links that stay inside the session are followed to the folder.',
+    query: z.object({ path: sessionPath, ...listPage }),
+    answers: ok(folderPage, 'A page of it.'),
+    errors: [...SESSION_ERRORS, 'not_a_directory'],
+  },
+  'GET /workspaces/:id/sessions/:sessionId/files/preview': {
+    tag: 'Files',
+    summary: 'Look at a part of a file of a session',
+    query: z.object({ path: sessionPath, ...byteWindow }),
+    answers: ok(filePreview, 'The part.'),
+    errors: [...SESSION_ERRORS, 'is_a_directory', 'not_a_regular_file'],
+  },
+  'GET /workspaces/:id/sessions/:sessionId/files/download': {
+    tag: 'Files',
+    summary: 'Read a window of a file of a session',
+    description: `In JSON; a window has at most ${MAX_CONTENT_BYTES} bytes.`,
+    query: z.object({
+      path: sessionPath,
+      offset: z.int().min(0).default(0).optional(),
+    }),
+    answers: ok(fileContent, 'The window.'),
+    errors: [...SESSION_ERRORS, 'is_a_directory', 'not_a_regular_file'],
   },
   'PUT /workspaces/:id/job-control': {
     tag: 'Files',

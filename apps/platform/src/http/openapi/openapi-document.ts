@@ -3,6 +3,7 @@
  * is and who may call it, the tables of operations what it means, the wire schemas what it carries.
  */
 import { ERROR_TABLE, type ErrorCode } from '@atrium/http-kit/app-error'
+import { SESSION_ID } from '@atrium/path-safety/session-path'
 import { z } from 'zod'
 import type { MountedRoute, ScopeName } from '../mount-scope.ts'
 import { EXCHANGE_OPERATIONS } from './exchange-operations.ts'
@@ -149,7 +150,10 @@ function pathParameters(path: string): readonly JsonSchema[] {
     name,
     in: 'path',
     required: true,
-    schema: { type: 'string', format: 'uuid' },
+    schema:
+      name === 'sessionId'
+        ? { type: 'string', pattern: SESSION_ID.source }
+        : { type: 'string', format: 'uuid' },
   }))
 }
 

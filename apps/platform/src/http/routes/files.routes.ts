@@ -14,16 +14,11 @@ import {
 } from '@atrium/runtime-contract/inspection-query'
 import { type Context, Hono } from 'hono'
 import { type Forward, forwardToRuntime } from '../../services/forward-to-runtime.ts'
+import { listQuery, windowQuery } from '../../services/inspector/forwarded-query.ts'
 import { findForwardTarget } from '../../services/resolve-forward-target.ts'
 import { type DownloadDeps, downloadFile } from '../download-file.ts'
 import type { WorkspaceEnv } from '../env.ts'
-import {
-  askedFile,
-  askedFolder,
-  askedQuery,
-  listQuery,
-  windowQuery,
-} from '../inspection-request.ts'
+import { askedFile, askedFolder, askedQuery } from '../inspection-request.ts'
 
 const JSON_ANSWER = { 'content-type': 'application/json' } as const
 

@@ -4,6 +4,7 @@
  */
 import {
   ENTRY_TYPES,
+  type FileContent,
   type FilePreview,
   type FolderPage,
 } from '@atrium/runtime-contract/file-inspection'
@@ -42,3 +43,12 @@ export const filePreview = z.object({
   lines: z.int().nullable().describe('Lines in `text`; one without an end counts.'),
   version: z.string().describe('Another one means another or a changed file.'),
 }) satisfies z.ZodType<FilePreview>
+
+export const fileContent = z.object({
+  path: z.string(),
+  size: z.int().describe('Bytes of the whole file.'),
+  offset: z.int().describe('Where the content begins, in bytes.'),
+  truncated: z.boolean().describe('Whether there is more behind it.'),
+  content_base64: z.string(),
+  version: z.string().describe('Another one means another or a changed file.'),
+}) satisfies z.ZodType<FileContent>
