@@ -19,6 +19,16 @@ export type Sending = {
   readonly idleTimeoutMs: number
   /** Aborted when the client is gone. */
   readonly signal: AbortSignal
+  /** What goes out in place of the bytes as they are; then the head says the length of this. */
+  readonly form?: SentForm
+}
+
+export type SentForm = {
+  /** Every piece but the last has exactly so many bytes of the file; no more than 64 KiB. */
+  readonly pieceBytes: number
+  encode(piece: Buffer): Buffer
+  /** Follows the last piece. */
+  readonly end: string
 }
 
 /**
@@ -50,7 +60,7 @@ export async function sendFile(sending: Sending): Promise<void> {
     signal.removeEventListener('abort', onGone)
     idle.stop()
   }
-  outgoing.end()
+  outgoing.end(sending.form?.end)
 }
 
 type Watch = { readonly broken: Promise<never>; readonly idle: IdleDeadline }
@@ -70,7 +80,8 @@ async function pump(
     const isLast = position > range.last
     // The end of a body says that it is whole, so it is held back until that is known.
     if (isLast) assertUnchanged(sending.file)
-    const writing = write(sending.outgoing, current.subarray(0, length), watch)
+    const piece = current.subarray(0, length)
+    const writing = write(sending.outgoing, sending.form?.encode(piece) ?? piece, watch)
     // `other` is free once its own write was flushed; then it is filled while `current` is written.
     await Promise.race([written, watch.broken])
     if (isLast) return Promise.race([writing, watch.broken])
@@ -82,7 +93,8 @@ async function pump(
 
 /** Fills the buffer as far as the range goes. */
 async function fill(sending: Sending, buffer: Buffer, position: number): Promise<number> {
-  const wanted = Math.min(buffer.length, sending.range.last + 1 - position)
+  const most = sending.form?.pieceBytes ?? buffer.length
+  const wanted = Math.min(most, sending.range.last + 1 - position)
   const length = await readAt(sending.file.fd, buffer.subarray(0, wanted), position)
   if (length < wanted) throw new Error('the file shrank while it was sent')
   return length

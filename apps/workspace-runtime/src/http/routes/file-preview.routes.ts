@@ -30,10 +30,13 @@ async function answer(
   { asked, window }: { readonly asked: AskedFile; readonly window: ByteWindow },
   { outgoing, signal }: RawExchange,
 ): Promise<void> {
-  if ('session' in asked) throw new AppError('invalid_session_id')
-  const file = await roots.open(asked.path, signal)
+  const isOfSession = 'session' in asked
+  const path = isOfSession ? asked.path.echo : asked.path.text
+  const file = isOfSession
+    ? await roots.openSessionFile({ ...asked, signal })
+    : await roots.open(asked.path, signal)
   try {
-    const preview = await previewFile(file, { path: asked.path.text, window }, signal)
+    const preview = await previewFile(file, { path, window }, signal)
     const body = Buffer.from(JSON.stringify(preview))
     outgoing.writeHead(200, {
       ...FILE_SECURITY_HEADERS,
