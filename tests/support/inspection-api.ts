@@ -9,7 +9,11 @@ export let workspace: OnlineWorkspace
 
 /** One for all tests of the calling file; each finds it as if nobody had asked it anything. */
 export function provideInspectedWorkspace(): void {
-  sharePlatform({ ATRIUM_IDLE_TIMEOUT_MS: '10000', ATRIUM_HEADERS_TIMEOUT_MS: '3000' })
+  sharePlatform({
+    ATRIUM_IDLE_TIMEOUT_MS: '10000',
+    ATRIUM_HEADERS_TIMEOUT_MS: '3000',
+    ATRIUM_ALLOW_LOOPBACK_AGENTS: '1',
+  })
   beforeAll(async () => {
     box = await startWorkspaceServer()
     workspace = await platform.onlineWorkspace(box.url)

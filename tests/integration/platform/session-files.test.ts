@@ -1,5 +1,6 @@
 /** Looking into a session: the contract's refusals in its order, before anybody is asked (20.2, 20.4). */
-import { describe, expect, it } from 'vitest'
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ApiReference, type ReferenceDocument } from '../../support/api-reference.ts'
 import {
   answerJson,
@@ -10,7 +11,9 @@ import {
   UNKNOWN,
   workspace,
 } from '../../support/inspection-api.ts'
+import { recordSecret } from '../../support/secret-ledger.ts'
 import { platform } from '../../support/shared-platform.ts'
+import { startWorkspaceServer, type WorkspaceServer } from '../../support/workspace-server.ts'
 
 provideInspectedWorkspace()
 
@@ -156,5 +159,82 @@ describe('a session that is looked into through the runtime', () => {
     const operation = { method: 'GET', path: '/workspaces/:id/sessions/:sessionId/files/download' }
     expect(reference.problemOf(operation, { status: 200, body: told })).toBeUndefined()
     expect(reference.problemOf(operation, { status: 200, body: content })).toBeDefined()
+  })
+})
+
+describe('a session that is looked into through job control', () => {
+  let host: WorkspaceServer
+  const TOKEN = `job-control-${randomBytes(12).toString('hex')}`
+  recordSecret(TOKEN)
+
+  beforeAll(async () => {
+    host = await startWorkspaceServer()
+  })
+  beforeEach(async () => {
+    host.requests.length = 0
+    host.answer = (_, response) => response.writeHead(500).end(`<b>no ${TOKEN}</b>`)
+    const body = JSON.stringify({ url: `${host.url}/below/`, token: TOKEN })
+    const answer = await inspect(workspace.id, 'job-control', { method: 'PUT', body })
+    expect(answer.status).toBe(200)
+  })
+  afterEach(async () => {
+    await inspect(workspace.id, 'job-control', { method: 'DELETE' })
+  })
+  afterAll(async () => {
+    await host.close()
+  })
+
+  it.each(OPERATIONS)(
+    '%s asks the host that is written down, and nobody else',
+    async (operation) => {
+      const answer = await inspectPath(workspace.id, below(operation), { path: 'a' })
+      const text = await answer.text()
+      expect([answer.status, JSON.parse(text)]).toEqual([
+        502,
+        expect.objectContaining({ code: 'shellctl_error', hop: 'workspace' }),
+      ])
+      expect(text).not.toContain(TOKEN)
+      expect(host.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+        'POST /below/v1/jobs/run',
+      ])
+      expect(host.requests[0]?.headers.authorization).toBe(`Bearer ${TOKEN}`)
+      expect(box.requests).toHaveLength(0)
+    },
+  )
+
+  it('needs no address of the workspace', async () => {
+    await platform.client.sql`
+      UPDATE workspaces SET delivery_mode = 'poll' WHERE id = ${workspace.id}`
+    try {
+      expect((await inspect(workspace.id, below('files'))).status).toBe(502)
+      expect(host.requests).toHaveLength(1)
+    } finally {
+      await platform.client.sql`
+        UPDATE workspaces SET delivery_mode = 'push' WHERE id = ${workspace.id}`
+    }
+  })
+
+  it('is refused by its text without asking the host', async () => {
+    expect((await inspect(workspace.id, below('files', 'x'))).status).toBe(400)
+    expect((await inspectPath(workspace.id, below('files'), { path: '/etc' })).status).toBe(400)
+    expect(host.requests).toHaveLength(0)
+  })
+
+  it('goes through the runtime again when the host is taken back', async () => {
+    await inspect(workspace.id, 'job-control', { method: 'DELETE' })
+    expect((await inspect(workspace.id, below('files'))).status).toBe(200)
+    expect([box.requests.length, host.requests.length]).toEqual([1, 0])
+  })
+
+  it('leaves the other routes to the runtime', async () => {
+    expect((await inspectPath(workspace.id, 'files', { path: '/home' })).status).toBe(200)
+    expect([box.requests.length, host.requests.length]).toEqual([1, 0])
+  })
+
+  it('does not follow the host elsewhere', async () => {
+    host.answer = (request, response) =>
+      response.writeHead(302, { location: `${host.url}/elsewhere` }).end(request.url)
+    expect((await inspect(workspace.id, below('files'))).status).toBe(502)
+    expect(host.requests).toHaveLength(1)
   })
 })
