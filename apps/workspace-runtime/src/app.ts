@@ -10,6 +10,7 @@ import { inboundAuth } from './http/middleware/inbound-auth.ts'
 import { noServiceWorker } from './http/middleware/no-service-worker.ts'
 import { chatUploadsRoutes } from './http/routes/chat-uploads.routes.ts'
 import { fileContentRoutes } from './http/routes/file-content.routes.ts'
+import { fileListRoutes } from './http/routes/file-list.routes.ts'
 import { filePreviewRoutes } from './http/routes/file-preview.routes.ts'
 import { fileReadRoutes } from './http/routes/file-read.routes.ts'
 import { healthRoutes } from './http/routes/health.routes.ts'
@@ -26,6 +27,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use('/internal/file/*', noServiceWorker())
   app.route('/', healthRoutes())
   app.route('/', fileReadRoutes(deps))
+  app.route('/', fileListRoutes(deps))
   app.route('/', filePreviewRoutes(deps))
   app.route('/', fileContentRoutes(deps))
   app.route('/', chatUploadsRoutes(deps))

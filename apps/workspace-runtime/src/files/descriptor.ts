@@ -8,6 +8,7 @@ import {
   type BigIntStats,
   constants,
   fstatSync,
+  lstat,
   open,
   read,
   readlink,
@@ -20,6 +21,7 @@ import { hasErrorCode } from '@atrium/http-kit/error-code'
 /** Missing from `fs.constants`. Names an inode without opening it: no driver, no FIFO is touched. */
 export const O_PATH = 0o10000000
 
+const lookUp = promisify(lstat)
 const openPath = promisify(open)
 const readLink = promisify(readlink)
 const removeName = promisify(unlink)
@@ -58,6 +60,11 @@ export function openAt(directory: number, name: string, flags: number): Promise<
 /** `openAt` for a name of any bytes. */
 export function openBytesAt(directory: number, name: ByteName, flags: number): Promise<number> {
   return openPath(procBytesPath(directory, name), flags | constants.O_NOFOLLOW)
+}
+
+/** What is under that name, a link itself and not what it leads to. */
+export function lstatAt(directory: number, name: ByteName): Promise<BigIntStats> {
+  return lookUp(procBytesPath(directory, name), { bigint: true })
 }
 
 /** Where the link of that name leads, as its bytes. `EINVAL` when it is no link. */

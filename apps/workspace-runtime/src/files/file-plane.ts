@@ -3,6 +3,7 @@ import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
 import { BufferPool } from './buffer-pool.ts'
 import { ContainedRoots, type RootDirectories } from './contained-roots.ts'
+import { FolderListing } from './folder-listing.ts'
 import { UploadFolder } from './upload-folder.ts'
 import { UploadSweep } from './upload-sweep.job.ts'
 
@@ -29,6 +30,7 @@ export type FilePlaneOptions = {
 
 export type FilePlane = {
   readonly roots: ContainedRoots
+  readonly listing: FolderListing
   readonly uploads: UploadFolder
   /** Not started: `main.ts` does, and stops it before `close`. */
   readonly sweep: UploadSweep
@@ -55,13 +57,18 @@ export function openFilePlane(options: FilePlaneOptions): FilePlane {
     isFsyncOn,
     onLeftover: (error) => log.warn({ err: error }, 'upload.leftover'),
   })
+  const listing = new FolderListing({ clock, roots })
   return {
     roots,
+    listing,
     uploads,
     sweep: new UploadSweep({ uploads, clock, log }),
     buffers: new BufferPool(),
     limits: options.limits,
     idleTimeoutMs: options.idleTimeoutMs,
-    close: () => roots.close(),
+    close() {
+      listing.close()
+      roots.close()
+    },
   }
 }

@@ -1,4 +1,4 @@
-/** @module Which file a request of the inspector names, by a path on the wire or in a session's folder. */
+/** @module Which file or folder a request of the inspector names, by a path on the wire or in a session's folder. */
 import { rawQueryValues } from '@atrium/hono-kit/raw-query'
 import { AppError } from '@atrium/http-kit/app-error'
 import {
@@ -7,7 +7,12 @@ import {
   type SessionId,
   type SessionPath,
 } from '@atrium/path-safety/session-path'
-import { parseWorkspacePath, type WorkspacePath } from '@atrium/path-safety/workspace-path'
+import {
+  type FolderPath,
+  parseFolderPath,
+  parseWorkspacePath,
+  type WorkspacePath,
+} from '@atrium/path-safety/workspace-path'
 import { SESSION_PARAMETER } from '@atrium/runtime-contract/file-inspection'
 import type { QueryVerdict, ReadParameter } from '@atrium/runtime-contract/inspection-query'
 import type { Context } from 'hono'
@@ -15,12 +20,22 @@ import type { AppEnv } from '../env.ts'
 
 export type AskedSessionFile = { readonly session: SessionId; readonly path: SessionPath }
 export type AskedFile = AskedSessionFile | { readonly path: WorkspacePath }
+export type AskedFolder = AskedSessionFile | { readonly path: FolderPath }
 
 /** Lexical: what lies there is judged when it is opened. Throws the verdict's code. */
 export function askedFile(c: Context<AppEnv>): AskedFile {
   const session = askedSessionFile(c)
   if (session !== undefined) return session
   const verdict = parseWorkspacePath(rawQueryValues(c, 'path'))
+  if (!verdict.ok) throw new AppError(verdict.code)
+  return { path: verdict.path }
+}
+
+/** `askedFile` for what may be a folder; the roots and a session's folder itself are some. */
+export function askedFolder(c: Context<AppEnv>): AskedFolder {
+  const session = askedSessionFile(c)
+  if (session !== undefined) return session
+  const verdict = parseFolderPath(rawQueryValues(c, 'path'))
   if (!verdict.ok) throw new AppError(verdict.code)
   return { path: verdict.path }
 }
