@@ -3,7 +3,7 @@ import { Command, type CommanderError, Option } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import type { CommandContext } from './command-context.ts'
 import { type ConnectOptions, connectCommand } from './commands/connect.ts'
-import { type DownloadOptions, downloadCommand } from './commands/download.ts'
+import { downloadCommand } from './commands/download.ts'
 import { type LogsOptions, logsCommand } from './commands/logs.ts'
 import { type SendOptions, sendCommand } from './commands/send.ts'
 import { uploadCommand } from './commands/upload.ts'
@@ -17,6 +17,7 @@ import {
   removeCommand,
 } from './commands/workspaces.ts'
 import { type CliFailure, EXIT, usageFailure } from './failure.ts'
+import type { OutputOptions } from './files/download-target.ts'
 
 export type GlobalOptions = {
   readonly url?: string
@@ -226,7 +227,7 @@ function addDownload(program: Command, run: RunCommand): void {
         'atrium download hello /workspace/data.csv -o - | head',
       ]),
     )
-    .action(async (...given: [string, string, DownloadOptions, Command]) => {
+    .action(async (...given: [string, string, OutputOptions, Command]) => {
       const [workspace, uriOrPath, options, command] = given
       await run(command.optsWithGlobals(), (context) =>
         downloadCommand(context, { workspace, uriOrPath }, options),

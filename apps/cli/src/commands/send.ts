@@ -7,7 +7,7 @@ import type { Reply } from '../a2a/reply.ts'
 import type { CommandContext } from '../command-context.ts'
 import { CliFailure, describeThrown, EXIT, usageFailure } from '../failure.ts'
 import { type DownloadedFile, type DownloadTarget, downloadToFile } from '../files/download-file.ts'
-import type { PartSource } from '../files/partial-download.ts'
+import { CHAT_DOWNLOAD, type FileSource, streamedFile } from '../files/file-source.ts'
 import { type UploadedFile, uploadFiles } from '../files/upload-files.ts'
 import { resolveWorkspaceId } from '../platform/resolve-workspace.ts'
 import { printableLine } from '../terminal/printable.ts'
@@ -106,9 +106,9 @@ async function collectFiles(context: CommandContext, wanted: Collect): Promise<S
     }
     // Both names are the workspace's words: a path, a device name or an option in there is inert.
     const name = safeFileName(reference.name === '' ? nameInPath(path) : reference.name)
-    const source = { workspaceId: wanted.workspaceId, path }
+    const file = { workspaceId: wanted.workspaceId, path, route: CHAT_DOWNLOAD }
     const target = { path: join(wanted.outDir, name), mode: 'number', label: name } as const
-    files.push({ reference, ...(await saveFile(context, source, target)) })
+    files.push({ reference, ...(await saveFile(context, streamedFile(context, file), target)) })
   }
   return files
 }
@@ -116,7 +116,7 @@ async function collectFiles(context: CommandContext, wanted: Collect): Promise<S
 /** An agent may name a file that is not there: its words and its other files are kept all the same. */
 async function saveFile(
   context: CommandContext,
-  source: PartSource,
+  source: FileSource,
   target: DownloadTarget,
 ): Promise<Omit<SavedFile, 'reference'>> {
   try {

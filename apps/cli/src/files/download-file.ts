@@ -4,21 +4,17 @@ import type { FileHandle } from 'node:fs/promises'
 import { type Readable, Transform, type TransformCallback, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CliFailure, EXIT } from '../failure.ts'
-import { headerValue, type PlatformAnswer, type PlatformClient } from '../http/platform-client.ts'
-import { type RetryContext, withRetries } from '../http/retry.ts'
 import { transportFailure } from '../http/transport-failure.ts'
-import type { Credentials } from '../platform/credentials.ts'
 import { type Progress, startProgress } from '../terminal/progress.ts'
 import { FileSink, writeFailure } from './file-sink.ts'
-import { openPartialDownload, type PartialDownload, type PartSource } from './partial-download.ts'
+import type { FileSource, SourceContext } from './file-source.ts'
+import { openPartialDownload, type PartialDownload } from './partial-download.ts'
 import { type PublishMode, publishDownload } from './publish-download.ts'
 
 const HASH_BUFFER_BYTES = 1024 * 1024
 const PAUSE_BEFORE_RESUME_MS = 1_000
 
-export type DownloadContext = RetryContext & {
-  readonly client: PlatformClient
-  readonly credentials: Credentials
+export type DownloadContext = SourceContext & {
   readonly pid: number
   readonly isAlive: (pid: number) => boolean
 }
@@ -35,42 +31,6 @@ export type DownloadTarget = {
   readonly path: string
   readonly mode: PublishMode
   readonly label: string
-}
-
-/** RFC 9110 s14.4: the first byte and the full length of a 206 answer. */
-function contentRange(answer: PlatformAnswer): { readonly from: number; readonly total: number } {
-  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headerValue(answer, 'content-range') ?? '')
-  if (match === null) throw new CliFailure(EXIT.failed, 'the answer names no usable byte range')
-  return { from: Number(match[1]), total: Number(match[3]) }
-}
-
-function declaredLength(answer: PlatformAnswer): number | undefined {
-  const text = headerValue(answer, 'content-length')
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
-}
-
-/** Opens the file on the server, from `offset` when the validator still matches (RFC 9110 s13.1.5). */
-async function requestFile(
-  context: DownloadContext,
-  source: PartSource,
-  resume: { readonly offsetBytes: number; readonly etag: string | undefined },
-): Promise<PlatformAnswer> {
-  const bearer = await context.credentials.forWorkspace(source.workspaceId)
-  const canResume = resume.offsetBytes > 0 && resume.etag !== undefined
-  const headers: Record<string, string> = { accept: '*/*' }
-  if (canResume && resume.etag !== undefined) {
-    headers['range'] = `bytes=${resume.offsetBytes}-`
-    headers['if-range'] = resume.etag
-  }
-  return await withRetries(context, () =>
-    context.client.open({
-      method: 'GET',
-      segments: ['workspaces', source.workspaceId, 'chat', 'download'],
-      query: { path: source.path },
-      bearer,
-      headers,
-    }),
-  )
 }
 
 /** Counts, hashes and shows the bytes that pass. */
@@ -126,15 +86,14 @@ function assertComplete(receivedBytes: number, totalBytes: number | undefined): 
  */
 export async function downloadToStream(
   context: DownloadContext,
-  source: PartSource,
+  source: FileSource,
   sink: Writable,
 ): Promise<Omit<DownloadedFile, 'path'>> {
-  const answer = await requestFile(context, source, { offsetBytes: 0, etag: undefined })
-  const totalBytes = declaredLength(answer)
-  const progress = startProgress(context.terminal, source.path, totalBytes ?? 0)
+  const { body, totalBytes } = await source.open({ offsetBytes: 0, etag: undefined })
+  const progress = startProgress(context.terminal, source.path, totalBytes)
   const meter = new Meter(progress, createHash('sha256'), 0)
   try {
-    await pump(context, { body: answer.body, meter, sink, endsSink: false })
+    await pump(context, { body, meter, sink, endsSink: false })
   } finally {
     progress.stop()
   }
@@ -149,7 +108,7 @@ export async function downloadToStream(
  */
 export async function downloadToFile(
   context: DownloadContext,
-  source: PartSource,
+  source: FileSource,
   target: DownloadTarget,
 ): Promise<DownloadedFile> {
   let resumedFromBytes: number | undefined
@@ -169,10 +128,8 @@ export async function downloadToFile(
     } catch (thrown) {
       const { size } = await part.handle.stat()
       const isMoving = size > Math.max(reachedBytes, part.offsetBytes)
-      if (size === 0) await part.discard()
-      if (!isMoving || !(thrown instanceof CliFailure) || thrown.exitCode !== EXIT.unreachable) {
-        throw thrown
-      }
+      if (size === 0 || !source.isContinuable) await part.discard()
+      if (!isMoving || !mayGoOn(source, thrown)) throw thrown
       reachedBytes = size
       context.terminal.notice(`${thrown.message}; resuming at byte ${size}`)
     } finally {
@@ -182,10 +139,15 @@ export async function downloadToFile(
   }
 }
 
+function mayGoOn(source: FileSource, thrown: unknown): thrown is CliFailure {
+  const isBroken = thrown instanceof CliFailure && thrown.exitCode === EXIT.unreachable
+  return isBroken && source.isContinuable
+}
+
 type Received = { readonly size: number; readonly sha256: string; readonly startBytes: number }
 
 type Receiving = {
-  readonly source: PartSource
+  readonly source: FileSource
   readonly part: PartialDownload
   readonly label: string
 }
@@ -194,22 +156,16 @@ async function receive(
   context: DownloadContext,
   { source, part, label }: Receiving,
 ): Promise<Received> {
-  const answer = await requestOrRestart(context, source, part)
-  const range = answer.status === 206 ? contentRange(answer) : undefined
-  if (range !== undefined && range.from !== part.offsetBytes) {
-    throw new CliFailure(EXIT.failed, 'the platform answered with another range than asked for')
-  }
-  const startBytes = range?.from ?? 0
-  const totalBytes = range?.total ?? declaredLength(answer)
+  const { startBytes, totalBytes, etag, body } = await source.open(part)
   await part.handle.truncate(startBytes)
-  await part.remember(headerValue(answer, 'etag'))
+  await part.remember(etag)
   const hash = createHash('sha256')
   await hashPrefix(part.handle, startBytes, hash)
-  const progress = startProgress(context.terminal, label, totalBytes ?? 0)
+  const progress = startProgress(context.terminal, label, totalBytes)
   const meter = new Meter(progress, hash, startBytes)
   try {
     const sink = new FileSink({ handle: part.handle, path: part.partPath }, startBytes)
-    await pump(context, { body: answer.body, meter, sink, endsSink: true })
+    await pump(context, { body, meter, sink, endsSink: true })
   } finally {
     progress.stop()
   }
@@ -218,20 +174,6 @@ async function receive(
     throw writeFailure(part.partPath, thrown)
   })
   return { size: meter.bytes, sha256: meter.hash.digest('hex'), startBytes }
-}
-
-/** A 416 means that the part is not the beginning of what is there now: start from nothing. */
-async function requestOrRestart(
-  context: DownloadContext,
-  source: PartSource,
-  part: PartialDownload,
-): Promise<PlatformAnswer> {
-  try {
-    return await requestFile(context, source, part)
-  } catch (thrown) {
-    if (!(thrown instanceof CliFailure) || thrown.facts.status !== 416) throw thrown
-    return await requestFile(context, source, { offsetBytes: 0, etag: undefined })
-  }
 }
 
 async function hashPrefix(handle: FileHandle, lengthBytes: number, hash: Hash): Promise<void> {

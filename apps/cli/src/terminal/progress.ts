@@ -15,16 +15,23 @@ const SILENT: Progress = {
   stop: () => undefined,
 }
 
+const WITH_TOTAL = '{label} {bar} {percentage}% {moved} of {size}, {eta_formatted} left'
+const WITHOUT_TOTAL = '{label} {moved}, {duration_formatted}'
+
 /**
  * Starts a bar when somebody can see it (see `Terminal.isProgressWelcome`); otherwise returns one
- * that does nothing. `totalBytes` 0 means unknown and draws nothing either.
+ * that does nothing, as it does for nothing at all. Where the total is unknown the bytes are counted.
  */
-export function startProgress(terminal: Terminal, label: string, totalBytes: number): Progress {
+export function startProgress(
+  terminal: Terminal,
+  label: string,
+  totalBytes: number | undefined,
+): Progress {
   if (!terminal.isProgressWelcome || totalBytes === 0) return SILENT
   const bar = new SingleBar(
     {
       stream: terminal.stderr,
-      format: '{label} {bar} {percentage}% {moved} of {size}, {eta_formatted} left',
+      format: totalBytes === undefined ? WITHOUT_TOTAL : WITH_TOTAL,
       barsize: 28,
       hideCursor: true,
       clearOnComplete: true,
@@ -34,8 +41,12 @@ export function startProgress(terminal: Terminal, label: string, totalBytes: num
     },
     Presets.shades_classic,
   )
-  const size = formatBytes(totalBytes)
-  bar.start(totalBytes, 0, { label: printableLine(label), moved: formatBytes(0), size })
+  const size = formatBytes(totalBytes ?? 0)
+  bar.start(totalBytes ?? Number.MAX_SAFE_INTEGER, 0, {
+    label: printableLine(label),
+    moved: formatBytes(0),
+    size,
+  })
   return {
     update: (bytes) => bar.update(bytes, { moved: formatBytes(bytes) }),
     stop: () => bar.stop(),
