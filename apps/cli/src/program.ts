@@ -1,7 +1,6 @@
 /** @module The command line: which commands there are, what they take, and how help reads. */
 import { Command, type CommanderError, Option } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import type { CommandContext } from './command-context.ts'
 import { type ConnectOptions, connectCommand } from './commands/connect.ts'
 import { downloadCommand } from './commands/download.ts'
 import { type LogsOptions, logsCommand } from './commands/logs.ts'
@@ -18,21 +17,8 @@ import {
 } from './commands/workspaces.ts'
 import { type CliFailure, EXIT, usageFailure } from './failure.ts'
 import type { OutputOptions } from './files/download-target.ts'
-
-export type GlobalOptions = {
-  readonly url?: string
-  readonly json: boolean
-  readonly quiet: boolean
-  readonly timeout?: number
-  /** Of the command itself: an interrupt lets it finish what it has begun. */
-  readonly drains?: boolean
-}
-
-/** Runs one command with a context made from the global options. */
-export type RunCommand = (
-  options: GlobalOptions,
-  command: (context: CommandContext) => Promise<void>,
-) => Promise<void>
+import { addFiles } from './files-program.ts'
+import { examples, type GlobalOptions, type RunCommand } from './run-command.ts'
 
 export type ProgramStreams = {
   readonly writeOut: (text: string) => void
@@ -52,13 +38,9 @@ Exit codes:
 Environment:
   ATRIUM_URL (or BASE)  the platform; otherwise the one running out of this project,
                         otherwise http://127.0.0.1:8080
-  ATRIUM_TOKEN          a workspace token, for send, upload, download and connect
+  ATRIUM_TOKEN          a workspace token, for send, upload, download, files and connect
   ADMIN_TOKEN           the admin token, for everything
 `
-
-function examples(lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`
-}
 
 function collect(value: string, previous: readonly string[]): readonly string[] {
   return [...previous, value]
@@ -69,7 +51,7 @@ export function createProgram(run: RunCommand, streams: ProgramStreams): Command
   const program = new Command('atrium')
   program
     .description(
-      'Talks to an Atrium platform: workspaces, messages with files, uploads, downloads.',
+      'Talks to an Atrium platform: workspaces, messages with files, uploads, downloads, a look inside.',
     )
     .version(manifest.version, '-V, --version', 'print the version')
     .option('--url <url>', 'address of the platform')
@@ -93,6 +75,7 @@ export function createProgram(run: RunCommand, streams: ProgramStreams): Command
   addSend(program, run)
   addUpload(program, run)
   addDownload(program, run)
+  addFiles(program, run)
   addConnect(program, run)
   return program
 }

@@ -7,12 +7,8 @@ import { CliFailure, describeThrown, EXIT } from './failure.ts'
 import { PlatformClient } from './http/platform-client.ts'
 import { interruptedFailure } from './http/transport-failure.ts'
 import { Credentials } from './platform/credentials.ts'
-import {
-  commanderExitCode,
-  commanderFailure,
-  createProgram,
-  type GlobalOptions,
-} from './program.ts'
+import { commanderExitCode, commanderFailure, createProgram } from './program.ts'
+import type { GlobalOptions } from './run-command.ts'
 import { OutputWatch } from './terminal/output-watch.ts'
 import { printableLine } from './terminal/printable.ts'
 import { type OutputStream, Terminal } from './terminal/terminal.ts'

@@ -2,19 +2,13 @@
 import type { CommandContext } from '../command-context.ts'
 import { resolveWorkspaceId } from '../platform/resolve-workspace.ts'
 import { readConsole } from '../platform/workspace.ts'
+import { lastLines } from '../terminal/lines.ts'
 import { addedText } from './added-text.ts'
 
 const TAIL_BYTES = 256 * 1024
 const POLL_MS = 1_000
 
 export type LogsOptions = { readonly tail: number; readonly follow: boolean }
-
-/** The last `count` lines of a text, which keeps its final line end. */
-export function lastLines(text: string, count: number): string {
-  const hasEnd = text.endsWith('\n')
-  const lines = (hasEnd ? text.slice(0, -1) : text).split('\n')
-  return lines.slice(-count).join('\n') + (hasEnd ? '\n' : '')
-}
 
 /** Prints the log; with `follow` until interrupted, or until the workspace is gone. */
 export async function logsCommand(

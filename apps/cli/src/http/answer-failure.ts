@@ -42,9 +42,16 @@ function readFailure(body: unknown): { readonly text: string; readonly facts: Fa
   return { text: typeof outer.error === 'string' ? bounded(outer.error) : '', facts: outer }
 }
 
-function exitCodeFor(status: number, retryable: boolean | undefined): number {
+/** A file that the workspace itself cannot read: no other credential would help. */
+const UNREADABLE = 'file_forbidden'
+
+function isAboutCredentials(status: number, code: unknown): boolean {
+  return status === 401 || (status === 403 && code !== UNREADABLE)
+}
+
+function exitCodeFor(status: number, { retryable, code }: FailureObject): number {
   if (status === 404) return EXIT.notFound
-  if (status === 401 || status === 403) return EXIT.auth
+  if (isAboutCredentials(status, code)) return EXIT.auth
   if (retryable === true) return EXIT.unreachable
   if (retryable === undefined && (status === 429 || (status >= 502 && status <= 504))) {
     return EXIT.unreachable
@@ -52,8 +59,8 @@ function exitCodeFor(status: number, retryable: boolean | undefined): number {
   return EXIT.failed
 }
 
-function hintFor(status: number): string | undefined {
-  if (status === 401 || status === 403) {
+function hintFor(status: number, code: unknown): string | undefined {
+  if (isAboutCredentials(status, code)) {
     return 'set ATRIUM_TOKEN (a workspace token) or ADMIN_TOKEN in the environment'
   }
   return undefined
@@ -72,7 +79,7 @@ export function answerFailure(answer: FailedAnswer): CliFailure {
   const { text, facts: wire } = readFailure(answer.body)
   const retryAfter = wire.retry_after ?? wire.retry_after_seconds ?? answer.retryAfterSeconds
   const requestId = wire.request_id ?? answer.requestId
-  const hint = hintFor(answer.status)
+  const hint = hintFor(answer.status, wire.code)
   const facts: FailureFacts = {
     status: answer.status,
     ...(typeof wire.code === 'string' ? { code: bounded(wire.code) } : {}),
@@ -83,5 +90,5 @@ export function answerFailure(answer: FailedAnswer): CliFailure {
     ...(hint === undefined ? {} : { hint }),
   }
   const message = text === '' ? `the platform answered ${answer.status}` : text
-  return new CliFailure(exitCodeFor(answer.status, wire.retryable), message, facts)
+  return new CliFailure(exitCodeFor(answer.status, wire), message, facts)
 }

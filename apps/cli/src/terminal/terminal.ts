@@ -54,6 +54,18 @@ export class Terminal {
     if (!this.isJson) this.stdout.write(this.stdout.isTTY === true ? printable(text) : text)
   }
 
+  /** Bytes as a result, made harmless by whoever wrote them where a terminal shows them. */
+  bytes(result: Uint8Array): void {
+    if (!this.isJson) this.stdout.write(result)
+  }
+
+  /** Resolves when results are out, or cannot be written: those that come in pieces wait for it. */
+  async written(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.stdout.write('', () => resolve())
+    })
+  }
+
   /** Something about the progress of the work; silent with `--quiet` and with `--json`. */
   notice(text: string): void {
     if (!this.isQuiet && !this.isJson) this.stderr.write(`${printableLine(text)}\n`)
