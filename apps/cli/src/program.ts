@@ -18,6 +18,7 @@ import {
 import { type CliFailure, EXIT, usageFailure } from './failure.ts'
 import type { OutputOptions } from './files/download-target.ts'
 import { addFiles } from './files-program.ts'
+import { addJobControl } from './job-control-program.ts'
 import { examples, type GlobalOptions, type RunCommand } from './run-command.ts'
 
 export type ProgramStreams = {
@@ -121,6 +122,7 @@ function addWorkspaces(program: Command, run: RunCommand): void {
     })
   addRemove(workspaces, run)
   addLogs(workspaces, run)
+  addJobControl(workspaces, run)
 }
 
 function addRemove(workspaces: Command, run: RunCommand): void {

@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 const MAX_JSON_BYTES = 32 * 1024 * 1024
 
 export type PlatformRequest = {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
   /** Path segments after the base URL; each is percent-encoded here and nowhere else. */
   readonly segments: readonly string[]
   readonly query?: Readonly<Record<string, string>>
