@@ -2,13 +2,14 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { lstat, open as openFile, writeFile } from 'node:fs/promises'
 import { Agent, createServer, type Server } from 'node:http'
 import { dirname, join } from 'node:path'
-import { INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
 import { UPLOADS_DIR } from '@atrium/runtime-contract/file-transfer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startAttack } from '../../support/attack.ts'
 import type { Attack } from '../../support/attacker.ts'
+import { hammer, IN_FLIGHT } from '../../support/hammer.ts'
 import { multipartForm } from '../../support/multipart-form.ts'
 import { type Answer, send } from '../../support/raw-client.ts'
+import { INSIDE, OUTSIDE, prepareReadAttack, READ_ATTACKS } from '../../support/read-attacks.ts'
 import {
   expectOpenFiles,
   openFiles,
@@ -21,12 +22,6 @@ const TOTAL_SECONDS = Number(process.env['ATRIUM_ATTACK_SECONDS'] ?? 6)
 const CASES = 7
 const CASE_MS = (TOTAL_SECONDS * 1000) / CASES
 const CONTROL_MS = 20_000
-/** How long an attack goes on at most until both sides of the swap were met. */
-const CEILING_MS = 20_000
-const IN_FLIGHT = 8
-
-const INSIDE = 'inside '.repeat(100)
-const OUTSIDE = 'OUTSIDE'.repeat(100)
 
 let runtime: RuntimeHarness
 let openBefore: number
@@ -35,9 +30,6 @@ const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT })
 beforeAll(async () => {
   openBefore = openFiles()
   runtime = await startRuntimeHarness({ isFsyncOn: false })
-  runtime.place('/outside/real.txt', INSIDE)
-  runtime.place('/outside/decoy/file.txt', OUTSIDE)
-  runtime.place('/outside/decoy/inner/file.txt', OUTSIDE)
 })
 
 afterAll(async () => {
@@ -45,27 +37,6 @@ afterAll(async () => {
   await runtime.stop()
   await expectOpenFiles(openBefore)
 })
-
-/**
- * Runs `attempt` again and again, `IN_FLIGHT` at a time: for so long and until `isEnough`, or until
- * it returns true.
- */
-async function hammer(
-  forMs: number,
-  attempt: () => Promise<boolean>,
-  isEnough: () => boolean = () => true,
-): Promise<void> {
-  const startedAt = performance.now()
-  let isOver = false
-  function isDue(): boolean {
-    const elapsedMs = performance.now() - startedAt
-    return elapsedMs < forMs || (elapsedMs < CEILING_MS && !isEnough())
-  }
-  async function worker(): Promise<void> {
-    while (!isOver && isDue()) isOver = (await attempt()) || isOver
-  }
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
-}
 
 type Tally = { tries: number; served: number; refused: number; leaks: number }
 
@@ -93,64 +64,11 @@ async function attackReads(
   return { swaps: 0, ...tally }
 }
 
-function readAttacks(): Record<string, { path: string; attack: Attack }> {
-  const real = runtime.local('/outside/real.txt')
-  const decoyFile = runtime.local('/outside/decoy/file.txt')
-  const decoy = runtime.local('/outside/decoy')
-  return {
-    'the file with a symlink': {
-      path: '/workspace/last/file.txt',
-      attack: {
-        kind: 'last-link',
-        name: runtime.local('/workspace/last/file.txt'),
-        real,
-        decoy: decoyFile,
-      },
-    },
-    'the folder with a symlink': {
-      path: '/workspace/parent/folder/file.txt',
-      attack: { kind: 'folder-link', name: runtime.local('/workspace/parent/folder'), decoy },
-    },
-    'the folder above with a symlink': {
-      path: '/workspace/above/folder/inner/file.txt',
-      attack: { kind: 'folder-link', name: runtime.local('/workspace/above/folder'), decoy },
-    },
-    'the file with a hard link of the credential': {
-      path: '/workspace/inode/file.txt',
-      attack: {
-        kind: 'last-inode',
-        name: runtime.local('/workspace/inode/file.txt'),
-        real,
-        decoy: runtime.local(`/configs/${INBOUND_SECRET_FILE}`),
-      },
-    },
-    'the place of its folder, out of the workspace and back': {
-      path: '/workspace/moved/folder/file.txt',
-      attack: {
-        kind: 'folder-move',
-        name: runtime.local('/workspace/moved/folder'),
-        file: 'file.txt',
-        outside: runtime.local('/outside/moved'),
-        real,
-        decoy: decoyFile,
-      },
-    },
-  }
-}
-
 describe('an agent that swaps what a path means while it is read', () => {
-  it.each([
-    'the file with a symlink',
-    'the folder with a symlink',
-    'the folder above with a symlink',
-    'the file with a hard link of the credential',
-    'the place of its folder, out of the workspace and back',
-  ])(
+  it.each(READ_ATTACKS)(
     'gets nothing by swapping %s',
     async (name) => {
-      const { path, attack } = readAttacks()[name] ?? { path: '', attack: undefined }
-      if (attack === undefined) throw new Error(`no attack called ${name}`)
-      runtime.place(path, INSIDE)
+      const { path, attack } = prepareReadAttack(runtime, name)
       const before = openFiles()
       const headers = { authorization: `Bearer ${runtime.secret}` }
       const url = runtime.readUrl(path)
@@ -166,16 +84,10 @@ describe('an agent that swaps what a path means while it is read', () => {
     CASE_MS + 30_000,
   )
 
-  it.each([
-    'the file with a symlink',
-    'the folder with a symlink',
-    'the folder above with a symlink',
-  ])(
+  it.each(READ_ATTACKS.slice(0, 3))(
     'does get something from a reader that looks first and opens then, by swapping %s',
     async (name) => {
-      const { path, attack } = readAttacks()[name] ?? { path: '', attack: undefined }
-      if (attack === undefined) throw new Error(`no attack called ${name}`)
-      runtime.place(path, INSIDE)
+      const { path, attack } = prepareReadAttack(runtime, name)
       const server = await lookThenOpen(runtime.local(path))
       try {
         const tally = await attackReads(attack, CONTROL_MS, () => send(server.url, { agent }))
