@@ -45,6 +45,25 @@ export const FILE_ERRORS = {
   upload_stalled: { status: 400, text: 'upload stalled', retryable: true },
   insufficient_storage: { status: 507, text: 'insufficient storage', retryable: true },
 
+  // Archives of folders (ADR-0043): told only before the first bytes, a broken connection later
+  archive_too_large: {
+    status: 413,
+    text: 'folder exceeds what an archive may hold',
+    retryable: false,
+  },
+  archive_busy: {
+    status: 503,
+    text: 'too many archives are being made',
+    retryable: true,
+    hop: 'workspace',
+    retryAfterSeconds: 5,
+  },
+  archive_failed: {
+    status: 500,
+    text: 'a file changed or could not be read while it was archived',
+    retryable: true,
+  },
+
   // Folders of sessions (contract/runtime 20.4)
   invalid_session_id: {
     status: 400,
