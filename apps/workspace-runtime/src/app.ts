@@ -9,6 +9,7 @@ import { fileSecurityHeaders } from './http/middleware/file-security-headers.ts'
 import { inboundAuth } from './http/middleware/inbound-auth.ts'
 import { noServiceWorker } from './http/middleware/no-service-worker.ts'
 import { chatUploadsRoutes } from './http/routes/chat-uploads.routes.ts'
+import { fileArchiveRoutes } from './http/routes/file-archive.routes.ts'
 import { fileContentRoutes } from './http/routes/file-content.routes.ts'
 import { fileListRoutes } from './http/routes/file-list.routes.ts'
 import { filePreviewRoutes } from './http/routes/file-preview.routes.ts'
@@ -30,6 +31,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/', fileListRoutes(deps))
   app.route('/', filePreviewRoutes(deps))
   app.route('/', fileContentRoutes(deps))
+  app.route('/', fileArchiveRoutes(deps))
   app.route('/', chatUploadsRoutes(deps))
   deps.mountAgent?.(app)
   return app

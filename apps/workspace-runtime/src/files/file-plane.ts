@@ -1,6 +1,7 @@
 /** @module Everything below `/internal` that lasts longer than a request, built once (H10). */
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
+import { type ArchiveLimits, ArchivePlaces, DEFAULT_ARCHIVE_LIMITS } from './archive-limits.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { ContainedRoots, type RootDirectories } from './contained-roots.ts'
 import { FolderListing } from './folder-listing.ts'
@@ -19,6 +20,8 @@ export type FilePlaneOptions = {
   /** Where `.auth_token` and `.platform_inbound_secret` are; the configs root when absent. */
   readonly credentialsDirectory?: string
   readonly limits: UploadLimits
+  /** `DEFAULT_ARCHIVE_LIMITS` when absent. */
+  readonly archiveLimits?: ArchiveLimits
   /** Whether a stored upload survives a power cut; off only to measure what that costs. */
   readonly isFsyncOn: boolean
   /** A transfer in which no byte moves for so long is broken off, in either direction. */
@@ -36,6 +39,7 @@ export type FilePlane = {
   readonly sweep: UploadSweep
   readonly buffers: BufferPool
   readonly limits: UploadLimits
+  readonly archives: { readonly limits: ArchiveLimits; readonly places: ArchivePlaces }
   readonly idleTimeoutMs: number
   /** Gives the pinned directories back; nothing may be in flight any more. */
   close(): void
@@ -46,7 +50,7 @@ export type FilePlane = {
  * not a directory: without them no answer could be trusted.
  */
 export function openFilePlane(options: FilePlaneOptions): FilePlane {
-  const { log, clock, ids, isFsyncOn } = options
+  const { log, clock, ids, isFsyncOn, archiveLimits = DEFAULT_ARCHIVE_LIMITS } = options
   const roots = ContainedRoots.pin(
     options.directories,
     options.credentialsDirectory ?? options.directories.configs,
@@ -65,6 +69,7 @@ export function openFilePlane(options: FilePlaneOptions): FilePlane {
     sweep: new UploadSweep({ uploads, clock, log }),
     buffers: new BufferPool(),
     limits: options.limits,
+    archives: { limits: archiveLimits, places: new ArchivePlaces(archiveLimits.maxConcurrent) },
     idleTimeoutMs: options.idleTimeoutMs,
     close() {
       listing.close()

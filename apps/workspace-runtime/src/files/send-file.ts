@@ -4,9 +4,10 @@
  * file or slow the client.
  */
 import type { ServerResponse } from 'node:http'
+import { assertUnchanged } from './assert-unchanged.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { ByteRange } from './byte-range.ts'
-import { readAt, statOf } from './descriptor.ts'
+import { readAt } from './descriptor.ts'
 import { IdleDeadline } from './idle-deadline.ts'
 import type { OpenedFile } from './open-contained-file.ts'
 
@@ -98,19 +99,6 @@ async function fill(sending: Sending, buffer: Buffer, position: number): Promise
   const length = await readAt(sending.file.fd, buffer.subarray(0, wanted), position)
   if (length < wanted) throw new Error('the file shrank while it was sent')
   return length
-}
-
-/**
- * Changed content shows in the size or the time of modification; a rename or a new link does not.
- * A log that grew meanwhile was sent as it was when it was opened (contract/runtime 3.4): refusing
- * it would make a busy one impossible to download.
- */
-function assertUnchanged(file: OpenedFile): void {
-  const { size, mtimeNs } = statOf(file.fd)
-  if (Number(size) > file.size) return
-  if (Number(size) < file.size || mtimeNs !== file.mtimeNs) {
-    throw new Error('the file changed while it was sent')
-  }
 }
 
 /** Resolves when the kernel has taken the bytes, so that their buffer may be written to again. */
