@@ -56,6 +56,13 @@ describe('atrium workspaces job-control', () => {
     expect(server.seen.map(({ line }) => line.split(' ')[0])).toEqual(['GET', 'DELETE'])
   })
 
+  it('repeats no token, even when a platform tells it', async () => {
+    await serve(({ response }) => sendJson(response, { ...FACTS, token: TOKEN }))
+    const set = ['set', WORKSPACE_ID, '--host', HOST, '--token-file', '-', '--json']
+    const run = await jobControl(set, TOKEN)
+    expect([run.exitCode, JSON.parse(run.stdout)]).toEqual([0, FACTS])
+  })
+
   it.each([
     ['no token in the file', ['--host', HOST, '--token-file', '-']],
     ['no such file', ['--host', HOST, '--token-file', 'absent']],

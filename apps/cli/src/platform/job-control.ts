@@ -5,8 +5,12 @@ import { CliFailure, EXIT } from '../failure.ts'
 import type { PlatformRequest } from '../http/platform-client.ts'
 import type { WorkspaceApi } from './workspace.ts'
 
-const jobControl = z.looseObject({ url: z.string() })
-/** Its token is never told. */
+/** Whatever else a platform says is not repeated: it must not be the way that a token comes out. */
+const jobControl = z.object({
+  url: z.string(),
+  created_at: z.string().optional(),
+  updated_at: z.string().optional(),
+})
 export type JobControl = z.infer<typeof jobControl>
 
 function call({ credentials }: WorkspaceApi, method: PlatformRequest['method'], id: string) {
