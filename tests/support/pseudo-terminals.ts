@@ -11,8 +11,6 @@ export type TerminalJob = {
   readonly env: Readonly<Record<string, string>>
   readonly cols: number
   readonly rows: number
-  /** Another user than this process's, which must be root then. */
-  readonly uid: number | null
 }
 
 export type TerminalEvent = {

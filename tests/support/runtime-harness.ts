@@ -57,6 +57,8 @@ export type RuntimeOptions = {
   /** The file's content; null leaves it out. */
   readonly secretFile?: string | null
   readonly absentRoots?: readonly ('configs' | 'workspace' | 'home' | 'plugins')[]
+  /** Whose requests are let in, in place of the harness's own. */
+  readonly acceptedSecrets?: () => readonly string[]
   /** An existing folder for the roots, in place of a fresh one. */
   readonly base?: string
   readonly credentialsDirectory?: string
@@ -81,7 +83,10 @@ export async function startRuntimeHarness(options: RuntimeOptions = {}): Promise
     clock,
     ids,
     files,
-    inboundSecret: { accepted: () => (held === undefined || held === '' ? [] : [held]) },
+    inboundSecret: {
+      accepted:
+        options.acceptedSecrets ?? (() => (held === undefined || held === '' ? [] : [held])),
+    },
     isA2aOpen: options.isA2aOpen ?? false,
     ...(options.mountAgent === undefined ? {} : { mountAgent: options.mountAgent }),
   })

@@ -3,7 +3,7 @@
  * pseudo-terminals of the size that is asked for, their output lies in files. It can be told to
  * misbehave, and knows which jobs nobody deleted.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -24,11 +24,7 @@ export type ShellctlCall = {
 
 export type ShellctlOptions = {
   readonly python: string
-  /** Home of the jobs; `~/workspace/<session id>` is below it. A fresh folder unless given. */
-  readonly home?: string
   readonly basePath?: string
-  /** Whose jobs they are; this process must be root then. */
-  readonly uid?: number
 }
 
 class ApiFailure extends Error {
@@ -44,6 +40,7 @@ class ApiFailure extends Error {
 
 export class ShellctlServer {
   readonly token = `shellctl-${process.hrtime.bigint()}-${process.pid}`
+  /** Of the jobs; `~/workspace/<session id>` is below it. */
   readonly home: string
   readonly url: URL
   /** Everything that was asked, oldest first. */
@@ -63,7 +60,7 @@ export class ShellctlServer {
   private constructor(options: ShellctlOptions, server: Server) {
     this.#options = options
     this.#server = server
-    this.home = options.home ?? join(this.#outputs, 'home')
+    this.home = join(this.#outputs, 'home')
     const address = server.address()
     if (address === null || typeof address === 'string') throw new Error('no port')
     this.url = new URL(`http://127.0.0.1:${address.port}${options.basePath ?? ''}`)
@@ -154,7 +151,6 @@ export class ShellctlServer {
       },
       cols,
       rows,
-      uid: this.#options.uid ?? null,
     })
     return await job.wait({ ...body, offset: 0 })
   }
@@ -174,12 +170,4 @@ export class ShellctlServer {
 function reply(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body))
-}
-
-/** The text of the reader, as it is shipped. */
-export function readerText(): string {
-  return readFileSync(
-    new URL('../../apps/platform/src/services/inspector/session-reader.py', import.meta.url),
-    'utf8',
-  )
 }

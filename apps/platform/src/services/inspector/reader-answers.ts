@@ -38,7 +38,7 @@ const READER_CODES: Readonly<Record<string, readonly [ErrorCode, string | undefi
 
 const refusal = z.object({ error: z.string().regex(/^[a-z0-9_]{1,64}$/) })
 const base64 = z.base64().transform((text) => Buffer.from(text, 'base64'))
-const version = z.string().regex(/^[0-9a-f]{1,64}$/)
+const version = z.string().regex(/^[0-9a-f-]{1,128}$/)
 
 const listAnswer = z.object({
   entries: z.array(
