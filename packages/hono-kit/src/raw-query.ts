@@ -20,6 +20,15 @@ export function rawQueryValues<E extends BaseEnv>(c: Context<E>, key: string): s
     .map(([, value]) => decode(value))
 }
 
+/** The same of a parameter that is no path. Throws `invalid_query` in place of `invalid_path`. */
+export function rawParameterValues<E extends BaseEnv>(c: Context<E>, key: string): string[] {
+  try {
+    return rawQueryValues(c, key)
+  } catch (cause) {
+    throw new AppError('invalid_query', { message: `${key} cannot be decoded`, cause })
+  }
+}
+
 function splitOnce(pair: string): [string, string] {
   const equals = pair.indexOf('=')
   return equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]

@@ -63,7 +63,8 @@ describe.each(OPERATIONS)('GET /workspaces/:id/sessions/:session_id/%s', (operat
   it('refuses a path in the words of the contract, before it looks at the rest', async () => {
     for (const [query, code, error] of REFUSED) {
       const status = code === 'not_found' ? 404 : 400
-      await expectRefused(`${below(operation)}?${query}&limit=x&offset=x`, { code, error }, status)
+      const rest = query.includes('.up-') ? '' : '&limit=x&offset=x'
+      await expectRefused(`${below(operation)}?${query}${rest}`, { code, error }, status)
     }
   })
 

@@ -8,7 +8,7 @@ import type { Context } from 'hono'
 import { type ForwardDeps, forwardToRuntime } from '../services/forward-to-runtime.ts'
 import { type ForwardTargetDeps, findForwardTarget } from '../services/resolve-forward-target.ts'
 import type { WorkspaceEnv } from './env.ts'
-import { askedFile } from './inspection-request.ts'
+import { askedFile, assertShown } from './inspection-request.ts'
 
 export type DownloadDeps = ForwardDeps & ForwardTargetDeps
 
@@ -18,6 +18,7 @@ export function downloadFile(deps: DownloadDeps) {
     // As a service worker's script a file could take over the origin (design/path-safety 5).
     if (c.req.header('service-worker') === 'script') throw new AppError('file_forbidden')
     const path = askedFile(c)
+    assertShown(path)
     const fileName = path.segments.at(-1) ?? ''
     const target = await findForwardTarget(deps, c.get('workspaceId'))
     return rawExchange(c, (exchange) =>

@@ -3,7 +3,7 @@
  * database access, and before the workspace hears of it. The runtime judges again.
  */
 
-import { rawQueryValues } from '@atrium/hono-kit/raw-query'
+import { rawParameterValues, rawQueryValues } from '@atrium/hono-kit/raw-query'
 import type { BaseEnv } from '@atrium/hono-kit/request-context'
 import { AppError } from '@atrium/http-kit/app-error'
 import { parseSessionPath, type SessionPath } from '@atrium/path-safety/session-path'
@@ -19,30 +19,40 @@ import {
 import type { QueryVerdict, ReadParameter } from '@atrium/runtime-contract/inspection-query'
 import type { Context } from 'hono'
 
-/** What `path` may name when a file is asked for. Throws its verdict's code, `file_not_found`. */
+/** What `path` may name when a file is asked for. Throws its verdict's code. */
 export function askedFile<E extends BaseEnv>(c: Context<E>): WorkspacePath {
-  return admitted(parseWorkspacePath(rawQueryValues(c, 'path')))
+  return accepted(parseWorkspacePath(rawQueryValues(c, 'path')))
 }
 
 /** The same for a folder, which may be a root. */
 export function askedFolder<E extends BaseEnv>(c: Context<E>): FolderPath {
-  return admitted(parseFolderPath(rawQueryValues(c, 'path')))
+  return accepted(parseFolderPath(rawQueryValues(c, 'path')))
+}
+
+function accepted<Path extends FolderPath>(verdict: Verdict<Path>): Path {
+  if (verdict.ok) return verdict.path
+  throw new AppError(verdict.code)
 }
 
 /** The same in the folder of a session. Throws `invalid_path`, `not_found` in the contract's words. */
 export function askedInSession<E extends BaseEnv>(c: Context<E>): SessionPath {
   const verdict = parseSessionPath(rawQueryValues(c, 'path'))
-  if (!verdict.ok) throw new AppError(verdict.code, { message: verdict.message })
-  if (!isHiddenUploadTemporary(verdict.path)) return verdict.path
-  throw new AppError('not_found', { message: 'path not found in workspace' })
+  if (verdict.ok) return verdict.path
+  throw new AppError(verdict.code, { message: verdict.message })
 }
 
-/** Of what nobody may see it is not even said that it is there. */
-function admitted<Path extends FolderPath>(verdict: Verdict<Path>): Path {
-  if (!verdict.ok) throw new AppError(verdict.code)
-  const { path } = verdict
+/**
+ * Of what nobody may see it is not even said that it is there. After everything else about the
+ * request, as in the runtime, so that both say the same of one. Throws `file_not_found`.
+ */
+export function assertShown(path: FolderPath): void {
   if (isSecretFile(path) || isHiddenUploadTemporary(path)) throw new AppError('file_not_found')
-  return path
+}
+
+/** The same in the folder of a session, in its words. Throws `not_found`. */
+export function assertShownInSession(path: SessionPath): void {
+  if (!isHiddenUploadTemporary(path)) return
+  throw new AppError('not_found', { message: 'path not found in workspace' })
 }
 
 /** The rest of the query by one of the functions of `inspection-query`. Throws `invalid_query`. */
@@ -50,15 +60,7 @@ export function askedQuery<E extends BaseEnv, Value>(
   c: Context<E>,
   parse: (read: ReadParameter) => QueryVerdict<Value>,
 ): Value {
-  const verdict = parse((name) => decodedValues(c, name))
+  const verdict = parse((name) => rawParameterValues(c, name))
   if (verdict.ok) return verdict.value
   throw new AppError('invalid_query', { message: verdict.message })
-}
-
-function decodedValues<E extends BaseEnv>(c: Context<E>, name: string): string[] {
-  try {
-    return rawQueryValues(c, name)
-  } catch (cause) {
-    throw new AppError('invalid_query', { message: `${name} cannot be decoded`, cause })
-  }
 }

@@ -1,6 +1,7 @@
 /** @module /workspaces/:id/files: looking into a workspace through its runtime (ADR-0041). */
 import { rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { attachmentDisposition } from '@atrium/http-kit/content-disposition'
+import type { FolderPath } from '@atrium/path-safety/workspace-path'
 import {
   ARCHIVE_MEDIA_TYPES,
   ARCHIVE_OPERATION,
@@ -18,7 +19,7 @@ import { listQuery, windowQuery } from '../../services/inspector/forwarded-query
 import { findForwardTarget } from '../../services/resolve-forward-target.ts'
 import { type DownloadDeps, downloadFile } from '../download-file.ts'
 import type { WorkspaceEnv } from '../env.ts'
-import { askedFile, askedFolder, askedQuery } from '../inspection-request.ts'
+import { askedFile, askedFolder, askedQuery, assertShown } from '../inspection-request.ts'
 
 const JSON_ANSWER = { 'content-type': 'application/json' } as const
 
@@ -26,22 +27,23 @@ const JSON_ANSWER = { 'content-type': 'application/json' } as const
 export function filesRoutes(deps: DownloadDeps): Hono<WorkspaceEnv> {
   const app = new Hono<WorkspaceEnv>()
   app.get('/files', (c) => {
-    const { text: path } = askedFolder(c)
-    const query = { path, ...listQuery(askedQuery(c, parseListPage)) }
-    return inspect(deps, c, { operation: LIST_OPERATION, query, ownHeaders: JSON_ANSWER })
+    const path = askedFolder(c)
+    const query = listQuery(askedQuery(c, parseListPage))
+    return inspect(deps, c, { path, operation: LIST_OPERATION, query, ownHeaders: JSON_ANSWER })
   })
   app.get('/files/preview', (c) => {
-    const { text: path } = askedFile(c)
-    const query = { path, ...windowQuery(askedQuery(c, parsePreviewWindow)) }
-    return inspect(deps, c, { operation: PREVIEW_OPERATION, query, ownHeaders: JSON_ANSWER })
+    const path = askedFile(c)
+    const query = windowQuery(askedQuery(c, parsePreviewWindow))
+    return inspect(deps, c, { path, operation: PREVIEW_OPERATION, query, ownHeaders: JSON_ANSWER })
   })
   app.get('/files/archive', (c) => {
-    const folder = askedFolder(c)
+    const path = askedFolder(c)
     const format = askedQuery(c, parseArchiveFormat)
-    const name = folder.segments.at(-1) ?? folder.root
+    const name = path.segments.at(-1) ?? path.root
     return inspect(deps, c, {
+      path,
       operation: ARCHIVE_OPERATION,
-      query: { path: folder.text, format },
+      query: { format },
       ownHeaders: {
         'content-type': ARCHIVE_MEDIA_TYPES[format],
         'content-disposition': attachmentDisposition(`${name}.${format}`),
@@ -52,13 +54,25 @@ export function filesRoutes(deps: DownloadDeps): Hono<WorkspaceEnv> {
   return app
 }
 
+type Inspection = Pick<Forward, 'operation' | 'ownHeaders'> & {
+  readonly path: FolderPath
+  readonly query: Readonly<Record<string, string>>
+}
+
 async function inspect(
   deps: DownloadDeps,
   c: Context<WorkspaceEnv>,
-  asked: Pick<Forward, 'operation' | 'query' | 'ownHeaders'>,
+  { path, query, ...asked }: Inspection,
 ): Promise<Response> {
+  assertShown(path)
   const target = await findForwardTarget(deps, c.get('workspaceId'))
   return rawExchange(c, (exchange) =>
-    forwardToRuntime(deps, { ...asked, target, exchange, requestId: c.get('requestId') }),
+    forwardToRuntime(deps, {
+      ...asked,
+      target,
+      exchange,
+      requestId: c.get('requestId'),
+      query: { path: path.text, ...query },
+    }),
   )
 }

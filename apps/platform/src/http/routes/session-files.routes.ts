@@ -14,7 +14,7 @@ import {
 } from '../../services/inspector/inspect-session.ts'
 import type { SessionOperation } from '../../services/inspector/session-transport.ts'
 import type { WorkspaceEnv } from '../env.ts'
-import { askedInSession, askedQuery } from '../inspection-request.ts'
+import { askedInSession, askedQuery, assertShownInSession } from '../inspection-request.ts'
 
 type SessionContext = Context<WorkspaceEnv, `/sessions/:sessionId/files${string}`>
 
@@ -41,6 +41,7 @@ async function inspect(
   const session = askedSession(c.req.param('sessionId'))
   const path = askedInSession(c)
   const operation = readOperation()
+  assertShownInSession(path)
   const workspaceId = c.get('workspaceId')
   const asked = { workspaceId, session, path, operation, requestId: c.get('requestId') }
   return rawExchange(c, (exchange) => inspectSession(deps, asked, exchange))

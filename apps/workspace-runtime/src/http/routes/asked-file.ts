@@ -1,5 +1,5 @@
 /** @module Which file or folder a request of the inspector names, by a path on the wire or in a session's folder. */
-import { rawQueryValues } from '@atrium/hono-kit/raw-query'
+import { rawParameterValues, rawQueryValues } from '@atrium/hono-kit/raw-query'
 import { AppError } from '@atrium/http-kit/app-error'
 import {
   isSessionId,
@@ -55,7 +55,7 @@ export function askedQuery<Value>(
   c: Context<AppEnv>,
   parse: (read: ReadParameter) => QueryVerdict<Value>,
 ): Value {
-  const verdict = parse((name) => rawQueryValues(c, name))
+  const verdict = parse((name) => rawParameterValues(c, name))
   if (!verdict.ok) throw new AppError('invalid_query', { message: verdict.message })
   return verdict.value
 }
