@@ -18,6 +18,10 @@ import pino from 'pino'
 import { createApp } from '../../apps/workspace-runtime/src/app.ts'
 import type { AppDeps } from '../../apps/workspace-runtime/src/deps.ts'
 import {
+  type ArchiveLimits,
+  DEFAULT_ARCHIVE_LIMITS,
+} from '../../apps/workspace-runtime/src/files/archive-limits.ts'
+import {
   type FilePlane,
   openFilePlane,
   type UploadLimits,
@@ -48,6 +52,7 @@ export type RuntimeHarness = {
 
 export type RuntimeOptions = {
   readonly limits?: Partial<UploadLimits>
+  readonly archiveLimits?: Partial<ArchiveLimits>
   readonly isFsyncOn?: boolean
   readonly idleTimeoutMs?: number
   readonly ids?: Ids
@@ -155,6 +160,7 @@ function filePlaneOptions(options: RuntimeOptions) {
       maxFiles: DEFAULT_MAX_FILES,
       ...options.limits,
     },
+    archiveLimits: { ...DEFAULT_ARCHIVE_LIMITS, ...options.archiveLimits },
     isFsyncOn: options.isFsyncOn ?? true,
     idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
   }

@@ -20,11 +20,13 @@ import {
 } from '@atrium/runtime-contract/registration'
 import { z } from 'zod'
 import { type AgentSettings, parseAgentSettings } from './agent-settings.ts'
+import { type ArchiveLimits, DEFAULT_ARCHIVE_LIMITS } from './files/archive-limits.ts'
 
 const CONFIG_FILE_NAME = 'config.yaml'
 
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
-const count = (fallback: number) => z.coerce.number().int().positive().default(fallback)
+const count = (fallback: number, max = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number().int().positive().max(max).default(fallback)
 
 const environment = z.object({
   [RUNTIME_ENV.workspaceId]: z.string().min(1, 'required'),
@@ -52,6 +54,11 @@ const environment = z.object({
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info'),
   ATRIUM_IDLE_TIMEOUT_MS: z.coerce.number().int().positive().max(MAX_TIMER_MS).default(60_000),
+  ATRIUM_ARCHIVE_MAX_ENTRIES: count(DEFAULT_ARCHIVE_LIMITS.maxEntries),
+  ATRIUM_ARCHIVE_MAX_BYTES: count(DEFAULT_ARCHIVE_LIMITS.maxBytes),
+  // Two descriptors are held for each level.
+  ATRIUM_ARCHIVE_MAX_DEPTH: count(DEFAULT_ARCHIVE_LIMITS.maxDepth, 1_000),
+  ATRIUM_ARCHIVE_MAX_CONCURRENT: count(DEFAULT_ARCHIVE_LIMITS.maxConcurrent, 64),
   ATRIUM_DELIVERY_MODE: z.enum(DELIVERY_MODES).optional(),
 })
 
@@ -84,6 +91,7 @@ export type Config = {
     readonly maxFiles: number
     readonly fsync: boolean
   }
+  readonly archives: ArchiveLimits
   readonly idleTimeoutMs: number
   /** How long the inbound secret that was held before is accepted as well. */
   readonly inboundSecretGraceMs: number
@@ -126,6 +134,12 @@ export function parseConfig(env: Environment): Config {
       maxRequestBytes: values[RUNTIME_ENV.maxRequestBytes],
       maxFiles: values[RUNTIME_ENV.maxFiles],
       fsync: values[RUNTIME_ENV.uploadFsync],
+    },
+    archives: {
+      maxEntries: values.ATRIUM_ARCHIVE_MAX_ENTRIES,
+      maxBytes: values.ATRIUM_ARCHIVE_MAX_BYTES,
+      maxDepth: values.ATRIUM_ARCHIVE_MAX_DEPTH,
+      maxConcurrent: values.ATRIUM_ARCHIVE_MAX_CONCURRENT,
     },
     idleTimeoutMs: values.ATRIUM_IDLE_TIMEOUT_MS,
     inboundSecretGraceMs: values[RUNTIME_ENV.inboundSecretGraceMs],

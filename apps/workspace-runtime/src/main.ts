@@ -139,6 +139,7 @@ async function start(config: Config, log: Logger): Promise<(drainMs: number) => 
     directories: config.roots,
     credentialsDirectory: config.configsDir,
     limits: config.uploads,
+    archiveLimits: config.archives,
     isFsyncOn: config.uploads.fsync,
     idleTimeoutMs: config.idleTimeoutMs,
     log,

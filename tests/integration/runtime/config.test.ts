@@ -93,6 +93,7 @@ describe('parseConfig', () => {
       ATRIUM_MAX_FILES: '0',
       RUNTIME_A2A_OPEN: 'yes',
       ATRIUM_IDLE_TIMEOUT_MS: '2147483648',
+      ATRIUM_ARCHIVE_MAX_DEPTH: '1001',
     }
     let problems: readonly string[] = []
     try {
@@ -107,6 +108,7 @@ describe('parseConfig', () => {
       'ATRIUM_MAX_FILES',
       'RUNTIME_A2A_OPEN',
       'ATRIUM_IDLE_TIMEOUT_MS',
+      'ATRIUM_ARCHIVE_MAX_DEPTH',
     ])
   })
 
