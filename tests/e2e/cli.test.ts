@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,6 +11,7 @@ const DATA = join(PROJECT_ROOT, 'examples/data')
 
 let platform: PlatformProcess
 let folder: string
+let mirrorId: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atrium-cli-e2e-'))
@@ -22,6 +23,7 @@ beforeAll(async () => {
   ]) {
     const run = await atrium('workspaces', 'create', ...args)
     if (run.exitCode !== 0) throw new Error(run.stderr)
+    if (args[0] === 'mirror') mirrorId = run.stdout.split(' ')[0] ?? ''
   }
 })
 afterAll(async () => {
@@ -29,11 +31,19 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+const BIN = join(PROJECT_ROOT, 'apps/cli/bin/atrium.mjs')
+
 /** The real bin as a process; it finds the platform through its data folder, like a user's does. */
 function atrium(...args: readonly string[]): Promise<ProcessResult> {
-  const bin = join(PROJECT_ROOT, 'apps/cli/bin/atrium.mjs')
   const env = { ATRIUM_DATA_DIR: platform.dataDir }
-  return runProcess(process.execPath, [bin, ...args], { cwd: folder, env })
+  return runProcess(process.execPath, [BIN, ...args], { cwd: folder, env })
+}
+
+/** A script of bash, in which `atrium` is that bin. */
+function bash(script: string): Promise<ProcessResult> {
+  const define = `atrium() { '${process.execPath}' '${BIN}' "$@"; }`
+  const env = { ATRIUM_DATA_DIR: platform.dataDir }
+  return runProcess('bash', ['-c', `${define}\nset -o pipefail\n${script}`], { cwd: folder, env })
 }
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
@@ -107,7 +117,92 @@ describe('atrium against a real platform', () => {
     expect(refused.stderr).toContain('large.bin exceeds per-file limit (25 MB)')
     expect(refused.exitCode).toBe(1)
   })
+})
 
+describe('atrium files against a real platform', () => {
+  const SESSION = '0a1b2c3'
+  const HOSTILE = '$(touch pwned);\u001b[2J'
+  const BINARY = randomBytes(9 * 1024 * 1024 + 11)
+
+  beforeAll(async () => {
+    const root = join(platform.dataDir, 'workspaces', mirrorId, 'workspace')
+    await mkdir(join(root, 'sub', 'deep'), { recursive: true })
+    await writeFile(join(root, 'sub', 'notes.md'), 'one\ntwo\nthree\n', { mode: 0o644 })
+    await writeFile(join(root, 'sub', HOSTILE), '')
+    await writeFile(
+      join(root, 'sub', 'deep', 'wide'),
+      Buffer.from('\ufeffwide \u00e9\n', 'utf16le'),
+    )
+    await symlink('/etc/passwd', join(root, 'sub', 'link'))
+    await mkdir(join(root, 'many'))
+    const names = Array.from({ length: 1200 }, (_, number) => `file-${1000 + number}`)
+    await Promise.all(names.map((name) => writeFile(join(root, 'many', name), '')))
+    await mkdir(join(root, SESSION))
+    await writeFile(join(root, SESSION, 'result.bin'), BINARY)
+    await symlink('result.bin', join(root, SESSION, 'latest'))
+  })
+
+  it('lists what is there, and every page of it', async () => {
+    const list = await atrium('files', 'ls', '-lF', 'mirror:sub/')
+    expect([list.exitCode, list.stderr]).toEqual([0, ''])
+    const [hostile, deep, link, notes, end] = list.stdout.split('\n')
+    expect(hostile?.endsWith(`  ${HOSTILE}`)).toBe(true)
+    expect(deep).toMatch(/^drwx.* {2}deep\/$/)
+    expect(link).toMatch(/^lrwxrwxrwx +11 B .* {2}link@$/)
+    expect(notes).toMatch(/^-rw-r--r-- +14 B {2}20\d\d-\d\d-\d\d \d\d:\d\d {2}notes\.md$/)
+    expect(end).toBe('')
+    const { stdout } = await bash('atrium files ls mirror:many | tee all | sort -uc && wc -l < all')
+    expect(stdout.trim()).toBe('1200')
+  })
+
+  it('shows a file, or a part of its text', async () => {
+    const { stdout } = await atrium('files', 'cat', 'mirror:sub/notes.md')
+    expect(stdout).toBe('one\ntwo\nthree\n')
+    const wide = await atrium('files', 'cat', 'mirror:sub/deep/wide', '--json')
+    expect(JSON.parse(wide.stdout)).toMatchObject({ encoding: 'utf-16le', text: 'wide \u00e9\n' })
+  })
+
+  it('fetches a file of a session in windows, through a link', async () => {
+    const args = ['mirror:latest', '--session', SESSION, '-o', 'r.bin', '--json']
+    const got = await atrium('files', 'get', ...args)
+    expect(got.stderr).toBe('')
+    expect(JSON.parse(got.stdout)).toMatchObject({ size: BINARY.length, sha256: sha256(BINARY) })
+    expect((await readFile(join(folder, 'r.bin'))).equals(BINARY)).toBe(true)
+  })
+
+  it('packs a folder into a pipe', async () => {
+    const piped = await bash(
+      'mkdir out && atrium files tar mirror:sub -o - | tar -x -C out && find out -type f -or -type l',
+    )
+    expect([piped.exitCode, piped.stderr]).toEqual([0, ''])
+    expect(piped.stdout).toMatch(/\/notes\.md$/m)
+    expect(piped.stdout).toMatch(/\/deep\/wide$/m)
+    expect(piped.stdout).not.toMatch(/\/link$/m)
+  })
+
+  it('shows nothing of what is outside', async () => {
+    const run = await atrium('files', 'cat', 'mirror:../../etc/passwd', '--session', SESSION)
+    expect([run.exitCode, run.stdout]).toEqual([1, ''])
+  })
+
+  it('completes in bash as docs/guides/files.md has it, and runs nothing that a name says', async () => {
+    const guide = await readFile(join(PROJECT_ROOT, 'docs/guides/files.md'), 'utf8')
+    const snippet = /```bash\n(_atrium_files\(\)[\s\S]*?)```/.exec(guide)?.[1] ?? 'exit 1'
+    const run = await bash(`${snippet}
+      for COMP_LINE in 'files ls mi' 'files cat mirror:sub/'; do
+        COMP_LINE="atrium $COMP_LINE"; COMP_POINT=\${#COMP_LINE}; _atrium_files
+        printf '%s\\n' "\${COMPREPLY[@]}"
+      done`)
+    expect(run.stderr).toBe('')
+    const [workspace, hostile = '', ...rest] = run.stdout.split('\n')
+    expect(workspace).toBe('mirror:')
+    expect(rest).toEqual(['sub/deep/', 'sub/link', 'sub/notes.md', ''])
+    expect((await bash(`printf %s ${hostile}`)).stdout).toBe(`sub/${HOSTILE}`)
+    expect(await readdir(folder)).not.toContain('pwned')
+  })
+})
+
+describe('atrium workspaces rm', () => {
   it('removes a workspace', async () => {
     expect((await atrium('workspaces', 'rm', 'mirror')).exitCode).toBe(0)
     const rows = JSON.parse((await atrium('workspaces', 'ls', '--json')).stdout)
