@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 import { type SessionScene, startRuntimeScene } from '../support/session-scene.ts'
 import { prepareSession, sessionInspectorContract } from './session-inspector-contract.ts'
+import { sessionWeakPoints } from './session-inspector-weak-points.ts'
 
 describe('sessions through a runtime', () => {
   let scene: SessionScene
@@ -13,4 +14,5 @@ describe('sessions through a runtime', () => {
   afterAll(() => scene.stop())
 
   sessionInspectorContract(() => scene)
+  sessionWeakPoints(() => scene)
 })

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 import { findPython } from '../support/pseudo-terminals.ts'
 import { type ShellctlScene, startShellctlScene } from '../support/session-scene.ts'
 import { prepareSession, sessionInspectorContract } from './session-inspector-contract.ts'
+import { sessionWeakPoints } from './session-inspector-weak-points.ts'
 
 const python = findPython()
 
@@ -16,4 +17,5 @@ describe.skipIf(python === undefined)('sessions through job control', () => {
   afterAll(() => scene.stop())
 
   sessionInspectorContract(() => scene)
+  sessionWeakPoints(() => scene)
 })

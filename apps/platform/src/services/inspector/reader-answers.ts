@@ -138,7 +138,7 @@ export function fileContentOf(
     path,
     size,
     offset: position,
-    truncated: position > 0 || end < size,
+    truncated: end < size,
     content_base64: payload.toString('base64'),
     version: state,
   }
