@@ -1,11 +1,13 @@
 /** @module The inspector's routes of a platform, to and from a workspace that the test plays. */
-import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
 import type { OnlineWorkspace } from './platform-harness.ts'
 import { platform, sharePlatform } from './shared-platform.ts'
 import { startWorkspaceServer, type WorkspaceServer } from './workspace-server.ts'
 
 export let box: WorkspaceServer
 export let workspace: OnlineWorkspace
+
+let connections = 0
 
 /** One for all tests of the calling file; each finds it as if nobody had asked it anything. */
 export function provideInspectedWorkspace(): void {
@@ -16,15 +18,25 @@ export function provideInspectedWorkspace(): void {
   })
   beforeAll(async () => {
     box = await startWorkspaceServer()
+    box.server.on('connection', () => {
+      connections += 1
+    })
     workspace = await platform.onlineWorkspace(box.url)
   })
   beforeEach(() => {
+    box.server.closeAllConnections()
+    connections = 0
     box.requests.length = 0
     answerJson('{}')
   })
   afterAll(async () => {
     await box.close()
   })
+}
+
+/** Fails when the workspace has noticed anything of this test. */
+export function expectUntouched(): void {
+  expect([connections, box.requests.length]).toEqual([0, 0])
 }
 
 /** What the workspace answers from now on. */

@@ -4,6 +4,7 @@ import { ApiReference, type ReferenceDocument } from '../../support/api-referenc
 import { eventually } from '../../support/eventually.ts'
 import {
   box,
+  expectUntouched,
   inspect,
   inspectPath,
   provideInspectedWorkspace,
@@ -69,7 +70,7 @@ async function expectRefused(rest: string, { status, ...refusal }: Refusal): Pro
       expect.objectContaining(told),
     ])
   }
-  expect(box.requests).toHaveLength(0)
+  expectUntouched()
 }
 
 const withPath = (route: string, path: string) => `${route}?${new URLSearchParams({ path })}`

@@ -113,6 +113,20 @@ describe('PUT /workspaces/:id/job-control', () => {
     expect(await stored()).toHaveLength(0)
   })
 
+  it('logs nothing of a body that it does not understand', async () => {
+    for (const body of [
+      `{"token":"${TOKEN}","url":x}`,
+      `{"token":${TOKEN}}`,
+      `${TOKEN}`,
+      `{"token":["${TOKEN}"]}`,
+      `{"${TOKEN}":1}`,
+    ]) {
+      const answer = await platform.request(route(), { method: 'PUT', body })
+      expect([answer.status, (await answer.text()).includes(TOKEN)]).toEqual([400, false])
+    }
+    expect(platform.logLines().join('\n')).not.toContain(TOKEN.slice(0, 20))
+  })
+
   it('knows no workspace that is not there', async () => {
     const body = { url: URL_OF_HOST, token: TOKEN }
     expect(await codeOf(await put(body, randomUUID()))).toEqual([404, 'workspace_not_found'])

@@ -94,6 +94,7 @@ function call(
   const isWorkspace = /^\/(workspaces|admin\/workspaces|registry|a2a)\//.test(path)
   const url = path
     .replace(':id', isWorkspace ? target.id : randomUUID())
+    .replace(':sessionId', '0a1b2c3')
     .replaceAll(/:\w+/g, () => randomUUID())
     .replace(/\/\*$/, '')
   return platform.request(`${url}${query ?? ''}`, {

@@ -5,6 +5,7 @@ import { ApiReference, type ReferenceDocument } from '../../support/api-referenc
 import {
   answerJson,
   box,
+  expectUntouched,
   inspect,
   inspectPath,
   provideInspectedWorkspace,
@@ -49,7 +50,7 @@ async function expectRefused(rest: string, refusal: object, status = 400): Promi
       expect.objectContaining({ ...refusal, hop: 'platform' }),
     ])
   }
-  expect(box.requests).toHaveLength(0)
+  expectUntouched()
 }
 
 describe.each(OPERATIONS)('GET /workspaces/:id/sessions/:session_id/%s', (operation) => {
@@ -147,6 +148,20 @@ describe('a session that is looked into through the runtime', () => {
     expect(url.pathname).toBe(`/internal/file/${route}`)
     expect(Object.fromEntries(url.searchParams)).toEqual({ session: SESSION, ...sent })
     expect(box.requests[0]?.headers.authorization).toBe(`Bearer ${workspace.inboundSecret}`)
+  })
+
+  it('has nobody to ask where the workspace polls and has no address', async () => {
+    await platform.client.sql`
+      UPDATE workspaces SET delivery_mode = 'poll' WHERE id = ${workspace.id}`
+    try {
+      const answer = await inspect(workspace.id, below('files'))
+      const refusal = expect.objectContaining({ code: 'workspace_url_missing' })
+      expect([answer.status, await answer.json()]).toEqual([503, refusal])
+      expectUntouched()
+    } finally {
+      await platform.client.sql`
+        UPDATE workspaces SET delivery_mode = 'push' WHERE id = ${workspace.id}`
+    }
   })
 
   it('is answered as the reference says', async () => {
