@@ -3,7 +3,12 @@ import type { BigIntStats } from 'node:fs'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
 import { errorCodeOf, hasErrorCode } from '@atrium/http-kit/error-code'
-import type { EntryType, FolderEntry, FolderPage } from '@atrium/runtime-contract/file-inspection'
+import {
+  type EntryType,
+  type FolderEntry,
+  type FolderPage,
+  MAX_LIST_ENTRIES,
+} from '@atrium/runtime-contract/file-inspection'
 import { encodeCursor, type ListPage } from '@atrium/runtime-contract/inspection-query'
 import type { ContainedRoots, CredentialInodes } from './contained-roots.ts'
 import { type ByteName, bytesOf, lstatAt, textOf } from './descriptor.ts'
@@ -15,7 +20,7 @@ import { TurnQueue } from './turn-queue.ts'
 /** Names that are read beyond those of a first page, in place of what is hidden or vanishes. */
 const SPARE_NAMES = 1_000
 /** Names that are read for whoever reads on. */
-const WINDOW_NAMES = 50_000
+const WINDOW_NAMES = 20_000
 /** How many of them are held at a time by how many readers; others wait. */
 const MAX_WINDOW_SCANS = 2
 /** Entries looked at in one go: others want the threads of the pool, too. */
@@ -73,7 +78,7 @@ export class FolderListing {
   }
 
   async #namesBehind({ folder, windows }: Source, wanted: NamesWanted): Promise<NameScan> {
-    const find = (): NameScan | undefined => windows.find(wanted.after)
+    const find = (): NameScan | undefined => windows.find(wanted.after, MAX_LIST_ENTRIES)
     const scan = async (): Promise<NameScan> => {
       wanted.signal?.throwIfAborted()
       const scannedAt = this.#clock.now().getTime()

@@ -31,13 +31,15 @@ export class FolderWindows {
     this.state = state
   }
 
-  /** What is known to follow, or undefined when nothing is. */
-  find(after: ByteName): NameScan | undefined {
+  /** The names that are known to follow, `most` at most, or undefined when none is. */
+  find(after: ByteName, most: number): NameScan | undefined {
     for (const window of this.#windows) {
       const first = firstBehind(window, after)
       const isKnown = first < window.names.length || !window.hasMore
       if (isKnown && window.after <= after && this.#isFresh(window)) {
-        return { names: window.names.slice(first), hasMore: window.hasMore }
+        const end = first + most
+        const hasMore = window.hasMore || end < window.names.length
+        return { names: window.names.slice(first, end), hasMore }
       }
     }
     return undefined

@@ -1,0 +1,198 @@
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseFolderPath } from '@atrium/path-safety/workspace-path'
+import { type ListPage, parseListPage } from '@atrium/runtime-contract/inspection-query'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ContainedRoots } from '../../../apps/workspace-runtime/src/files/contained-roots.ts'
+import {
+  type EntriesPage,
+  FolderListing,
+} from '../../../apps/workspace-runtime/src/files/folder-listing.ts'
+import { WINDOW_TTL_MS } from '../../../apps/workspace-runtime/src/files/name-windows.ts'
+import { scanNames } from '../../../apps/workspace-runtime/src/files/scan-names.ts'
+import { HeldClock } from '../../support/held-clock.ts'
+import { tryMount } from '../../support/mounts.ts'
+import { expectOpenFiles, openFiles } from '../../support/runtime-harness.ts'
+
+let openBefore: number
+let base: string
+let roots: ContainedRoots
+
+beforeAll(() => {
+  openBefore = openFiles()
+  base = mkdtempSync(join(tmpdir(), 'atrium-listing-'))
+  const at = (root: string): string => join(base, root)
+  for (const root of ['configs', 'workspace', 'home', 'plugins']) mkdirSync(at(root))
+  const [configs, home, plugins] = [at('configs'), at('home'), at('plugins')]
+  roots = ContainedRoots.pin({ configs, home, plugins, workspace: at('workspace') }, configs)
+})
+
+afterAll(async () => {
+  roots.close()
+  rmSync(base, { recursive: true, force: true })
+  await expectOpenFiles(openBefore)
+})
+
+const inWorkspace = (...names: readonly string[]): string => join(base, 'workspace', ...names)
+const numbered = (number: number): string => `n${`${number}`.padStart(5, '0')}`
+
+function makeFolder(name: string, count: number): string {
+  mkdirSync(inWorkspace(name))
+  for (let index = 0; index < count; index += 1) put(name, numbered(index))
+  return name
+}
+
+function put(folder: string, name: string): void {
+  writeFileSync(inWorkspace(folder, name), '')
+}
+
+function remove(folder: string, name: string): void {
+  rmSync(inWorkspace(folder, name))
+}
+
+/** Names of a page, and the cursor behind it. */
+async function page(listing: FolderListing, folder: string, cursor?: string | null) {
+  const path = parseFolderPath([`/workspace/${folder}`])
+  if (!path.ok) throw new Error('no path')
+  const opened = await roots.openFolder(path.path)
+  try {
+    const found: EntriesPage = await listing.page(opened, pageBehind(cursor))
+    return { names: found.entries.map(({ name }) => name), cursor: found.next_cursor }
+  } finally {
+    opened.close()
+  }
+}
+
+function pageBehind(cursor: string | null | undefined): ListPage {
+  const query = { limit: ['10'], cursor: typeof cursor === 'string' ? [cursor] : [] }
+  const verdict = parseListPage((name) => (name === 'limit' ? query.limit : query.cursor))
+  if (!verdict.ok) throw new Error(verdict.message)
+  return verdict.value
+}
+
+/** The runtime's own clock, but so late that the folder's times have settled. */
+const laterClock = (): HeldClock => new HeldClock(new Date(Date.now() + 60_000))
+const listingAt = (clock: HeldClock): FolderListing => new FolderListing({ clock, roots })
+
+describe('names of a folder', () => {
+  // As many as are read at once, about as many, and twice.
+  it.each([0, 1, 1_022, 1_023, 1_024, 1_025, 2_048])(
+    'are all found when there are %i',
+    async (count) => {
+      const folder = inWorkspace(makeFolder(`count-${count}`, count))
+      const directory = openSync(folder, 'r')
+      try {
+        const all = await scanNames(directory, { after: '', keep: 5_000 })
+        expect(all).toEqual({ names: readdirSync(folder).sort(), hasMore: false })
+        const some = await scanNames(directory, { after: numbered(0), keep: 3 })
+        const [one, two, three] = all.names.slice(1)
+        expect(some.names).toEqual([one, two, three].filter((name) => name !== undefined))
+        expect(some.hasMore).toBe(count > 4)
+      } finally {
+        closeSync(directory)
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
+
+  it('are found where the file system does not say what they name', async ({ skip }) => {
+    const image = join(base, 'image')
+    writeFileSync(image, Buffer.alloc(1024 * 1024))
+    mkdirSync(inWorkspace('untyped'))
+    const unmount = tryMountWithoutTypes(image, inWorkspace('untyped'))
+    if (unmount === undefined) return skip('nothing may be mounted here')
+    const names = [Buffer.from('a'), Buffer.from('ä'), Buffer.from([0xff])]
+    try {
+      for (const name of names) {
+        writeFileSync(Buffer.concat([Buffer.from(`${inWorkspace('untyped')}/`), name]), '')
+      }
+      const found = await page(listingAt(laterClock()), 'untyped')
+      expect(found.names).toEqual(['a', 'lost+found', 'ä', '\u{fffd}'])
+    } finally {
+      unmount()
+    }
+  })
+
+  it('stop being read when nobody wants them any more', async () => {
+    const folder = makeFolder('aborted', 3)
+    const directory = openSync(inWorkspace(folder), 'r')
+    const signal = AbortSignal.abort(new Error('gone'))
+    await expect(scanNames(directory, { after: '', keep: 1, signal })).rejects.toThrow('gone')
+    closeSync(directory)
+  })
+})
+
+/** ext4 as it was before entries had types. */
+function tryMountWithoutTypes(image: string, target: string): (() => void) | undefined {
+  try {
+    execFileSync('mkfs.ext4', ['-q', '-O', '^filetype', image], { stdio: 'pipe' })
+  } catch {
+    return undefined
+  }
+  return tryMount(['-o', 'loop'], image, target)
+}
+
+describe('pages of a large folder', () => {
+  it('leave out what vanished since its name was read, and are full nevertheless', async () => {
+    const listing = listingAt(laterClock())
+    const folder = makeFolder('vanishing', 1_100)
+    const { cursor } = await page(listing, folder)
+    for (let index = 10; index < 25; index += 1) remove(folder, numbered(index))
+    const names = Array.from({ length: 10 }, (_, index) => numbered(25 + index))
+    expect((await page(listing, folder, cursor)).names).toEqual(names)
+  })
+
+  it('come from what was read for the page before, for half a minute', async () => {
+    const clock = laterClock()
+    const listing = listingAt(clock)
+    const folder = makeFolder('kept', 1_100)
+    const { cursor } = await page(listing, folder)
+    put(folder, 'n00010-new')
+    clock.advance(WINDOW_TTL_MS - 1)
+    expect((await page(listing, folder, cursor)).names).not.toContain('n00010-new')
+    clock.advance(1)
+    expect((await page(listing, folder, cursor)).names).toContain('n00010-new')
+  })
+
+  it('have everything that was there when somebody began at the first', async () => {
+    const listing = listingAt(laterClock())
+    const folder = makeFolder('anew', 1_100)
+    const before = await page(listing, folder)
+    put(folder, 'n00010-new')
+    put(folder, '0-new')
+    const first = await page(listing, folder)
+    expect(first.names.slice(0, 2)).toEqual(['0-new', 'n00000'])
+    expect((await page(listing, folder, first.cursor)).names).toContain('n00010-new')
+    expect((await page(listing, folder, before.cursor)).names).toContain('n00010-new')
+  })
+
+  it('end although names behind the last are hidden or gone', async () => {
+    const listing = listingAt(laterClock())
+    const folder = makeFolder('tail', 10)
+    for (let index = 0; index < 1_200; index += 1) {
+      put(folder, `\u{ff0e}up-${index.toString(16).padStart(24, '0')}.part`)
+    }
+    const first = await page(listing, folder)
+    expect(first.names).toHaveLength(10)
+    expect(await page(listing, folder, first.cursor)).toEqual({ names: [], cursor: null })
+  })
+
+  it('are read together by those who want the same', async () => {
+    const listing = listingAt(laterClock())
+    const folder = makeFolder('together', 1_500)
+    const { cursor } = await page(listing, folder)
+    const pages = await Promise.all(Array.from({ length: 8 }, () => page(listing, folder, cursor)))
+    for (const { names } of pages) expect(names[0]).toBe(numbered(10))
+    listing.close()
+  })
+})
