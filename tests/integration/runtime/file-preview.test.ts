@@ -311,14 +311,6 @@ describe('GET /internal/file/preview: what is refused', () => {
     expectRefusal(refused, 403, 'file is not readable', 'file_forbidden')
     expect((await preview('/workspace/linked.txt')).text).toBe('linked')
   })
-
-  it('a file that the runtime may not read', async ({ skip }) => {
-    if (process.geteuid?.() === 0) skip('root may read everything')
-    const path = runtime.place('/workspace/closed.txt')
-    execFileSync('chmod', ['000', path])
-    const answer = await ask(['path', '/workspace/closed.txt'])
-    expectRefusal(answer, 403, 'file is not readable', 'file_forbidden')
-  })
 })
 
 describe('GET /internal/file/preview: what is no file', () => {

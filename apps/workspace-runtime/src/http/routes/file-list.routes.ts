@@ -1,13 +1,13 @@
 /** @module GET and HEAD /internal/file/list?path= (contract/runtime 20.3 and 20.6). */
 import { type RawExchange, rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError } from '@atrium/http-kit/app-error'
-import { FILE_SECURITY_HEADERS } from '@atrium/http-kit/file-response'
 import { FILE_LIST_PATH } from '@atrium/runtime-contract/file-inspection'
 import { type ListPage, parseListPage } from '@atrium/runtime-contract/inspection-query'
 import { Hono } from 'hono'
 import type { FilePlane } from '../../files/file-plane.ts'
 import { listFolder, listSessionFolder } from '../../files/list-folder.ts'
 import type { AppEnv } from '../env.ts'
+import { answerJson } from './answer-json.ts'
 import { type AskedFolder, askedFolder, askedQuery } from './asked-file.ts'
 
 export type FileListDeps = { readonly files: FilePlane }
@@ -34,12 +34,5 @@ async function answer(
     'session' in asked
       ? await listSessionFolder(files, asked, { page, signal })
       : await listFolder(files, asked.path, { page, signal })
-  const body = Buffer.from(JSON.stringify(listed))
-  outgoing.writeHead(200, {
-    ...FILE_SECURITY_HEADERS,
-    'Content-Type': 'application/json',
-    'Content-Length': body.length,
-  })
-  // Node sends no body in answer to HEAD.
-  outgoing.end(body)
+  answerJson(outgoing, listed)
 }

@@ -1,13 +1,13 @@
 /** @module GET and HEAD /internal/file/preview?path= (contract/runtime 20.3 and 20.6). */
 import { type RawExchange, rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError } from '@atrium/http-kit/app-error'
-import { FILE_SECURITY_HEADERS } from '@atrium/http-kit/file-response'
 import { FILE_PREVIEW_PATH } from '@atrium/runtime-contract/file-inspection'
 import { type ByteWindow, parsePreviewWindow } from '@atrium/runtime-contract/inspection-query'
 import { Hono } from 'hono'
 import type { FilePlane } from '../../files/file-plane.ts'
 import { previewFile } from '../../files/preview-file.ts'
 import type { AppEnv } from '../env.ts'
+import { answerJson } from './answer-json.ts'
 import { type AskedFile, askedFile, askedQuery } from './asked-file.ts'
 
 export type FilePreviewDeps = { readonly files: FilePlane }
@@ -37,14 +37,7 @@ async function answer(
     : await roots.open(asked.path, signal)
   try {
     const preview = await previewFile(file, { path, window }, signal)
-    const body = Buffer.from(JSON.stringify(preview))
-    outgoing.writeHead(200, {
-      ...FILE_SECURITY_HEADERS,
-      'Content-Type': 'application/json',
-      'Content-Length': body.length,
-    })
-    // Node sends no body in answer to HEAD.
-    outgoing.end(body)
+    answerJson(outgoing, preview)
   } finally {
     file.close()
   }
