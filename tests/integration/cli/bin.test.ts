@@ -97,6 +97,32 @@ describe('bin/atrium.mjs', () => {
     expect(await piped.exited).toBe(141)
   })
 
+  it('lists a folder without end no faster than it is read, and stops when nobody reads', async () => {
+    let pages = 0
+    await serve(({ request, response }) => {
+      request.resume()
+      pages += 1
+      const name = (number: number) => `${String(pages).padStart(9, '0')}-${1000 + number}`
+      const entries = Array.from({ length: 1000 }, (_, number) => {
+        return { name: name(number), type: 'file', size: 1, mtime: 0, mode: 0o644 }
+      })
+      sendJson(response, { entries, truncated: true, next_cursor: `c${pages}` })
+    })
+    const { child, exited } = start(['files', 'ls', '-l', WORKSPACE_ID])
+    child.stdout.once('data', () => child.stdout.pause())
+    // A reader that stands still holds the asking up: what nobody takes is not fetched.
+    let seen = 0
+    let looksAlike = 0
+    await eventually(() => {
+      looksAlike = pages > 2 && pages === seen ? looksAlike + 1 : 0
+      seen = pages
+      return looksAlike === 10
+    })
+    expect(pages).toBeLessThan(40)
+    child.stdout.destroy()
+    expect(await exited).toBe(141)
+  })
+
   it('says that the disk is full, and ends with 2 and not by asking once more', async () => {
     await serve(({ request, response }) => {
       request.resume()

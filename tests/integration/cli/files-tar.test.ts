@@ -47,7 +47,7 @@ describe('atrium files tar', () => {
     const run = await tar(here(), ...args)
     expect(run.exitCode).toBe(1)
     expect(run.stderr).toContain('the archive is not whole')
-    expect(run.stderr).toContain('the log of the workspace says why')
+    expect(run.stderr).toContain('`atrium workspaces logs` says why: a limit')
     expect(await listing()).toEqual([])
     expect(queries).toHaveLength(1)
   })

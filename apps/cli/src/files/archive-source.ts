@@ -33,7 +33,7 @@ function brokenArchive(thrown: unknown, context: SourceContext): CliFailure {
   const failure = transportFailure(thrown, context.client.origin, context.signal)
   if (failure.exitCode === EXIT.interrupted) return failure
   return new CliFailure(EXIT.failed, `the archive is not whole: ${failure.message}`, {
-    hint: 'the log of the workspace says why: a limit (docs/guides/files.md), or a file that changed',
+    hint: '`atrium workspaces logs` says why: a limit (ATRIUM_ARCHIVE_MAX_..., docs/configuration.md), or a file that changed',
     cause: thrown,
   })
 }
