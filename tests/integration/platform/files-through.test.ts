@@ -148,7 +148,7 @@ describe('a large archive, through the platform', () => {
 })
 
 /** With ATRIUM_INSPECTOR_PATHS=100000 for as long as that takes. */
-const PATHS = Number(process.env['ATRIUM_INSPECTOR_PATHS'] ?? 250)
+const PATHS = Number(process.env['ATRIUM_INSPECTOR_PATHS'] ?? 150)
 
 const OPERATIONS = [
   ['files', '/internal/file/list?'],

@@ -270,6 +270,6 @@ describe('answers to the inspector', () => {
     )
     expect(answer.status).toBe(200)
     client.abort()
-    await eventually(() => isClosed, 1_000)
+    await eventually(() => isClosed, 3_000)
   })
 })

@@ -1,12 +1,17 @@
 /** Secrets sealed with a key of before, and the day on which that key may go. */
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import {
+  listStaleEnvelopes,
+  replaceEnvelope,
+} from '../../../apps/platform/src/db/envelope-store.ts'
 import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
 import {
   keyringOf,
   openSecret,
   type SecretPurpose,
 } from '../../../apps/platform/src/domain/secret-envelope.ts'
+import { findJobControl } from '../../../apps/platform/src/services/inspector/job-control.ts'
 import {
   type ResealDeps,
   resealSecrets,
@@ -157,6 +162,22 @@ describe('sealing secrets anew', () => {
     } as const
     const previous = openSecret(deps.keyring, owner, after?.previous ?? '')
     expect(previous.reveal()).toBe(first.inboundSecret)
+  })
+
+  it('never undoes a job-control host that is written down anew', async () => {
+    const { currentKeyId } = withNewKey().keyring
+    const page = await listStaleEnvelopes(platform.deps.db, {
+      currentKeyId,
+      after: undefined,
+      limit: 100,
+    })
+    const read = page.find(({ slot }) => slot === 'job-control')
+    if (read === undefined) throw new Error('no such envelope')
+    const body = JSON.stringify({ url: 'http://[2001:4860::8]', token: 'another-token' })
+    await platform.request(`/workspaces/${second.id}/job-control`, { method: 'PUT', body })
+    expect(await replaceEnvelope(platform.deps.db, read, 'v1.newer.envelope')).toBe(false)
+    const found = await findJobControl(platform.deps, read.workspaceId)
+    expect(found?.token.reveal()).toBe('another-token')
   })
 
   it('is a pass of the sweeper, whose result operators read', async () => {
