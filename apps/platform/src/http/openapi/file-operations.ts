@@ -143,7 +143,15 @@ export const FILE_OPERATIONS: Operations = {
         contentType: 'application/octet-stream',
       },
     },
-    errors: [...FORWARDING, ...PATH_ERRORS, 'invalid_query', 'not_a_directory'],
+    errors: [
+      ...FORWARDING,
+      ...PATH_ERRORS,
+      'invalid_query',
+      'not_a_directory',
+      'archive_too_large',
+      'archive_busy',
+      'archive_failed',
+    ],
   },
   'GET /workspaces/:id/sessions/:sessionId/files': {
     tag: 'Files',
