@@ -6,6 +6,7 @@ describe('answerFailure', () => {
     [404, { error: 'workspace not found', code: 'workspace_not_found', retryable: false }, 3],
     [401, { error: 'missing workspace auth token' }, 4],
     [403, { error: 'host not allowed' }, 4],
+    [403, { error: 'file is not readable', code: 'file_forbidden', retryable: false }, 1],
     [413, { error: 'too large', retryable: false }, 1],
     [409, { error: 'confirm' }, 1],
     [502, { error: 'workspace unreachable', retryable: true }, 5],
@@ -16,6 +17,21 @@ describe('answerFailure', () => {
     [500, { error: 'internal error' }, 1],
   ])('ends status %i with %j as exit code', (status, body, exitCode) => {
     expect(answerFailure({ status, body }).exitCode).toBe(exitCode)
+  })
+
+  it.each([
+    ['not_a_directory', 400, /cat/],
+    ['is_a_directory', 400, /ls/],
+    ['missing_token', 401, /ATRIUM_TOKEN/],
+  ])('says for %s what would help', (code, status, hint) => {
+    expect(answerFailure({ status, body: { error: 'x', code } }).facts.hint).toMatch(hint)
+  })
+
+  it.each([
+    ['file_forbidden', 403],
+    ['constructor', 400],
+  ])('has no advice for %s', (code, status) => {
+    expect(answerFailure({ status, body: { error: 'x', code } }).facts.hint).toBeUndefined()
   })
 
   it('keeps the facts of the failure contract', () => {

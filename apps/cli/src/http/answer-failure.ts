@@ -59,11 +59,17 @@ function exitCodeFor(status: number, { retryable, code }: FailureObject): number
   return EXIT.failed
 }
 
+/** For what is there, but asked for with the wrong command. */
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ['not_a_directory', '`atrium files cat` and `get` are for files'],
+  ['is_a_directory', '`atrium files ls` and `tar` are for folders'],
+])
+
 function hintFor(status: number, code: unknown): string | undefined {
   if (isAboutCredentials(status, code)) {
     return 'set ATRIUM_TOKEN (a workspace token) or ADMIN_TOKEN in the environment'
   }
-  return undefined
+  return typeof code === 'string' ? HINTS.get(code) : undefined
 }
 
 export type FailedAnswer = {
