@@ -45,6 +45,9 @@ export class ShellctlServer {
   readonly url: URL
   /** Everything that was asked, oldest first. */
   readonly calls: ShellctlCall[] = []
+  /** How many jobs there were at once at most, and how much of their output was told. */
+  mostJobs = 0
+  toldBytes = 0
   /** What every job starts with, in front of its script. */
   prelude = ''
   /** Put between what a job wrote and what is told of it; by default nothing is changed. */
@@ -121,11 +124,11 @@ export class ShellctlServer {
     const url = new URL(call.path, this.url)
     const [, version, jobs, id = '', verb] = url.pathname.split('/')
     if (version !== 'v1' || jobs !== 'jobs') throw new ApiFailure(404, 'not_found')
-    if (call.method === 'POST' && id === 'run') return this.tamper(await this.#run(call.body))
+    if (call.method === 'POST' && id === 'run') return this.#told(await this.#run(call.body))
     const job = this.#jobs.get(decodeURIComponent(id))
     if (job === undefined) throw new ApiFailure(404, 'job_not_found')
     if (call.method === 'DELETE') return this.#delete(job, url.searchParams.get('force') === 'true')
-    if (call.method === 'POST' && verb === 'wait') return this.tamper(await job.wait(call.body))
+    if (call.method === 'POST' && verb === 'wait') return this.#told(await job.wait(call.body))
     if (call.method === 'POST' && verb === 'terminate') {
       if (job.isDone) throw new ApiFailure(409, 'job_not_running')
       this.#terminals.kill(job.id)
@@ -133,11 +136,17 @@ export class ShellctlServer {
     return { job_id: job.id, status: job.status, exit_code: job.exitCode }
   }
 
+  #told(result: Record<string, unknown>): unknown {
+    this.toldBytes += String(result['output']).length
+    return this.tamper(result)
+  }
+
   async #run(body: Record<string, unknown>): Promise<Record<string, unknown>> {
     this.#made += 1
     const id = `11271230-${this.#made.toString(36).padStart(3, '0')}`
     const job = new ShellctlJob(id, join(this.#outputs, `${id}.log`))
     this.#jobs.set(id, job)
+    this.mostJobs = Math.max(this.mostJobs, this.#jobs.size)
     const { cols = 80, rows = 24 } = (body['terminal'] ?? {}) as Record<string, number>
     this.#terminals.run({
       id,

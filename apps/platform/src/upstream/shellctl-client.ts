@@ -14,6 +14,8 @@ import { lenientBoolean, lenientCount } from './lenient-fields.ts'
 
 /** contract/runtime 20.1 */
 const CALL_SECONDS = 20
+/** Less for the first call: it tells the id of the job, and without that nobody can delete it. */
+const START_SECONDS = 2
 export const MAX_WINDOW_BYTES = 1_048_576
 const TERMINAL = { cols: 4096, rows: 200 } as const
 /** So long a pause in its output makes the host tell what there is; the end of the job does so at once. */
@@ -93,7 +95,7 @@ export class ShellctlClient {
     job: ShellctlJob,
     { signal, onJob }: { readonly signal: AbortSignal; readonly onJob: (id: string) => void },
   ): Promise<JobWindow> {
-    const body = { ...job, terminal: TERMINAL, ...windowLimits() }
+    const body = { ...job, terminal: TERMINAL, ...windowLimits(START_SECONDS) }
     const answer = await this.#call(host, { method: 'POST', path: '/v1/jobs/run', body, signal })
     const started = jobStarted.safeParse(answer.body)
     if (!isSuccess(answer) || !started.success) throw refused('run', answer)
@@ -108,7 +110,7 @@ export class ShellctlClient {
     signal: AbortSignal,
   ): Promise<JobWindow> {
     const path = `/v1/jobs/${encodeURIComponent(id)}/wait`
-    const body = { offset, ...windowLimits() }
+    const body = { offset, ...windowLimits(CALL_SECONDS) }
     return windowOf('wait', await this.#call(host, { method: 'POST', path, body, signal }))
   }
 
@@ -146,9 +148,9 @@ export class ShellctlClient {
   }
 }
 
-function windowLimits() {
+function windowLimits(seconds: number) {
   return {
-    timeout: CALL_SECONDS,
+    timeout: seconds,
     output_limit: MAX_WINDOW_BYTES,
     idle_flush_seconds: IDLE_FLUSH_SECONDS,
   }

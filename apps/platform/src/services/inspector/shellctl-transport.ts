@@ -44,11 +44,12 @@ type Operation = {
 /** The transport of one host after the other; what they have in common is how much runs at once. */
 export function createShellctlTransport(
   deps: ShellctlTransportDeps,
+  operationTimeoutMs = OPERATION_TIMEOUT_MS,
 ): (host: ShellctlHost) => SessionTransport {
   const slots = new JobSlots(MAX_JOBS_PER_WORKSPACE)
   return (host) => ({
     async answer(call, exchange) {
-      const deadline = AbortSignal.timeout(OPERATION_TIMEOUT_MS)
+      const deadline = AbortSignal.timeout(operationTimeoutMs)
       const signal = AbortSignal.any([exchange.signal, deadline])
       try {
         const release = await slots.take(call.workspace.id, signal)

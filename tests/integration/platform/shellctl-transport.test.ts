@@ -1,0 +1,200 @@
+/** Sessions through job control when something is wrong with the host (contract/runtime 20.4, 20.5). */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { AppError } from '@atrium/http-kit/app-error'
+import { Secret } from '@atrium/http-kit/secret'
+import { isSessionId, parseSessionPath } from '@atrium/path-safety/session-path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { workspaceIdSchema } from '../../../apps/platform/src/domain/ids.ts'
+import { getWorkspace } from '../../../apps/platform/src/services/find-workspace.ts'
+import type { SessionCall } from '../../../apps/platform/src/services/inspector/session-transport.ts'
+import { createShellctlTransport } from '../../../apps/platform/src/services/inspector/shellctl-transport.ts'
+import { eventually } from '../../support/eventually.ts'
+import { findPython } from '../../support/pseudo-terminals.ts'
+import { type ShellctlScene, startShellctlScene } from '../../support/session-scene.ts'
+
+const SESSION = 'e1f2a3b'
+const MIB = 1_048_576
+const python = findPython()
+
+describe.skipIf(python === undefined)('sessions through a host that has its own ways', () => {
+  let scene: ShellctlScene
+
+  beforeAll(async () => {
+    scene = await startShellctlScene(python ?? '')
+    const folder = join(scene.sessions, SESSION)
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'small'), 'small')
+    writeFileSync(join(folder, 'large'), Buffer.alloc(2 * MIB, 'large'))
+  })
+  afterEach(async () => {
+    scene.server.prelude = ''
+    scene.server.tamper = (result) => result
+    // Whatever happened: no job is ever left (20.4).
+    await eventually(() => scene.server.left.length === 0, 8_000)
+    scene.server.misbehave = () => false
+  })
+  afterAll(() => scene.stop())
+
+  const preview = (init: RequestInit = {}) =>
+    scene.get(SESSION, '/preview', { path: 'small' }, init)
+  const download = () => scene.get(SESSION, '/download', { path: 'large' })
+  async function refusal(answer: Response) {
+    const { code, error } = (await answer.json()) as { code: string; error: string }
+    return { status: answer.status, code, error }
+  }
+  const callsOf = (method: string, end: string) =>
+    scene.server.calls.filter((call) => call.method === method && call.path.includes(end)).length
+
+  it('says what the terminal shows when there is no Python, without what a terminal obeys', async () => {
+    scene.server.prelude = 'PATH=/nowhere; printf "\\033[31m"; '
+    const { status, code, error } = await refusal(await preview())
+    expect([status, code]).toEqual([502, 'reader_failed'])
+    expect(error).toMatch(/python3.*not found/)
+    expect(error).not.toMatch(/\p{Cc}/u)
+    expect(error.length).toBeLessThan(260)
+  })
+
+  it('finds the answer in a terminal that shows the reader, its inputs and much else', async () => {
+    scene.server.prelude = 'env; stty -a; printf "%s" "$ATRIUM_SESSION_READER"; '
+    const answer = await preview()
+    expect([answer.status, await answer.json()]).toMatchObject([200, { text: 'small' }])
+  })
+
+  it('puts nothing that a client says into a program or an argument', async () => {
+    const name = '$(touch pwned) `x` \'"; exit #'
+    writeFileSync(join(scene.sessions, SESSION, name), 'quoted')
+    const answer = await scene.get(SESSION, '/preview', { path: name })
+    expect(await answer.json()).toMatchObject({ text: 'quoted', path: name })
+    const scripts = scene.server.calls.flatMap(({ body }) => body['script'] ?? [])
+    expect(new Set(scripts)).toEqual(new Set(['exec python3 -I -c "$ATRIUM_SESSION_READER"']))
+  })
+
+  it('asks for the windows of a large answer, and carries base64 once', async () => {
+    scene.server.toldBytes = 0
+    const answer = await download()
+    const { content_base64 } = (await answer.json()) as { content_base64: string }
+    expect(Buffer.from(content_base64, 'base64').equals(Buffer.alloc(2 * MIB, 'large'))).toBe(true)
+    expect(scene.server.toldBytes).toBeLessThan(2 * MIB * 1.36)
+    expect(callsOf('POST', '/wait')).toBeGreaterThan(1)
+  })
+
+  it('gives up after 64 windows', async () => {
+    const before = callsOf('POST', '/wait')
+    scene.server.tamper = (result) => ({ ...result, output: 'x', truncated: true })
+    expect(await refusal(await preview())).toMatchObject({ status: 502, code: 'reader_failed' })
+    expect(callsOf('POST', '/wait') - before).toBe(63)
+  })
+
+  it.each([
+    ['that repeats itself', (at: number) => ({ offset: at % 2 })],
+    ['whose words are cut', (at: number) => ({ output: at === 0 ? undefined : 'garbage' })],
+  ])('gives nothing of a host %s for an answer', async (_, lie) => {
+    let at = 0
+    scene.server.tamper = (result) => {
+      const lies = Object.entries(lie(at)).filter(([, value]) => value !== undefined)
+      at += 1
+      return { ...result, ...Object.fromEntries(lies) }
+    }
+    expect(await refusal(await download())).toMatchObject({ status: 502, code: 'reader_failed' })
+  })
+
+  it.each(['/v1/jobs/run', '/wait'])(
+    'says nothing of what a host says that refuses %s',
+    async (call) => {
+      scene.server.misbehave = ({ method, path }, response) => {
+        if (method !== 'POST' || !path.endsWith(call)) return false
+        response.writeHead(500).end('{"error":{"code":"SPILL","message":"SPILL"}}')
+        return true
+      }
+      const { status, code, error } = await refusal(await download())
+      const words = 'the job-control host could not be asked'
+      expect({ status, code, error }).toEqual({ status: 502, code: 'shellctl_error', error: words })
+    },
+  )
+
+  it('answers when a job cannot be deleted, and says so in the log', async () => {
+    scene.server.misbehave = ({ method }, response) => {
+      if (method === 'DELETE') response.writeHead(503).end('{}')
+      return method === 'DELETE'
+    }
+    expect((await preview()).status).toBe(200)
+    const isLogged = (line: string) => line.includes('job_control.delete_failed')
+    await eventually(() => scene.platform.logLines().some(isLogged))
+    scene.server.misbehave = () => false
+    for (const id of scene.server.left) {
+      const host = { url: scene.server.url, token: new Secret(scene.server.token) }
+      await scene.platform.deps.shellctl.delete(host, id)
+    }
+  })
+
+  it('deletes the job of a client that leaves before the host has said which it is', async () => {
+    scene.server.prelude = 'sleep 600; '
+    const leaving = new AbortController()
+    const left = expect(preview({ signal: leaving.signal })).rejects.toThrow()
+    await eventually(() => scene.server.left.length === 1)
+    leaving.abort()
+    await left
+  })
+
+  it('deletes the job of a client that leaves while it runs', async () => {
+    scene.server.prelude = 'echo first; sleep 600; '
+    const before = callsOf('POST', '/wait')
+    const leaving = new AbortController()
+    const left = expect(preview({ signal: leaving.signal })).rejects.toThrow()
+    await eventually(() => callsOf('POST', '/wait') > before)
+    leaving.abort()
+    await left
+  })
+
+  it('runs four jobs of a workspace at once, and the others after them', async () => {
+    scene.server.mostJobs = 0
+    scene.server.prelude = 'sleep 0.1; '
+    const answers = await Promise.all(Array.from({ length: 7 }, () => preview()))
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 7 }, () => 200))
+    expect(scene.server.mostJobs).toBe(4)
+  })
+
+  it('ends an operation in bounded time, whatever 64 windows of 20 s would be', async () => {
+    scene.server.prelude = 'sleep 600; '
+    const failure = await answeredIn(500)
+    expect(failure).toBeInstanceOf(AppError)
+    expect(failure).toMatchObject({ code: 'reader_failed' })
+    // As at the end of the platform: what is still to be deleted is waited for.
+    await scene.platform.deps.tracker.drain()
+    expect(scene.server.left).toEqual([])
+  })
+
+  /** What an operation throws that may take so long. */
+  async function answeredIn(operationTimeoutMs: number): Promise<unknown> {
+    const transport = createShellctlTransport(scene.platform.deps, operationTimeoutMs)
+    const call = await callOf()
+    const host = { url: scene.server.url, token: new Secret(scene.server.token) }
+    const failed = Promise.withResolvers<unknown>()
+    const door = createServer((incoming, outgoing) => {
+      const signal = new AbortController().signal
+      transport(host)
+        .answer(call, { incoming, outgoing, signal })
+        .then(failed.resolve, failed.resolve)
+        .finally(() => outgoing.end())
+    })
+    await new Promise<void>((resolve) => {
+      door.listen(0, '127.0.0.1', resolve)
+    })
+    await fetch(`http://127.0.0.1:${(door.address() as AddressInfo).port}/`)
+    door.close()
+    door.closeAllConnections()
+    return failed.promise
+  }
+
+  async function callOf(): Promise<SessionCall> {
+    const { db } = scene.platform.deps
+    const workspace = await getWorkspace(db, workspaceIdSchema.parse(scene.workspaceId))
+    const verdict = parseSessionPath(['small'])
+    if (!isSessionId(SESSION) || !verdict.ok) throw new Error('no path')
+    const operation = { kind: 'preview', window: { offset: 0, limit: 10 } } as const
+    return { workspace, session: SESSION, path: verdict.path, operation, requestId: 'r' }
+  }
+})
