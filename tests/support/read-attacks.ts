@@ -6,6 +6,8 @@ import type { RuntimeHarness } from './runtime-harness.ts'
 
 export const INSIDE = 'inside '.repeat(100)
 export const OUTSIDE = 'OUTSIDE'.repeat(100)
+/** Beside the decoys, and nowhere inside. */
+export const OUTSIDE_NAME = 'OUTSIDE-only'
 
 export const READ_ATTACKS = [
   'the file with a symlink',
@@ -30,6 +32,7 @@ export function prepareReadAttack(
   const real = runtime.place('/outside/real.txt', INSIDE)
   const decoyFile = runtime.place('/outside/decoy/file.txt', OUTSIDE)
   runtime.place('/outside/decoy/inner/file.txt', OUTSIDE)
+  for (const folder of ['decoy', 'decoy/inner']) runtime.place(`/outside/${folder}/${OUTSIDE_NAME}`)
   const decoy = runtime.local('/outside/decoy')
   const local = (path: string): string => runtime.local(`${below}/${path}`)
   const attacks: Record<typeof name, ReadAttack> = {
@@ -73,6 +76,7 @@ export function prepareReadAttack(
 /** The session's folder itself is swapped with a symlink to one that has such a file as well. */
 export function prepareSessionSwap(runtime: RuntimeHarness, path: string): ReadAttack {
   runtime.place('/outside/decoy/file.txt', OUTSIDE)
+  runtime.place(`/outside/decoy/${OUTSIDE_NAME}`)
   runtime.place(path, INSIDE)
   const name = runtime.local(dirname(path))
   return { path, attack: { kind: 'folder-link', name, decoy: runtime.local('/outside/decoy') } }
