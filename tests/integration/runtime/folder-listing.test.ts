@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isSessionId, parseSessionPath } from '@atrium/path-safety/session-path'
 import { parseFolderPath } from '@atrium/path-safety/workspace-path'
 import { type ListPage, parseListPage } from '@atrium/runtime-contract/inspection-query'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -18,7 +19,12 @@ import {
   type EntriesPage,
   FolderListing,
 } from '../../../apps/workspace-runtime/src/files/folder-listing.ts'
+import {
+  listFolder,
+  listSessionFolder,
+} from '../../../apps/workspace-runtime/src/files/list-folder.ts'
 import { WINDOW_TTL_MS } from '../../../apps/workspace-runtime/src/files/name-windows.ts'
+import type { OpenedFolder } from '../../../apps/workspace-runtime/src/files/open-contained-folder.ts'
 import { scanNames } from '../../../apps/workspace-runtime/src/files/scan-names.ts'
 import { HeldClock } from '../../support/held-clock.ts'
 import { tryMount } from '../../support/mounts.ts'
@@ -194,5 +200,36 @@ describe('pages of a large folder', () => {
     const pages = await Promise.all(Array.from({ length: 8 }, () => page(listing, folder, cursor)))
     for (const { names } of pages) expect(names[0]).toBe(numbered(10))
     listing.close()
+  })
+})
+
+describe('a folder that is removed while it is listed', () => {
+  const page = { limit: 10, after: undefined }
+  const { signal } = new AbortController()
+
+  /** Opens what is asked for, and then it is gone: three times, and no more. */
+  function gone(folder: string) {
+    async function open(): Promise<OpenedFolder> {
+      mkdirSync(inWorkspace(folder), { recursive: true })
+      const path = parseFolderPath([`/workspace/${folder}`])
+      if (!path.ok) throw new Error('no path')
+      const opened = await roots.openFolder(path.path)
+      rmSync(inWorkspace(folder), { recursive: true })
+      return opened
+    }
+    const listing = listingAt(laterClock())
+    return { roots: { openFolder: open, openSessionFolder: open }, listing }
+  }
+
+  it('is not there, in the words of who asked', async () => {
+    const path = parseFolderPath(['/workspace/removed'])
+    const inSession = parseSessionPath(['.'])
+    const session = '00000aa'
+    if (!path.ok || !inSession.ok || !isSessionId(session)) throw new Error('no path')
+    const plain = listFolder(gone('removed'), path.path, { page, signal })
+    await expect(plain).rejects.toMatchObject({ code: 'file_not_found' })
+    const asked = { session, path: inSession.path }
+    const listed = listSessionFolder(gone(session), asked, { page, signal })
+    await expect(listed).rejects.toMatchObject({ code: 'not_found' })
   })
 })

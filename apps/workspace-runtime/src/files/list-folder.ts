@@ -4,12 +4,15 @@ import type { SessionId, SessionPath } from '@atrium/path-safety/session-path'
 import type { FolderPath } from '@atrium/path-safety/workspace-path'
 import type { FolderEntry, FolderPage } from '@atrium/runtime-contract/file-inspection'
 import type { ListPage } from '@atrium/runtime-contract/inspection-query'
+import type { ContainedRoots } from './contained-roots.ts'
 import type { FilePlane } from './file-plane.ts'
 import type { EntriesPage } from './folder-listing.ts'
 import type { OpenedFolder } from './open-contained-folder.ts'
 import { MAX_WALKS } from './walk-contained.ts'
 
-type Files = Pick<FilePlane, 'roots' | 'listing'>
+type Files = Pick<FilePlane, 'listing'> & {
+  readonly roots: Pick<ContainedRoots, 'openFolder' | 'openSessionFolder'>
+}
 type Asked = { readonly page: ListPage; readonly signal: AbortSignal }
 
 /** Throws what `ContainedRoots.openFolder` and `FolderListing.page` throw. */

@@ -30,7 +30,10 @@ export class SessionTrail {
   #links = 0
   #steps = 0
 
-  /** `realPath`: what the kernel calls the session's folder. */
+  /**
+   * `realPath`: what the kernel calls the session's folder. Of absolute links only those that spell
+   * it so come back; one through another name of a folder above it leads out.
+   */
   constructor(realPath: string, segments: readonly string[]) {
     this.#home = componentsOf(realPath)
     this.#prepend(segments)
