@@ -1,7 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { appendFileSync, mkdirSync, renameSync, rmSync, truncateSync, utimesSync } from 'node:fs'
+import { randomBytes, randomUUID } from 'node:crypto'
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+} from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { ArchiveFormat } from '@atrium/runtime-contract/file-inspection'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -15,6 +25,7 @@ import {
   type RuntimeHarness,
   startRuntimeHarness,
 } from '../../support/runtime-harness.ts'
+import { runLogPath } from '../../support/secret-ledger.ts'
 import { expectRefusal, runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
 shareRuntime()
@@ -85,6 +96,16 @@ describe('GET /internal/file/archive: what changes meanwhile', () => {
     },
   )
 
+  it('says in the log which file it was', async () => {
+    const name = `${randomUUID()}.bin`
+    const path = runtime.place(`/workspace/top/${name}`, Buffer.alloc(LARGE))
+    const response = await waiting('tar')
+    truncateSync(path, 0)
+    await expectBroken(response)
+    const words = `the file shrank while it was sent: top/${name}`
+    await eventually(() => isInSomeLog(words), 2_000)
+  })
+
   it('sends a file to its end that is removed meanwhile, and leaves out what vanished', async () => {
     const path = runtime.place('/workspace/top/large.bin', Buffer.alloc(LARGE))
     const response = await waiting('tar')
@@ -111,6 +132,11 @@ describe('GET /internal/file/archive: what changes meanwhile', () => {
     rmSync(runtime.local('/workspace/elsewhere'), { recursive: true })
   })
 })
+
+function isInSomeLog(words: string): boolean {
+  const folder = dirname(runLogPath('runtime'))
+  return readdirSync(folder).some((name) => readFileSync(join(folder, name)).includes(words))
+}
 
 /** A folder in which whatever comes first is large, and more comes behind it. */
 function placeBesideLarge(): string {

@@ -25,10 +25,12 @@ export type ArchiveWalk = {
   readonly signal: AbortSignal
 }
 
+export type ArchivedFile = Pick<OpenedFile, 'fd' | 'size' | 'mtimeNs'>
+
 /** `file` is open until the next entry is asked for. */
 export type WalkedEntry = {
   readonly entry: ArchiveEntry
-  readonly file: Pick<OpenedFile, 'fd' | 'size' | 'mtimeNs'> | undefined
+  readonly file: ArchivedFile | undefined
 }
 
 /**

@@ -10,7 +10,7 @@ import { ARCHIVE_MEDIA_TYPES, type ArchiveFormat } from '@atrium/runtime-contrac
 import type { ArchiveWriter } from './archive-entry.ts'
 import { archiveFailure } from './archive-limits.ts'
 import { ArchiveOutflow } from './archive-outflow.ts'
-import { type WalkedEntry, walkArchive } from './archive-walk.ts'
+import { type ArchivedFile, type WalkedEntry, walkArchive } from './archive-walk.ts'
 import { assertUnchanged } from './assert-unchanged.ts'
 import { Breaking } from './breaking.ts'
 import { readAt } from './descriptor.ts'
@@ -108,7 +108,7 @@ async function writeEntries(files: FilePlane, writing: Writing): Promise<void> {
       // A long walk over what is left out is no silence of the client.
       writing.idle.progress()
       await writing.writer.begin(entry)
-      if (file !== undefined) await writeFile(file, writing, pair)
+      if (file !== undefined) await writeFile({ entry, file }, writing, pair)
       await writing.writer.finishEntry()
     }
     for (const buffer of pair) files.buffers.give(buffer)
@@ -121,7 +121,7 @@ async function writeEntries(files: FilePlane, writing: Writing): Promise<void> {
 
 /** The next read goes on while the bytes before it are written. */
 async function writeFile(
-  file: NonNullable<WalkedEntry['file']>,
+  { entry, file }: WalkedEntry & { readonly file: ArchivedFile },
   { writer, breaking }: Writing,
   [even, odd]: readonly [Buffer, Buffer],
 ): Promise<void> {
@@ -129,8 +129,9 @@ async function writeFile(
   let written: Promise<void> = Promise.resolve()
   for (let position = 0; position < file.size; ) {
     const bytes = current.subarray(0, Math.min(current.length, file.size - position))
-    const length = await readAt(file.fd, bytes, position)
-    if (length < bytes.length) throw new Error('the file shrank while it was sent')
+    await readPiece(file, bytes, position).catch((error: unknown) => {
+      throw failureAt(entry.path, error)
+    })
     position += bytes.length
     await written
     breaking.throwIfBroken()
@@ -139,8 +140,17 @@ async function writeFile(
     written.catch(() => undefined)
     ;[current, other] = [other, current]
   }
-  assertUnchanged(file)
+  try {
+    assertUnchanged(file)
+  } catch (error) {
+    throw failureAt(entry.path, error)
+  }
   await written
+}
+
+async function readPiece(file: ArchivedFile, bytes: Buffer, position: number): Promise<void> {
+  const length = await readAt(file.fd, bytes, position)
+  if (length < bytes.length) throw new Error('the file shrank while it was sent')
 }
 
 function writeHead(outgoing: ServerResponse, request: ArchiveRequest): void {
@@ -158,6 +168,14 @@ function headersOf({ path, format }: ArchiveRequest): Record<string, string> {
 /** The folder's own name, a root's included. */
 function nameOf({ root, segments }: FolderPath): string {
   return segments.at(-1) ?? root
+}
+
+/** Of a path that is long, its end says most; for the log, which spells it as a JSON string. */
+const MAX_LOGGED_CHARACTERS = 200
+
+function failureAt(path: string, error: unknown): AppError {
+  const reason = error instanceof Error ? error.message : 'unknown'
+  return archiveFailure(`${reason}: ${path.slice(-MAX_LOGGED_CHARACTERS)}`, error)
 }
 
 function failureOf(error: unknown): unknown {
