@@ -121,6 +121,14 @@ describe('atrium files ls', () => {
     expect(run.exitCode).toBe(3)
   })
 
+  it('shows it none in JSON either, which says the same all the same', async () => {
+    const odd = entry('\u009b2Jx\u202e')
+    await serveRoute('files', inTurn({ ...page([]), entries: [odd] }))
+    const run = await files(['ls', '--json', here()], { isTTY: true })
+    expect(JSON.parse(run.stdout)).toEqual(odd)
+    expect(run.stdout).toMatch(/^[\x20-\x7e]+\n$/)
+  })
+
   it('shows a terminal nothing that it would obey', async () => {
     const hostile = '\u001b]0;owned\u0007\u001b[2Jx\u202e\r\n'
     await serveRoute('files', inTurn({ ...page([]), entries: [entry(hostile, { type: 'dir' })] }))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { printable, printableLine } from './printable.ts'
+import { printable, printableJson, printableLine, printableName } from './printable.ts'
 
 const ESC = '\u001b'
 
@@ -35,5 +35,20 @@ describe('printable', () => {
 describe('printableLine', () => {
   it('puts everything on one line', () => {
     expect(printableLine(' name\nwith\tbreaks\u2028in it ')).toBe('name with breaks in it')
+  })
+})
+
+describe('printableName', () => {
+  it('writes ? for each character that a terminal would obey', () => {
+    expect(printableName(`${ESC}[2Ja\u009b\u0007\n\u202e\u200fb é.txt`)).toBe('?[2Ja?????b é.txt')
+  })
+})
+
+describe('printableJson', () => {
+  it('says the same, in characters that no terminal obeys', () => {
+    const value = { 'a\u009b2J': `${ESC}]0;x\u0007\u007f\u202e\u2066é` }
+    const json = printableJson(JSON.stringify(value))
+    expect(JSON.parse(json)).toEqual(value)
+    expect(json).toBe(String.raw`{"a\u009b2J":"\u001b]0;x\u0007\u007f\u202e\u2066é"}`)
   })
 })

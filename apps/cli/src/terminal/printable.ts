@@ -36,3 +36,14 @@ const TURNS_OR_BREAKS = /[\n\t\u061c\u200e\u200f\u2028\u2029]/g
 export function printableName(name: string): string {
   return name.replace(CONTROLS, '?').replace(BIDI, '?').replace(TURNS_OR_BREAKS, '?')
 }
+
+// What JSON need not escape and a terminal may obey: DEL, C1, and everything about direction.
+const OBEYED_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+/** JSON that says the same and that a terminal can be shown: inside of strings it is only escaped. */
+export function printableJson(json: string): string {
+  return json.replace(
+    OBEYED_IN_JSON,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,6 +1,6 @@
 /** @module What a command says: results on standard output, everything else on standard error. */
 import type { Writable } from 'node:stream'
-import { printable, printableLine } from './printable.ts'
+import { printable, printableJson, printableLine } from './printable.ts'
 
 export type OutputStream = Writable & { readonly isTTY?: boolean }
 
@@ -36,12 +36,12 @@ export class Terminal {
 
   /** One JSON document, the result of a command; nothing without `--json`. */
   json(value: unknown): void {
-    if (this.isJson) this.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+    if (this.isJson) this.stdout.write(`${printableJson(JSON.stringify(value, null, 2))}\n`)
   }
 
   /** One JSON document on one line, for results that arrive bit by bit; nothing without `--json`. */
   jsonLine(value: unknown): void {
-    if (this.isJson) this.stdout.write(`${JSON.stringify(value)}\n`)
+    if (this.isJson) this.stdout.write(`${printableJson(JSON.stringify(value))}\n`)
   }
 
   /** A result for people, made of our own words and harmless values. */
