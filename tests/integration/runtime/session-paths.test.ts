@@ -252,8 +252,8 @@ describe('any path through any links', () => {
       expect(verdictsOn(real)).toContain(found)
       if (typeof found === 'bigint') opened += 1
     })
-    await fc.assert(property, { numRuns: 200 })
-    expect(opened).toBeGreaterThan(20)
+    await fc.assert(property, { numRuns: 100 })
+    expect(opened).toBeGreaterThan(10)
   })
 
   function verdictsOn(real: string | undefined): readonly (bigint | string)[] {
