@@ -9,7 +9,7 @@ import {
   startRuntimeScene,
   startShellctlScene,
 } from '../support/session-scene.ts'
-import { prepareSession, SESSION } from './session-inspector-contract.ts'
+import { LINKS, prepareSession, SESSION } from './session-inspector-contract.ts'
 
 const PATHS = Number(process.env['ATRIUM_INSPECTOR_PATHS'] ?? 60)
 /** Asked at once: as many as a host runs at once. */
@@ -26,7 +26,12 @@ const segment = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...KNOWN) },
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 12 }) },
 )
-const path = fc.array(segment, { maxLength: 6 }).map((segments) => segments.join('/'))
+const anywhere = fc.array(segment, { maxLength: 6 })
+/** What resolution is about, which chance alone would hardly meet. */
+const throughLink = fc
+  .tuple(fc.constantFrom(...Object.keys(LINKS)), fc.array(segment, { maxLength: 3 }))
+  .map(([link, rest]) => ['links', link, ...rest])
+const path = fc.oneof(anywhere, throughLink, throughLink).map((segments) => segments.join('/'))
 const question = fc.record({ path, operation: fc.constantFrom('', '/preview', '/download') })
 
 describe.skipIf(python === undefined)('a runtime and a job-control host', () => {

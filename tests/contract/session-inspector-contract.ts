@@ -64,7 +64,9 @@ export function prepareSession(sessions: string): void {
   prepareLinks(folder)
 }
 
-const LINKS: Readonly<Record<string, string>> = {
+export const LINKS: Readonly<Record<string, string>> = {
+  /** `hello.txt` by its whole path. */
+  absolute: '',
   file: '../hello.txt',
   folder: '../dir',
   further: 'folder/../links/file',
@@ -82,9 +84,8 @@ const LINKS: Readonly<Record<string, string>> = {
 
 function prepareLinks(folder: string): void {
   for (const [name, target] of Object.entries(LINKS)) {
-    symlinkSync(target, join(folder, 'links', name))
+    symlinkSync(target === '' ? join(folder, 'hello.txt') : target, join(folder, 'links', name))
   }
-  symlinkSync(join(folder, 'hello.txt'), join(folder, 'links', 'absolute'))
 }
 
 const EVERY = ['', '/preview', '/download'] as const
