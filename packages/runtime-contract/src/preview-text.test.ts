@@ -2,18 +2,20 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   type AskedWindow,
+  askedWindow,
   decodeWindow,
-  MAX_CHARACTER_BYTES,
+  filePreview,
   SIGNATURE_BYTES,
+  spanAround,
   type WindowText,
 } from './preview-text.ts'
 
-/** As the reader of a file does it: what is asked for, and a character on either side. */
+/** As the reader of a file does it: no more is read than has to be. */
 function show(file: Buffer, { offset, limit }: AskedWindow): WindowText {
-  const position = Math.max(0, Math.min(offset, file.length) - MAX_CHARACTER_BYTES)
+  const { position, end } = spanAround({ offset, limit }, file.length)
   return decodeWindow(
     {
-      bytes: file.subarray(position, offset + limit + 2 * MAX_CHARACTER_BYTES),
+      bytes: file.subarray(position, end),
       position,
       signature: file.subarray(0, SIGNATURE_BYTES),
       fileSize: file.length,
@@ -44,6 +46,7 @@ function bytes(...values: number[]): Buffer {
   return Buffer.from(values)
 }
 
+const LONGEST_CHARACTER = 4
 const ENCODINGS = ['utf-8', 'utf-16le', 'utf-16be'] as const
 const anyLimit = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 300 }))
 const anyCharacter = fc.constantFrom('a', '\n', 'é', '€', '😀', '\ufeff')
@@ -68,7 +71,7 @@ describe('decodeWindow: a window anywhere in a text', () => {
         const file = encode(text, encoding)
         const window = show(file, { offset, limit })
         expect(window.shown).toBeDefined()
-        expect(window.offset - Math.min(offset, file.length)).toBeLessThan(MAX_CHARACTER_BYTES)
+        expect(window.offset - Math.min(offset, file.length)).toBeLessThan(LONGEST_CHARACTER)
         // What is told is where the text lies: shown again by itself, it is the same.
         const shown = file.subarray(window.offset, window.nextOffset)
         expect(encode(window.shown?.text ?? '', encoding).includes(shown)).toBe(true)
@@ -200,9 +203,54 @@ describe('decodeWindow: what is no text', () => {
     expect(show(alone, { offset: 4, limit: 4 }).shown).toBeUndefined()
   })
 
+  it.each([
+    ['a first half and one byte', bytes(0xfe, 0xff, 0xd8, 0x3d, 0x61), 2],
+    ['the half of a second half', bytes(0xfe, 0xff, 0xd8, 0x3d, 0xdc), 4],
+  ])('also where UTF-16 ends within a unit, behind %s', (_, file, offset) => {
+    expect(show(file, { offset, limit: 1 })).toEqual({ offset, nextOffset: offset + 1 })
+  })
+
   it('tells the window that was asked for', () => {
     const file = Buffer.alloc(100)
     expect(show(file, { offset: 10, limit: 20 })).toEqual({ offset: 10, nextOffset: 30 })
     expect(show(file, { offset: 90, limit: 20 })).toEqual({ offset: 90, nextOffset: 100 })
+  })
+})
+
+describe('the window of a preview', () => {
+  it('is the end of the file when a tail is asked for, and all of a shorter file', () => {
+    expect(askedWindow({ tail: 30 }, 100)).toEqual({ offset: 70, limit: 30 })
+    expect(askedWindow({ tail: 300 }, 100)).toEqual({ offset: 0, limit: 300 })
+    expect(askedWindow({ offset: 300, limit: 5 }, 100)).toEqual({ offset: 300, limit: 5 })
+  })
+
+  it('is read with a character around it, as far as the file goes', () => {
+    expect(spanAround({ offset: 50, limit: 10 }, 100)).toEqual({ position: 46, end: 68 })
+    expect(spanAround({ offset: 2, limit: 95 }, 100)).toEqual({ position: 0, end: 100 })
+    const behind = { offset: Number.MAX_SAFE_INTEGER, limit: 10 }
+    expect(spanAround(behind, 100)).toEqual({ position: 96, end: 100 })
+  })
+
+  it('is told as truncated when there is something before it or behind it', () => {
+    const told = { path: 'p', version: 'v' }
+    const read = (text: string) => ({
+      ...{ bytes: Buffer.from(text), position: 0, fileSize: text.length },
+      signature: Buffer.from(text).subarray(0, SIGNATURE_BYTES),
+    })
+    const windows = [
+      [0, 4, false],
+      [1, 3, true],
+      [0, 3, true],
+      [4, 9, true],
+    ] as const
+    for (const [offset, limit, truncated] of windows) {
+      const window = { offset, limit }
+      expect(filePreview(told, read('text'), window)).toMatchObject({ ...told, truncated })
+      expect(filePreview(told, read('\0ext'), window)).toMatchObject({ size: 4, truncated })
+    }
+    expect(filePreview(told, read('\0ext'), { offset: 0, limit: 4 })).toEqual({
+      ...{ ...told, size: 4, offset: 0, next_offset: 4, truncated: false },
+      ...{ binary: true, encoding: null, text: null, lines: null },
+    })
   })
 })

@@ -4,16 +4,17 @@
  * reason to call text binary (contract/runtime 20.5). Here because the runtime and the platform's
  * job-control transport have to judge alike.
  */
-import type { TextEncodingName } from './file-inspection.ts'
+import type { FilePreview, TextEncodingName } from './file-inspection.ts'
+import type { ByteWindow } from './inspection-query.ts'
 
 /** The longest character of any encoding here, and so what a window needs around itself. */
-export const MAX_CHARACTER_BYTES = 4
+const MAX_CHARACTER_BYTES = 4
 /** Of the beginning of a file: what says which encoding it has. */
 export const SIGNATURE_BYTES = 2
 
 /** What was read of a file in order to show a window of it. */
 export type WindowBytes = {
-  /** Begins and ends up to `MAX_CHARACTER_BYTES` outside of the window, as far as the file does. */
+  /** Those of `spanAround`, as far as they could be read. */
   readonly bytes: Buffer
   /** Where in the file `bytes` begins. */
   readonly position: number
@@ -34,6 +35,45 @@ export type WindowText = {
     readonly encoding: TextEncodingName
     readonly text: string
     readonly lines: number
+  }
+}
+
+/** What is asked for of a file of that size: `tail` is so many bytes before its end. */
+export function askedWindow(window: ByteWindow, fileSize: number): AskedWindow {
+  if ('offset' in window) return window
+  return { offset: Math.max(0, fileSize - window.tail), limit: window.tail }
+}
+
+/** What has to be read in order to show it: the window, and a character on either side. */
+export function spanAround({ offset, limit }: AskedWindow, fileSize: number): Span {
+  const begin = Math.min(offset, fileSize)
+  return {
+    position: Math.max(0, begin - MAX_CHARACTER_BYTES),
+    end: Math.min(begin + limit + 2 * MAX_CHARACTER_BYTES, fileSize),
+  }
+}
+
+/** From a place in the file to another. */
+export type Span = { readonly position: number; readonly end: number }
+
+/** What was read as the answer of a preview; `path` and `version` are told as they are. */
+export function filePreview(
+  { path, version }: Pick<FilePreview, 'path' | 'version'>,
+  read: WindowBytes,
+  asked: AskedWindow,
+): FilePreview {
+  const { offset, nextOffset, shown } = decodeWindow(read, asked)
+  return {
+    path,
+    size: read.fileSize,
+    offset,
+    next_offset: nextOffset,
+    truncated: offset > 0 || nextOffset < read.fileSize,
+    binary: shown === undefined,
+    encoding: shown?.encoding ?? null,
+    text: shown?.text ?? null,
+    lines: shown?.lines ?? null,
+    version,
   }
 }
 
@@ -94,6 +134,7 @@ function encodingOf([first, second]: Uint8Array): { encoding: TextEncodingName; 
   return { encoding: 'utf-8', codec: UTF8 }
 }
 
+/** 0 outside of what was read: no lead, no continuation, no surrogate. */
 function byteAt({ bytes, position }: Known, at: number): number {
   return bytes[at - position] ?? 0
 }
@@ -110,7 +151,7 @@ function utf8Length(lead: number): number {
 
 /** Where the character begins that goes on at `at`; `at` itself when none does. */
 function utf8Across(known: Known, at: number): number {
-  for (let back = 1; back < MAX_CHARACTER_BYTES && at - back >= known.position; back += 1) {
+  for (let back = 1; back < MAX_CHARACTER_BYTES; back += 1) {
     const byte = byteAt(known, at - back)
     if (!isContinuation(byte)) return utf8Length(byte) > back ? at - back : at
   }
@@ -149,8 +190,7 @@ const BOM_BYTES = SIGNATURE_BYTES
 function utf16(high: 0 | 1): Codec {
   // The upper six bits tell a surrogate, and which half of a pair it is.
   const kind = (known: Known, at: number): number => byteAt(known, at + high) & 0xfc
-  const isHighHalf = (known: Known, at: number): boolean =>
-    at >= Math.max(known.position, BOM_BYTES) && kind(known, at) === 0xd8
+  const isHighHalf = (known: Known, at: number): boolean => kind(known, at) === 0xd8
   const isLowHalf = (known: Known, at: number): boolean =>
     at + UNIT_BYTES <= known.end && kind(known, at) === 0xdc
   return {

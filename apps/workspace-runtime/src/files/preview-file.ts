@@ -7,9 +7,10 @@ import type { FilePreview } from '@atrium/runtime-contract/file-inspection'
 import type { ByteWindow } from '@atrium/runtime-contract/inspection-query'
 import {
   type AskedWindow,
-  decodeWindow,
-  MAX_CHARACTER_BYTES,
+  askedWindow,
+  filePreview,
   SIGNATURE_BYTES,
+  spanAround,
   type WindowBytes,
 } from '@atrium/runtime-contract/preview-text'
 import { readAt, statOf } from './descriptor.ts'
@@ -38,7 +39,7 @@ export async function previewFile(
     signal.throwIfAborted()
     const { read, asked, version } = await readWindow(file, window)
     if (version.isSettled || look === MAX_LOOKS) {
-      return toPreview({ path, read, asked, version: version.text })
+      return filePreview({ path, version: version.text }, read, asked)
     }
   }
 }
@@ -52,7 +53,7 @@ type Look = {
 async function readWindow(file: OpenedFile, window: ByteWindow): Promise<Look> {
   try {
     const before = statOf(file.fd)
-    const asked = askedOf(window, Number(before.size))
+    const asked = askedWindow(window, Number(before.size))
     const read = await readAround(file.fd, asked, Number(before.size))
     const [was, is] = [before, statOf(file.fd)].map(versionOf)
     const isSettled = was === is
@@ -62,17 +63,11 @@ async function readWindow(file: OpenedFile, window: ByteWindow): Promise<Look> {
   }
 }
 
-function askedOf(window: ByteWindow, size: number): AskedWindow {
-  if ('offset' in window) return window
-  return { offset: Math.max(0, size - window.tail), limit: window.tail }
-}
-
 /** The window with a character on either side, as far as the file goes. */
 async function readAround(fd: number, asked: AskedWindow, size: number): Promise<WindowBytes> {
   const signature = Buffer.alloc(SIGNATURE_BYTES)
   const signatureLength = await readAt(fd, signature, 0)
-  const position = Math.max(0, Math.min(asked.offset, size) - MAX_CHARACTER_BYTES)
-  const end = Math.min(asked.offset + asked.limit + 2 * MAX_CHARACTER_BYTES, size)
+  const { position, end } = spanAround(asked, size)
   const bytes = Buffer.allocUnsafeSlow(end - position)
   const length = await readAt(fd, bytes, position)
   return {
@@ -81,31 +76,5 @@ async function readAround(fd: number, asked: AskedWindow, size: number): Promise
     signature: signature.subarray(0, signatureLength),
     // A file that was cut in between ends where reading did.
     fileSize: length < bytes.length ? position + length : size,
-  }
-}
-
-function toPreview({
-  path,
-  read,
-  asked,
-  version,
-}: {
-  readonly path: string
-  readonly read: WindowBytes
-  readonly asked: AskedWindow
-  readonly version: string
-}): FilePreview {
-  const { offset, nextOffset, shown } = decodeWindow(read, asked)
-  return {
-    path,
-    size: read.fileSize,
-    offset,
-    next_offset: nextOffset,
-    truncated: offset > 0 || nextOffset < read.fileSize,
-    binary: shown === undefined,
-    encoding: shown?.encoding ?? null,
-    text: shown?.text ?? null,
-    lines: shown?.lines ?? null,
-    version,
   }
 }

@@ -15,9 +15,10 @@ import {
   type ListPage,
 } from '@atrium/runtime-contract/inspection-query'
 import {
-  decodeWindow,
-  MAX_CHARACTER_BYTES,
+  askedWindow,
+  filePreview,
   SIGNATURE_BYTES,
+  spanAround,
 } from '@atrium/runtime-contract/preview-text'
 import { z } from 'zod'
 import { lenientBoolean, lenientCount, lenientInteger } from '../../upstream/lenient-fields.ts'
@@ -96,29 +97,16 @@ export function folderPageOf(path: string, page: ListPage, blob: ReaderBlob): Fo
 export function filePreviewOf(path: string, window: ByteWindow, blob: ReaderBlob): FilePreview {
   const answer = understood(previewAnswer, blob)
   const { size, offset, position, signature } = answer
-  const limit = 'tail' in window ? window.tail : window.limit
-  const asked = 'tail' in window ? Math.max(0, size - limit) : window.offset
-  const begin = Math.min(asked, size)
+  const asked = askedWindow(window, size)
+  const span = spanAround(asked, size)
   const isWindow =
-    offset === asked &&
-    position === Math.max(0, begin - MAX_CHARACTER_BYTES) &&
-    position + blob.payload.length === Math.min(size, begin + limit + 2 * MAX_CHARACTER_BYTES) &&
+    offset === asked.offset &&
+    position === span.position &&
+    position + blob.payload.length === span.end &&
     signature.length === Math.min(SIGNATURE_BYTES, size)
   if (!isWindow) throw readerFailed('another window than was asked for')
   const read = { bytes: blob.payload, position, signature, fileSize: size }
-  const { shown, ...shownWindow } = decodeWindow(read, { offset, limit })
-  return {
-    path,
-    size,
-    offset: shownWindow.offset,
-    next_offset: shownWindow.nextOffset,
-    truncated: shownWindow.offset > 0 || shownWindow.nextOffset < size,
-    binary: shown === undefined,
-    encoding: shown?.encoding ?? null,
-    text: shown?.text ?? null,
-    lines: shown?.lines ?? null,
-    version: answer.version,
-  }
+  return filePreview({ path, version: answer.version }, read, asked)
 }
 
 /** Throws `reader_failed`. */
