@@ -253,10 +253,11 @@ describe('GET /internal/file/preview: what is refused', () => {
     '%s anywhere, which is no UTF-8',
     async (bad) => {
       runtime.place('/workspace/plain.txt')
-      for (const query of [`path=/workspace/${bad}`, `path=/workspace/plain.txt&limit=${bad}`]) {
-        const answer = await runtime.call(`${FILE_PREVIEW_PATH}?${query}`)
-        expectRefusal(answer, 400, TEXTS.invalid, 'invalid_path')
-      }
+      const path = await runtime.call(`${FILE_PREVIEW_PATH}?path=/workspace/${bad}`)
+      expectRefusal(path, 400, TEXTS.invalid, 'invalid_path')
+      const query = `path=/workspace/plain.txt&limit=${bad}`
+      const limit = await runtime.call(`${FILE_PREVIEW_PATH}?${query}`)
+      expectRefusal(limit, 400, 'limit cannot be decoded', 'invalid_query')
     },
   )
 
