@@ -86,7 +86,14 @@ function prepareLinks(folder: string): void {
   for (const [name, target] of Object.entries(LINKS)) {
     symlinkSync(target === '' ? join(folder, 'hello.txt') : target, join(folder, 'links', name))
   }
+  mkdirSync(join(folder, DEEP, 'x'), { recursive: true })
+  for (const times of [10, 100]) {
+    symlinkSync(`${'x/../'.repeat(times)}x`, join(folder, DEEP, `turns-${times}`))
+  }
 }
+
+/** So far down that turning back a hundred times costs more than anybody is given. */
+const DEEP = `deep${'/d'.repeat(200)}`
 
 const EVERY = ['', '/preview', '/download'] as const
 const thrice = <T>(value: T): readonly T[] => EVERY.map(() => value)
@@ -191,6 +198,12 @@ export function sessionInspectorContract(scene: () => SessionScene): void {
     it('lists a folder through a link that stays inside', async () => {
       const listed = await answerOf(await scene().get(SESSION, '', { path: 'links/folder' }))
       expect(namesOf(listed)).toEqual(['inner.txt', 'sub'])
+    })
+
+    it('follows a link that turns back far down, and gives one up that does so all the time', async () => {
+      const listed = await answerOf(await scene().get(SESSION, '', { path: `${DEEP}/turns-10` }))
+      expect(namesOf(listed)).toEqual([])
+      expect(await askAll(`${DEEP}/turns-100`)).toEqual(thrice(NOT_FOUND))
     })
   })
 

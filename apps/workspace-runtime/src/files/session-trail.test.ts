@@ -134,6 +134,25 @@ describe('the way through the folder of a session', () => {
     expect(walk({ again: {}, x: `${wide}/${'x/../'.repeat(100)}x` }, 'x')).toBe('lost')
   })
 
+  it('counts what it costs to turn back: every name of the way down again', () => {
+    const bounces = (times: number): string[] => [
+      ...Array.from({ length: 400 }, () => 'deep'),
+      ...Array.from({ length: times }, () => ['x', '..']).flat(),
+    ]
+    // A few turns, as in any tree of installed packages, are no matter.
+    expect(openAll(bounces(20))).toEqual({ kind: 'arrived', opens: 8_420 })
+    const { kind, opens } = openAll(bounces(4_000))
+    expect(kind).toBe('lost')
+    expect(opens).toBeLessThan(10_000)
+  })
+
+  it('goes no deeper than any folder has a path', () => {
+    const deep = (levels: number): string[] => Array.from({ length: levels }, () => 'deep')
+    expect(openAll(deep(2_048)).kind).toBe('arrived')
+    expect(openAll(deep(2_049)).kind).toBe('lost')
+    expect(openAll([...deep(2_049), '..', '..']).kind).toBe('lost')
+  })
+
   it('has everything inside when the folder is the top', () => {
     const tree = { file: null, up: '../../file', absolute: '/file' }
     expect(walk(tree, 'up', '/')).toBe('./file')
@@ -157,6 +176,21 @@ describe('the way through the folder of a session', () => {
     )
   })
 })
+
+/** How many names are opened where every one is a folder, and only the last of them is held. */
+function openAll(names: readonly string[]): { readonly kind: string; readonly opens: number } {
+  const trail = new SessionTrail(HOME, names)
+  let [held, opens] = [0, 0]
+  for (;;) {
+    const step = trail.next()
+    const isElsewhere = held !== trail.names.length
+    if (step.kind !== 'lost' && isElsewhere) opens += trail.names.length
+    if (step.kind !== 'enter') return { kind: step.kind, opens }
+    trail.entered(step.name)
+    opens += 1
+    held = trail.names.length
+  }
+}
 
 /** What a trail asks for when it is answered so: null is a folder, anything else a link. */
 function* namesMet(segments: readonly string[], found: readonly (string | null)[]) {

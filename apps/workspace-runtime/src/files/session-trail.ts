@@ -17,6 +17,8 @@ export type TrailStep =
 const MAX_LINKS = 40
 /** Names looked up: a path has at most 2,048, and forty links as many each. */
 const MAX_STEPS = 10_000
+/** Nothing below so many folders has a path that the kernel would tell (PATH_MAX). */
+const MAX_DEPTH = 2_048
 
 export class SessionTrail {
   /** Names from `/` to the session's folder: what leads back into it. */
@@ -29,6 +31,8 @@ export class SessionTrail {
   #above = 0
   #links = 0
   #steps = 0
+  /** Whether it went up since it looked at anything. */
+  #hasTurned = false
 
   /**
    * `realPath`: what the kernel calls the session's folder. Of absolute links only those that spell
@@ -51,13 +55,12 @@ export class SessionTrail {
   /** What to do next. Answer an `enter` with `entered`, `followed`, or by giving up. */
   next(): TrailStep {
     for (let name = this.#rest.pop(); name !== undefined; name = this.#rest.pop()) {
-      this.#steps += 1
-      if (this.#steps > MAX_STEPS) return { kind: 'lost' }
+      if (this.#isTooFar(1)) return { kind: 'lost' }
       if (name === '..') this.#leave()
-      else if (this.#above === 0) return { kind: 'enter', name }
+      else if (this.#above === 0) return this.#lookedAt({ kind: 'enter', name })
       else if (!this.#comesBackBy(name)) return { kind: 'escaped' }
     }
-    return { kind: this.#above === 0 ? 'arrived' : 'escaped' }
+    return this.#above === 0 ? this.#lookedAt({ kind: 'arrived' }) : { kind: 'escaped' }
   }
 
   /** The name is there, and is no link. */
@@ -71,6 +74,7 @@ export class SessionTrail {
     if (this.#links > MAX_LINKS) return false
     if (target.startsWith('/')) {
       this.#names.length = 0
+      this.#hasTurned = true
       this.#above = this.#home.length
     }
     this.#prepend(componentsOf(target))
@@ -83,7 +87,23 @@ export class SessionTrail {
     return true
   }
 
+  /**
+   * Whoever turned back comes down again from the session's folder, name by name. That counts as
+   * well: a target of eight hundred `x/..`, far down, would otherwise be a million names.
+   */
+  #lookedAt(step: TrailStep): TrailStep {
+    const again = this.#hasTurned ? this.#names.length : 0
+    this.#hasTurned = false
+    return this.#isTooFar(again) ? { kind: 'lost' } : step
+  }
+
+  #isTooFar(steps: number): boolean {
+    this.#steps += steps
+    return this.#steps > MAX_STEPS || this.#names.length > MAX_DEPTH
+  }
+
   #leave(): void {
+    this.#hasTurned = true
     if (this.#names.pop() !== undefined) return
     // `/..` is `/`.
     this.#above = Math.min(this.#above + 1, this.#home.length)

@@ -27,6 +27,8 @@ AROUND = 4
 MAX_LINKS = 40
 # Names looked up: a path has at most 2048, and forty links as many each.
 MAX_STEPS = 10000
+# Nothing below so many folders has a path that the kernel would tell (PATH_MAX).
+MAX_DEPTH = 2048
 MAX_LOOKS = 3
 # The platform has given up by then; nobody would end this process otherwise.
 ALARM_SECONDS = 90
@@ -71,17 +73,18 @@ class Walk:
         # So many levels above the session's folder; the only way from there leads back down.
         self.above = 0
         self.links = 0
+        self.steps = 0
+        # Whether it went up since it looked at anything.
+        self.has_turned = False
         self.todo = parts_of(path)
 
     def run(self):
-        steps = 0
         while self.todo:
-            steps += 1
-            if steps > MAX_STEPS:
-                raise Refusal("not_found")
+            self.count(1)
             self.step(self.todo.popleft())
         if self.above > 0:
             raise Refusal("path_escape")
+        self.count_way_down()
         found = self.folders[-1]
         expected = b"/".join([self.root_name.rstrip(b"/")] + self.names) or b"/"
         if name_of(found) != expected:
@@ -98,7 +101,19 @@ class Walk:
         else:
             self.go_down(part)
 
+    def count(self, steps):
+        self.steps += steps
+        if self.steps > MAX_STEPS or len(self.names) > MAX_DEPTH:
+            raise Refusal("not_found")
+
+    def count_way_down(self):
+        # Nothing is opened again here, but in the runtime, and both are to give up alike.
+        if self.has_turned:
+            self.count(len(self.names))
+        self.has_turned = False
+
     def go_up(self):
+        self.has_turned = True
         if self.names:
             os.close(self.folders.pop())
             self.names.pop()
@@ -106,6 +121,7 @@ class Walk:
             self.above = min(self.above + 1, len(self.root_parts))
 
     def go_down(self, part):
+        self.count_way_down()
         if is_hidden(part):
             raise Refusal("not_found")
         opened = os.open(part, O_PATH, dir_fd=self.folders[-1])
@@ -129,6 +145,7 @@ class Walk:
             while self.names:
                 os.close(self.folders.pop())
                 self.names.pop()
+            self.has_turned = True
             self.above = len(self.root_parts)
         self.todo.extendleft(reversed(parts_of(target)))
 
