@@ -64,7 +64,7 @@ export function prepareSession(sessions: string): void {
   prepareLinks(folder)
 }
 
-export const LINKS: Readonly<Record<string, string>> = {
+const LINKS: Readonly<Record<string, string>> = {
   /** `hello.txt` by its whole path. */
   absolute: '',
   file: '../hello.txt',

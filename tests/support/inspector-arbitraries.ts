@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { linkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { INBOUND_SECRET_FILE } from '@atrium/path-safety/workspace-path'
 import fc from 'fast-check'
+import type { Answer } from './raw-client.ts'
 import type { RuntimeHarness } from './runtime-harness.ts'
 
 export const FUZZED_SESSION = 'abc1234'
@@ -20,6 +21,8 @@ const LINKS = {
   'link-etc': '/etc',
   'link-root': '/',
   'link-proc': '/proc/self/root',
+  'link-round': `../../workspace/${FUZZED_SESSION}/folder`,
+  'link-beside': `../${FUZZED_SESSION}x/file.txt`,
 } as const
 const ODD_NAMES = [
   'ünï',
@@ -41,6 +44,7 @@ export function makeFuzzedTree(runtime: RuntimeHarness): void {
   for (const root of ['/workspace', `/workspace/${FUZZED_SESSION}`, '/home']) {
     runtime.place(`${root}/file.txt`)
     runtime.place(`${root}/folder/file.txt`, 'é'.repeat(3_000))
+    runtime.place(`${root}/folder/wide.txt`, Buffer.from('\ufeffa😀b\n'.repeat(300), 'utf16le'))
     runtime.place(`${root}/folder/binary`, Buffer.from([0, 0xff, 0xfe]))
     runtime.place(`${root}/${UNFINISHED}`, 'unfinished')
     for (const name of ODD_NAMES) runtime.place(`${root}/folder/${name}/file.txt`)
@@ -55,14 +59,32 @@ function layTraps(runtime: RuntimeHarness, folder: string, outside: string): voi
   symlinkSync(outside, local('link-outside'))
   symlinkSync(runtime.local('/outside'), local('link-away'))
   symlinkSync(runtime.local('/configs'), local('link-configs'))
+  symlinkSync(runtime.local(`/workspace/${FUZZED_SESSION}/folder`), local('link-absolute'))
   linkSync(runtime.local(`/configs/${INBOUND_SECRET_FILE}`), local('hard'))
   execFileSync('mkfifo', [local('fifo')])
   writeFileSync(Buffer.concat([Buffer.from(`${local('raw-')}`), Buffer.from([0xff])]), 'raw')
 }
 
 const known = fc.constantFrom(
-  ...['file.txt', 'folder', 'fifo', 'hard', 'binary', UNFINISHED, FUZZED_SESSION, 'config.yaml'],
-  ...[...Object.keys(LINKS), 'link-outside', 'link-away', 'link-configs', ...ODD_NAMES],
+  ...[
+    'file.txt',
+    'folder',
+    'fifo',
+    'hard',
+    'binary',
+    'wide.txt',
+    UNFINISHED,
+    FUZZED_SESSION,
+    'config.yaml',
+  ],
+  ...[
+    ...Object.keys(LINKS),
+    'link-outside',
+    'link-away',
+    'link-configs',
+    'link-absolute',
+    ...ODD_NAMES,
+  ],
   ...[INBOUND_SECRET_FILE, INBOUND_SECRET_FILE.toUpperCase(), OUTSIDE_MARK, 'passwd', 'outside'],
 )
 const hostile = fc.constantFrom(
@@ -180,14 +202,66 @@ const ofFiles: fc.Arbitrary<FuzzedRequest> = fc.record({
   window: anyWindow,
 })
 const wrongSession = fc.constantFrom('', 'abc1235', 'ABC1234', '..', `${FUZZED_SESSION}x`, 'a/b')
-const ofSessions: fc.Arbitrary<FuzzedRequest> = fc.record({
+/** What is there, so that windows are looked at as often as paths. */
+const served = fc.constantFrom(
+  ...['', 'file.txt', 'folder', 'folder/file.txt', 'folder/wide.txt', 'folder/binary'],
+  ...[
+    'link-in',
+    'link-folder',
+    'folder/link-up',
+    'link-absolute/wide.txt',
+    'link-round/file.txt',
+    'link-self/./link-folder/wide.txt',
+  ],
+)
+/** Into files of up to some six thousand bytes, and behind them. */
+const fittingWindow = fc.oneof(
+  fc.constant({}),
+  fc.record({ offset: fc.nat(7_000).map(String) }),
+  fc.record({
+    offset: fc.nat(7_000).map(String),
+    limit: fc.integer({ min: 1, max: 40 }).map(String),
+  }),
+  fc.record({ tail: fc.integer({ min: 1, max: 7_000 }).map(String) }),
+  fc.record({
+    limit: fc.integer({ min: 1, max: 12 }).map(String),
+    cursor: fc.base64String({ maxLength: 8 }),
+  }),
+)
+const ofSession = {
   operation: fc.constantFrom('list', 'preview', 'content'),
   session: fc.oneof(
     { weight: 12, arbitrary: fc.constant(FUZZED_SESSION) },
     { weight: 1, arbitrary: wrongSession },
   ),
-  paths: anyPaths(fc.constantFrom('', '', './')),
-  window: anyWindow,
-})
+} as const
+const ofSessions: fc.Arbitrary<FuzzedRequest> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      ...ofSession,
+      paths: anyPaths(fc.constantFrom('', '', './')),
+      window: anyWindow,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ...ofSession,
+      paths: served.map((path) => [Buffer.from(path)]),
+      window: fittingWindow,
+    }),
+  },
+)
 
 export const anyRequest = fc.oneof(ofFiles, ofSessions)
+
+/** As part of a route: two dots there are another route, and gone before anything is sent. */
+export const anySessionRequest = ofSessions.filter(({ session }) => session !== '..')
+
+/** Everything that an answer tells, base64 undone. */
+export function toldBy(answer: Answer): string {
+  const text = answer.body.toString('latin1')
+  const content = /"content_base64":"([^"]*)"/.exec(text)?.[1] ?? ''
+  return text + Buffer.from(content, 'base64').toString('latin1')
+}

@@ -59,14 +59,10 @@ export type ShellctlScene = SessionScene & {
   readonly workspaceId: string
 }
 
-/** A workspace that has a host with job control and nothing else; `home` is that of its jobs. */
-export async function startShellctlScene(python: string, home?: string): Promise<ShellctlScene> {
+/** A workspace that has a host with job control and nothing else. */
+export async function startShellctlScene(python: string): Promise<ShellctlScene> {
   const platform = await startPlatformHarness(ENV)
-  const server = await ShellctlServer.start({
-    python,
-    basePath: '/host',
-    ...(home === undefined ? {} : { home }),
-  })
+  const server = await ShellctlServer.start({ python, basePath: '/host' })
   const sessions = join(server.home, 'workspace')
   mkdirSync(sessions, { recursive: true })
   const created = await platform.json('/workspaces', { name: 'far', external: true })

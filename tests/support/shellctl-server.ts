@@ -25,8 +25,6 @@ export type ShellctlCall = {
 export type ShellctlOptions = {
   readonly python: string
   readonly basePath?: string
-  /** Of the jobs; a fresh folder unless given. */
-  readonly home?: string
 }
 
 class ApiFailure extends Error {
@@ -65,7 +63,7 @@ export class ShellctlServer {
   private constructor(options: ShellctlOptions, server: Server) {
     this.#options = options
     this.#server = server
-    this.home = options.home ?? join(this.#outputs, 'home')
+    this.home = join(this.#outputs, 'home')
     const address = server.address()
     if (address === null || typeof address === 'string') throw new Error('no port')
     this.url = new URL(`http://127.0.0.1:${address.port}${options.basePath ?? ''}`)

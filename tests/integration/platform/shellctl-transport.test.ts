@@ -69,7 +69,7 @@ describe.skipIf(python === undefined)('sessions through a host that has its own 
     const answer = await scene.get(SESSION, '/preview', { path: name })
     expect(await answer.json()).toMatchObject({ text: 'quoted', path: name })
     const scripts = scene.server.calls.flatMap(({ body }) => body['script'] ?? [])
-    expect(new Set(scripts)).toEqual(new Set(['exec python3 -I -c "$ATRIUM_SESSION_READER"']))
+    expect(new Set(scripts)).toEqual(new Set(['exec python3 -I -S -c "$ATRIUM_SESSION_READER"']))
   })
 
   it('asks for the windows of a large answer, and carries base64 once', async () => {

@@ -20,12 +20,13 @@ import {
   type FuzzedRequest,
   makeFuzzedTree,
   OUTSIDE_MARK,
+  toldBy,
 } from '../../support/inspector-arbitraries.ts'
-import { type Answer, errorCode } from '../../support/raw-client.ts'
+import { errorCode } from '../../support/raw-client.ts'
 import { runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
 // 100,000 for the acceptance run.
-const PATHS = Number(process.env['ATRIUM_FUZZ_PATHS'] ?? 1_000)
+const PATHS = Number(process.env['ATRIUM_INSPECTOR_PATHS'] ?? 1_000)
 /** What nothing here takes: a FIFO that is opened takes for ever. */
 const HANG_MS = 10_000
 
@@ -83,13 +84,6 @@ function windowVerdict({ operation, window }: FuzzedRequest): string | undefined
     return value === undefined ? [] : [value]
   })
   return verdict.ok ? undefined : 'invalid_query'
-}
-
-/** Everything that an answer tells, base64 undone. */
-function toldBy(answer: Answer): string {
-  const text = answer.body.toString('latin1')
-  const content = /"content_base64":"([^"]*)"/.exec(text)?.[1] ?? ''
-  return text + Buffer.from(content, 'base64').toString('latin1')
 }
 
 describe('the inspector, asked for anything', () => {

@@ -6,8 +6,11 @@ import { readFileSync } from 'node:fs'
 import type { ShellctlJob } from '../../upstream/shellctl-client.ts'
 import type { SessionCall, SessionOperation } from './session-transport.ts'
 
-/** Isolated: neither the folder it starts in nor the user's own Python can put anything into it. */
-const SCRIPT = 'exec python3 -I -c "$ATRIUM_SESSION_READER"'
+/**
+ * Isolated: neither the folder it starts in nor the user's own Python can put anything into it; and
+ * nothing that is installed beside the standard library, which also halves what a start costs.
+ */
+const SCRIPT = 'exec python3 -I -S -c "$ATRIUM_SESSION_READER"'
 
 const READER = readFileSync(new URL('./session-reader.py', import.meta.url), 'utf8')
 
