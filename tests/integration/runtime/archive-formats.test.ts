@@ -104,13 +104,13 @@ describe.each(['tar', 'zip'])('the %s of an archive', (format) => {
     expect(Number(count)).toBe(names.length)
   })
 
-  it('has sizes and places that 32 bits cannot count', { timeout: 120_000 }, async ({ skip }) => {
-    // A checksum over 13 GiB of zeros takes its time.
-    if (process.env['ATRIUM_ARCHIVE_GIB'] === undefined) skip('13 GiB only when asked for')
+  it('has sizes and places that 32 bits cannot count', { timeout: 900_000 }, async ({ skip }) => {
+    // A checksum over 17 GiB of zeros takes its time.
+    if (process.env['ATRIUM_ARCHIVE_GIB'] === undefined) skip('17 GiB only when asked for')
     const { sink, writer } = begin()
     const entries = [
       entryOf('top/below', 4 * GIB - 2),
-      entryOf('top/border', 4 * GIB - 1),
+      entryOf('top/border', 4 * GIB),
       // From here on nothing begins at a place of 32 bits.
       entryOf('top/behind', 5),
       entryOf('top/large', 9 * GIB),
@@ -123,6 +123,18 @@ describe.each(['tar', 'zip'])('the %s of an archive', (format) => {
     if (format === 'zip' && existsSync('/usr/bin/unzip')) {
       execFileSync('/usr/bin/unzip', ['-tqq', sink.file])
     }
+  })
+
+  // UnZip 6.00 takes this one size for a place where another number is looked up, and stumbles over
+  // every archive with such a file, whoever wrote it.
+  it('has the size that 32 bits use as a sign', { timeout: 300_000 }, async ({ skip }) => {
+    if (process.env['ATRIUM_ARCHIVE_GIB'] === undefined) skip('4 GiB only when asked for')
+    const { sink, writer } = begin()
+    const entries = [entryOf('top/sign', 4 * GIB - 1), entryOf('top/behind', 5)]
+    for (const entry of entries) await writeEntry(writer, entry)
+    await writer.finish()
+    sink.flush()
+    expect(listed(sink.file, format)).toEqual(entries.map(({ path, size }) => `${path} ${size}`))
   })
 
   it.each([5, 0])('is refused when an entry of 10 bytes has %i', async (length) => {
