@@ -48,6 +48,8 @@ export function prepareSession(sessions: string): void {
   mkdirSync(join(sessions, OTHER))
   writeFileSync(join(sessions, OTHER, 'secret.txt'), 'SECRET')
   writeFileSync(join(sessions, 'ffffff0'), 'a file and no folder')
+  symlinkSync('/etc', join(sessions, 'ffffff1'))
+  symlinkSync(SESSION, join(sessions, 'ffffff2'))
   place('hello.txt', 'hällo\nworld\n')
   place('a..b', 'dots')
   place('~tilde', 'tilde')
@@ -151,8 +153,10 @@ export function sessionInspectorContract(scene: () => SessionScene): void {
       'says of a session that is not there that it is not: files%s',
       async (operation) => {
         const refusal = [404, 'workspace_not_found', 'workspace does not exist']
-        for (const session of ['0000000', 'ffffff0']) {
-          const answer = await scene().get(session, operation, { path: 'x' })
+        // A link in its place is none either: what is looked into is not the agent's to choose.
+        for (const session of ['0000000', 'ffffff0', 'ffffff1', 'ffffff2']) {
+          const path = operation === '' ? '.' : 'hello.txt'
+          const answer = await scene().get(session, operation, { path })
           expect(await refusalOf(answer)).toEqual(refusal)
         }
       },

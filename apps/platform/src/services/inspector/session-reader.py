@@ -48,9 +48,11 @@ def name_of(descriptor):
 
 
 def open_root():
+    """The session's folder: no link, as it is the agent's; what is above it is the operator's."""
+    above, name = os.path.split(os.path.expanduser(os.environb[b"DIFY_FS_ROOT"]))
     try:
-        path = os.path.expanduser(os.environb[b"DIFY_FS_ROOT"])
-        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        sessions = os.open(above, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(name, O_PATH | os.O_DIRECTORY, dir_fd=sessions)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise Refusal("workspace_not_found")
