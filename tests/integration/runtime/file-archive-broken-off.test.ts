@@ -2,19 +2,24 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
 } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { type FolderPath, parseFolderPath } from '@atrium/path-safety/workspace-path'
 import type { ArchiveFormat } from '@atrium/runtime-contract/file-inspection'
 import { afterEach, describe, expect, it } from 'vitest'
+import { DEFAULT_ARCHIVE_LIMITS } from '../../../apps/workspace-runtime/src/files/archive-limits.ts'
+import { walkArchive } from '../../../apps/workspace-runtime/src/files/archive-walk.ts'
 import { archive, namesIn, openArchive, unpacked } from '../../support/archive-api.ts'
 import { eventually } from '../../support/eventually.ts'
 import { bytesRead, residentBytes } from '../../support/process-figures.ts'
@@ -148,6 +153,20 @@ function placeBesideLarge(): string {
   return runtime.local('/workspace/top/inner')
 }
 
+function placeLinks(of: RuntimeHarness, count: number): void {
+  mkdirSync(of.local('/workspace/top'), { recursive: true })
+  for (let index = 0; index < count; index += 1) {
+    const link = of.local(`/workspace/top/${index}`)
+    if (!existsSync(link)) symlinkSync('.', link)
+  }
+}
+
+function folderPath(path: string): FolderPath {
+  const verdict = parseFolderPath([path])
+  if (!verdict.ok) throw new Error(verdict.code)
+  return verdict.path
+}
+
 function sizeOf(path: string): number {
   return Number(execFileSync('stat', ['-c', '%s', path]).toString())
 }
@@ -171,6 +190,17 @@ describe('GET /internal/file/archive: limits', () => {
         else expectRefusal(answer, 413, TOO_LARGE, 'archive_too_large')
       })
     }
+  })
+
+  it('refuses a folder in which more is left out than there may be entries', async () => {
+    await withRuntime({ archiveLimits: { maxEntries: 5 } }, async (of) => {
+      placeLinks(of, 5)
+      const enough = await archive('/workspace/top', 'zip', { of })
+      expect(enough).toMatchObject({ status: 200, isComplete: true })
+      placeLinks(of, 6)
+      const refused = await archive('/workspace/top', 'zip', { of })
+      expectRefusal(refused, 413, TOO_LARGE, 'archive_too_large')
+    })
   })
 
   it.each(['tar', 'tar.gz', 'zip'] as const)(
@@ -240,6 +270,46 @@ describe('GET /internal/file/archive: clients', () => {
       })
     },
   )
+
+  it('takes a long walk over what is left out for no silence of the client', async () => {
+    placeLinks(runtime, 3_000)
+    const startedAt = performance.now()
+    await archive('/workspace/top')
+    // As long as the machine makes it, so that a busy one does not look like a silent client.
+    const idleTimeoutMs = Math.ceil((performance.now() - startedAt) / 3)
+    await withRuntime({ idleTimeoutMs }, async (of) => {
+      placeLinks(of, 3_000)
+      await eventually(async () => {
+        const answer = await archive('/workspace/top', 'tar', { of })
+        return answer.status === 200 && answer.isComplete
+      }, 5_000)
+    })
+  })
+
+  it('walks no further over what is left out when its client is gone', async () => {
+    placeLinks(runtime, 300)
+    const folder = await runtime.files.roots.openFolder(folderPath('/workspace/top'))
+    const before = openFiles()
+    let steps = 0
+    const entries = walkArchive({
+      roots: runtime.files.roots,
+      path: folderPath('/workspace/top'),
+      folder,
+      name: 'top',
+      limits: DEFAULT_ARCHIVE_LIMITS,
+      onStep() {
+        steps += 1
+        if (steps === 200) throw new Error('nobody wants the rest')
+      },
+    })
+    try {
+      expect((await entries.next()).value).toMatchObject({ entry: { path: 'top/' } })
+      await expect(entries.next()).rejects.toThrow('nobody wants the rest')
+      await expectOpenFiles(before)
+    } finally {
+      folder.close()
+    }
+  })
 
   it('refuses a folder with a file that cannot be read', async ({ skip }) => {
     if (process.geteuid?.() !== 0) skip('only root can become nobody')

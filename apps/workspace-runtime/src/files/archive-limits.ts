@@ -2,7 +2,7 @@
 import { AppError } from '@atrium/http-kit/app-error'
 
 export type ArchiveLimits = {
-  /** Folders and files of one archive. */
+  /** Folders and files of one archive; as many names again may be left out. */
   readonly maxEntries: number
   /** Bytes of all files together. */
   readonly maxBytes: number
@@ -20,7 +20,7 @@ export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   maxConcurrent: 4,
 }
 
-export type ArchiveLimit = 'entries' | 'bytes' | 'depth' | 'path' | 'directory'
+export type ArchiveLimit = 'entries' | 'entries left out' | 'bytes' | 'depth' | 'path' | 'directory'
 
 /** A limit was met: `archive_too_large` to the client, and to the log which one. */
 export class ArchiveLimitError extends AppError {

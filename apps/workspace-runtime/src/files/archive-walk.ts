@@ -22,7 +22,8 @@ export type ArchiveWalk = {
   /** What the folder is called in the archive. */
   readonly name: string
   readonly limits: ArchiveLimits
-  readonly signal: AbortSignal
+  /** Called before each name, what is left out included; throws when nobody wants the rest. */
+  readonly onStep: () => void
 }
 
 export type ArchivedFile = Pick<OpenedFile, 'fd' | 'size' | 'mtimeNs'>
@@ -45,7 +46,7 @@ export async function* walkArchive(walk: ArchiveWalk): AsyncGenerator<WalkedEntr
     levels.push(first)
     yield { entry: tally.count(folderEntry(first.archivePath, statOf(first.fd))), file: undefined }
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
-      walk.signal.throwIfAborted()
+      walk.onStep()
       const name = await level.nextName()
       if (name === undefined) {
         levels.pop()
@@ -53,7 +54,10 @@ export async function* walkArchive(walk: ArchiveWalk): AsyncGenerator<WalkedEntr
         continue
       }
       const found = await judge(walk, level, name)
-      if (found === undefined) continue
+      if (found === undefined) {
+        tally.leaveOut()
+        continue
+      }
       if (found.kind === 'folder') {
         const inner = await openInner(walk, levels, { name, fd: found.fd })
         yield { entry: tally.count(folderEntry(inner.archivePath, found.stat)), file: undefined }
@@ -163,10 +167,11 @@ function secondsOf(mtimeNs: bigint): number {
   return mtimeNs < 0n ? 0 : Number(mtimeNs / 1_000_000_000n)
 }
 
-/** Counts what goes into the archive, and refuses what would be too much. */
+/** Counts what goes into the archive and what does not, and refuses what would be too much. */
 class Tally {
   readonly #limits: ArchiveLimits
   #entries = 0
+  #leftOut = 0
   #bytes = 0
 
   constructor(limits: ArchiveLimits) {
@@ -179,5 +184,11 @@ class Tally {
     if (this.#entries > this.#limits.maxEntries) throw new ArchiveLimitError('entries')
     if (this.#bytes > this.#limits.maxBytes) throw new ArchiveLimitError('bytes')
     return entry
+  }
+
+  /** A folder of links only would otherwise be walked for as long as it is large. */
+  leaveOut(): void {
+    this.#leftOut += 1
+    if (this.#leftOut > this.#limits.maxEntries) throw new ArchiveLimitError('entries left out')
   }
 }

@@ -60,6 +60,7 @@ async function sendArchive(
   const breaking = new Breaking()
   const onGone = (): void => breaking.break(signal.reason)
   signal.addEventListener('abort', onGone)
+  if (signal.aborted) onGone()
   const idle = new IdleDeadline(files.idleTimeoutMs, () =>
     breaking.break(new Error('the client stopped reading')),
   )
@@ -77,10 +78,14 @@ async function sendArchive(
     folder,
     name: nameOf(path),
     limits: files.archives.limits,
-    signal,
+    onStep: () => {
+      breaking.throwIfBroken()
+      // A long walk over what is left out is no silence of the client.
+      idle.progress()
+    },
   })
   try {
-    await writeEntries(files, { entries, writer, breaking, idle })
+    await writeEntries(files, { entries, writer, breaking })
     await writer.finish()
     await outflow.end()
   } catch (error) {
@@ -97,16 +102,12 @@ type Writing = {
   readonly entries: AsyncGenerator<WalkedEntry, void>
   readonly writer: ArchiveWriter
   readonly breaking: Breaking
-  readonly idle: IdleDeadline
 }
 
 async function writeEntries(files: FilePlane, writing: Writing): Promise<void> {
   const pair = [files.buffers.take(), files.buffers.take()] as const
   try {
     for await (const { entry, file } of writing.entries) {
-      writing.breaking.throwIfBroken()
-      // A long walk over what is left out is no silence of the client.
-      writing.idle.progress()
       await writing.writer.begin(entry)
       if (file !== undefined) await writeFile({ entry, file }, writing, pair)
       await writing.writer.finishEntry()
