@@ -76,9 +76,11 @@ describe('atrium files cat', () => {
   })
 
   it('writes the windows as lines of JSON, for a binary file as well', async () => {
-    await serveRoute('files/preview', inTurn(preview(null)))
+    const binary = preview(null, { size: 100, next_offset: 10, truncated: true })
+    const queries = await serveRoute('files/preview', inTurn(binary))
     const run = await files(['cat', here('a'), '--json'])
-    expect([run.exitCode, JSON.parse(run.stdout)]).toEqual([0, preview(null)])
+    expect([run.exitCode, JSON.parse(run.stdout)]).toEqual([0, binary])
+    expect(queries).toHaveLength(1)
   })
 
   it.each([

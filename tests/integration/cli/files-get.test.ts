@@ -62,11 +62,15 @@ describe('atrium files get', () => {
     expect(await content('a')).toHaveLength(0)
   })
 
-  it('never mixes two states of a file', async () => {
-    let version = 'v1'
+  it.each([
+    ['version', CONTENT, 'v2'],
+    ['size', Buffer.concat([CONTENT, CONTENT]), 'v1'],
+  ])('never mixes two states of a file, told apart by their %s', async (_what, later, version) => {
+    let asked = 0
     await serveRoute(SESSION_DOWNLOAD, (exchange) => {
-      sendContent(exchange, CONTENT, { version })
-      version = 'v2'
+      asked += 1
+      if (asked === 1) sendContent(exchange, CONTENT)
+      else sendContent(exchange, later, { version })
     })
     const run = await get(here('a.bin'), ...SESSION)
     expect(run.exitCode).toBe(1)
@@ -93,8 +97,23 @@ describe('atrium files get', () => {
     expect(queries.filter(({ offset }) => offset === '0')).toHaveLength(1)
   })
 
+  it('begins again when it is another file by now', async () => {
+    const other = randomBytes(CONTENT.length)
+    let asked = 0
+    await serveRoute(SESSION_DOWNLOAD, (exchange) => {
+      asked += 1
+      if (asked === 1) sendContent(exchange, CONTENT)
+      else if (asked > 2) sendContent(exchange, other, { version: 'v2' })
+      else sendJson(exchange.response, { error: 'no', retryable: false }, 502)
+    })
+    expect((await get(here('a.bin'), ...SESSION)).exitCode).toBe(1)
+    const run = await get(here('a.bin'), ...SESSION, '--json')
+    expect(JSON.parse(run.stdout)).toMatchObject({ size: CONTENT.length, resumed_from: 0 })
+    expect((await content('a.bin')).equals(other)).toBe(true)
+  })
+
   it.each([
-    ['another offset', { offset: 7 }],
+    ['another offset', { offset: 4 }],
     ['more than there is', { size: 3 }],
     ['nothing of what is there', { content_base64: '' }],
     ['no base64', { content_base64: 'a b=' }],

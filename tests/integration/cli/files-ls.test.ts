@@ -79,6 +79,12 @@ describe('atrium files ls', () => {
       'a path for the bytes of one',
       { ...page([]), entries: [entry('x', { name_base64: 'Ly8=' })] },
     ],
+    ['no bytes of a name', { ...page([]), entries: [entry('x', { name_base64: '' })] }],
+    [
+      'more bytes than a name has',
+      { ...page([]), entries: [entry('x', { name_base64: 'eHh4'.repeat(86) })] },
+    ],
+    ['more than a mode', { ...page([]), entries: [entry('a', { mode: 0o10000 })] }],
     ['the folder above', { ...page([]), entries: [entry('..')] }],
     ['a type that there is not', { ...page([]), entries: [entry('a', { type: 'door' })] }],
     ['a time that no calendar has', { ...page([]), entries: [entry('a', { mtime: 1e15 })] }],

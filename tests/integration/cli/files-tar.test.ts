@@ -52,6 +52,16 @@ describe('atrium files tar', () => {
     expect(queries).toHaveLength(1)
   })
 
+  it('is interrupted as any other command is', async () => {
+    const interrupt = new AbortController()
+    await serveRoute('files/archive', ({ response }) => {
+      response.write('half of it', () => setImmediate(() => interrupt.abort()))
+    })
+    const { signal } = interrupt
+    const run = await files(['tar', here()], { cwd: folder.path, signal })
+    expect([run.exitCode, await listing()]).toEqual([130, []])
+  })
+
   it('trusts no answer whose end could be anywhere', async () => {
     await serveRoute('files/archive', ({ response }) => {
       response.socket?.end('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhalf of it')

@@ -48,8 +48,7 @@ async function firstWindow(
 ): Promise<ContentWindow> {
   if (resume.offsetBytes > 0 && resume.etag !== undefined) {
     const window = await readContent(context, place, resume.offsetBytes)
-    const isSame = window.version === resume.etag && resume.offsetBytes <= window.size
-    if (isSame) return window
+    if (window.version === resume.etag) return window
   }
   return await readContent(context, place, 0)
 }
