@@ -15,7 +15,7 @@ let mirrorId: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'atrium-cli-e2e-'))
-  platform = await startPlatform()
+  platform = await startPlatform({ env: { ATRIUM_ARCHIVE_MAX_DEPTH: '2' } })
   const exec = ['--runtime', 'exec', '--command', process.execPath, '--arg', TOOL]
   for (const args of [
     ['mirror', '--runtime', 'echo'],
@@ -134,6 +134,7 @@ describe('atrium files against a real platform', () => {
       Buffer.from('\ufeffwide \u00e9\n', 'utf16le'),
     )
     await symlink('/etc/passwd', join(root, 'sub', 'link'))
+    await mkdir(join(root, 'three', 'folders', 'deep'), { recursive: true })
     await mkdir(join(root, 'many'))
     const names = Array.from({ length: 1200 }, (_, number) => `file-${1000 + number}`)
     await Promise.all(names.map((name) => writeFile(join(root, 'many', name), '')))
@@ -178,6 +179,11 @@ describe('atrium files against a real platform', () => {
     expect(piped.stdout).toMatch(/\/notes\.md$/m)
     expect(piped.stdout).toMatch(/\/deep\/wide$/m)
     expect(piped.stdout).not.toMatch(/\/link$/m)
+  })
+
+  it('refuses an archive that is more than the platform lets its workspaces make', async () => {
+    const run = await atrium('files', 'tar', 'mirror:three', '--json')
+    expect([run.exitCode, JSON.parse(run.stderr).code]).toEqual([1, 'archive_too_large'])
   })
 
   it('shows nothing of what is outside', async () => {

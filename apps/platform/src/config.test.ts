@@ -247,4 +247,12 @@ describe('the sandbox of local workspaces', () => {
       expect(() => parseConfig(env)).toThrow(/ATRIUM_SANDBOX_READABLE/)
     },
   )
+
+  it('hands on what archives may hold where somebody says so, and judges it as a runtime does', () => {
+    expect(parseConfig(PRODUCTION).archiveLimits).toEqual({})
+    const limits = { ATRIUM_ARCHIVE_MAX_BYTES: '1000', ATRIUM_ARCHIVE_MAX_DEPTH: '7' }
+    expect(parseConfig({ ...PRODUCTION, ...limits }).archiveLimits).toEqual(limits)
+    const wrong = { ATRIUM_ARCHIVE_MAX_DEPTH: '1001', ATRIUM_ARCHIVE_MAX_CONCURRENT: '65' }
+    expect(problemsOf({ ...PRODUCTION, ...wrong })).toHaveLength(2)
+  })
 })

@@ -19,6 +19,7 @@ import {
   agentAddressesOf,
   agentAddressNotices,
 } from './agent-address-config.ts'
+import { ARCHIVE_VARIABLES, archiveLimitsOf } from './archive-config.ts'
 import {
   CONTROL_PLANE_VARIABLES,
   type ControlPlaneConfig,
@@ -94,6 +95,7 @@ const environment = z.object({
   ATRIUM_MAX_REQUEST_BYTES: count(DEFAULT_MAX_REQUEST_BYTES),
   ATRIUM_MAX_FILES: count(DEFAULT_MAX_FILES),
   ATRIUM_UPLOAD_FSYNC: flag.default(true),
+  ...ARCHIVE_VARIABLES,
   ATRIUM_IDLE_TIMEOUT_MS: milliseconds(60_000),
   ATRIUM_HEADERS_TIMEOUT_MS: milliseconds(60_000),
   ATRIUM_START_TIMEOUT_MS: milliseconds(30_000),
@@ -184,6 +186,8 @@ export type Config = {
     readonly maxFiles: number
     readonly fsync: boolean
   }
+  /** Of the runtimes that this platform starts, as their environment has them. */
+  readonly archiveLimits: Readonly<Record<string, string>>
   readonly activity: { readonly retentionDays: number; readonly cleanupIntervalHours: number }
   /** How many messages may wait for a workspace, and how long those are kept that are over. */
   readonly a2a: { readonly queueCap: number; readonly retentionHours: number }
@@ -261,6 +265,7 @@ function limitsOf(values: Values) {
       maxFiles: values.ATRIUM_MAX_FILES,
       fsync: values.ATRIUM_UPLOAD_FSYNC,
     },
+    archiveLimits: archiveLimitsOf(values),
     activity: {
       retentionDays: values.ACTIVITY_RETENTION_DAYS,
       cleanupIntervalHours: values.ACTIVITY_CLEANUP_INTERVAL_HOURS,

@@ -214,6 +214,7 @@ const RUNTIME_GRACE_MARGIN_MS = 300_000
 /** Operator limits reach every runtime through its environment. */
 function runtimeEnv(config: Config): Record<string, string> {
   return {
+    ...config.archiveLimits,
     [RUNTIME_ENV.maxFileBytes]: String(config.uploads.maxFileBytes),
     [RUNTIME_ENV.maxRequestBytes]: String(config.uploads.maxRequestBytes),
     [RUNTIME_ENV.maxFiles]: String(config.uploads.maxFiles),

@@ -7,7 +7,11 @@ import { ConfigError } from '@atrium/http-kit/config-error'
 import { deepFreeze } from '@atrium/http-kit/deep-freeze'
 import { errorCodeOf } from '@atrium/http-kit/error-code'
 import { presentVariables } from '@atrium/http-kit/present-variables'
-import { DEFAULT_RUNTIME_PORT, RUNTIME_ENV } from '@atrium/runtime-contract/environment'
+import {
+  ARCHIVE_LIMITS_ENV,
+  DEFAULT_RUNTIME_PORT,
+  RUNTIME_ENV,
+} from '@atrium/runtime-contract/environment'
 import {
   DEFAULT_MAX_FILE_BYTES,
   DEFAULT_MAX_FILES,
@@ -56,9 +60,14 @@ const environment = z.object({
   ATRIUM_IDLE_TIMEOUT_MS: z.coerce.number().int().positive().max(MAX_TIMER_MS).default(60_000),
   ATRIUM_ARCHIVE_MAX_ENTRIES: count(DEFAULT_ARCHIVE_LIMITS.maxEntries),
   ATRIUM_ARCHIVE_MAX_BYTES: count(DEFAULT_ARCHIVE_LIMITS.maxBytes),
-  // Two descriptors are held for each level.
-  ATRIUM_ARCHIVE_MAX_DEPTH: count(DEFAULT_ARCHIVE_LIMITS.maxDepth, 1_000),
-  ATRIUM_ARCHIVE_MAX_CONCURRENT: count(DEFAULT_ARCHIVE_LIMITS.maxConcurrent, 64),
+  ATRIUM_ARCHIVE_MAX_DEPTH: count(
+    DEFAULT_ARCHIVE_LIMITS.maxDepth,
+    ARCHIVE_LIMITS_ENV.ATRIUM_ARCHIVE_MAX_DEPTH,
+  ),
+  ATRIUM_ARCHIVE_MAX_CONCURRENT: count(
+    DEFAULT_ARCHIVE_LIMITS.maxConcurrent,
+    ARCHIVE_LIMITS_ENV.ATRIUM_ARCHIVE_MAX_CONCURRENT,
+  ),
   ATRIUM_DELIVERY_MODE: z.enum(DELIVERY_MODES).optional(),
 })
 

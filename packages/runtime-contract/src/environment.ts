@@ -42,6 +42,18 @@ export const RUNTIME_ENV = Object.freeze({
 })
 
 /**
+ * What an operator may say about archives of folders, and the most that is accepted. A platform hands
+ * on what it was given; the defaults are the runtime's own.
+ */
+export const ARCHIVE_LIMITS_ENV = Object.freeze({
+  ATRIUM_ARCHIVE_MAX_ENTRIES: Number.MAX_SAFE_INTEGER,
+  ATRIUM_ARCHIVE_MAX_BYTES: Number.MAX_SAFE_INTEGER,
+  /** Two descriptors are held for each level. */
+  ATRIUM_ARCHIVE_MAX_DEPTH: 1_000,
+  ATRIUM_ARCHIVE_MAX_CONCURRENT: 64,
+})
+
+/**
  * Set by a provisioner in the environment of a box, and handed down by the runtime to everything it
  * starts: by it a platform that comes back finds what a crashed one left. Not a secret.
  */
