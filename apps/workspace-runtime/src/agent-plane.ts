@@ -25,9 +25,9 @@ import { RecordFolder } from './agent/records/record-folder.ts'
 import { SdkDispatch } from './agent/sdk-dispatch.ts'
 import { TurnExecutor } from './agent/turn-executor.ts'
 import { WorkMeter } from './agent/work-meter.ts'
-import { WorkQueue } from './agent/work-queue.ts'
 import type { AgentSettings } from './agent-settings.ts'
 import type { Config } from './config.ts'
+import { WorkQueue } from './work-queue.ts'
 
 const DAY_MS = 86_400_000
 const TASK_LIMITS = {

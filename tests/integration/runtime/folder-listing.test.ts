@@ -27,6 +27,8 @@ import {
 import { WINDOW_TTL_MS } from '../../../apps/workspace-runtime/src/files/name-windows.ts'
 import type { OpenedFolder } from '../../../apps/workspace-runtime/src/files/open-contained-folder.ts'
 import { scanNames } from '../../../apps/workspace-runtime/src/files/scan-names.ts'
+import { WorkQueue } from '../../../apps/workspace-runtime/src/work-queue.ts'
+import { eventually } from '../../support/eventually.ts'
 import { HeldClock } from '../../support/held-clock.ts'
 import { tryMount } from '../../support/mounts.ts'
 import { expectOpenFiles, openFiles } from '../../support/runtime-harness.ts'
@@ -70,12 +72,17 @@ function remove(folder: string, name: string): void {
 }
 
 /** Names of a page, and the cursor behind it. */
-async function page(listing: FolderListing, folder: string, cursor?: string | null) {
+async function page(
+  listing: FolderListing,
+  folder: string,
+  cursor?: string | null,
+  { signal } = new AbortController(),
+) {
   const path = parseFolderPath([`/workspace/${folder}`])
   if (!path.ok) throw new Error('no path')
   const opened = await roots.openFolder(path.path)
   try {
-    const found: EntriesPage = await listing.page(opened, pageBehind(cursor))
+    const found: EntriesPage = await listing.page(opened, pageBehind(cursor), signal)
     return { names: found.entries.map(({ name }) => name), cursor: found.next_cursor }
   } finally {
     opened.close()
@@ -200,6 +207,78 @@ describe('pages of a large folder', () => {
     const pages = await Promise.all(Array.from({ length: 8 }, () => page(listing, folder, cursor)))
     for (const { names } of pages) expect(names[0]).toBe(numbered(10))
     listing.close()
+  })
+})
+
+describe('a folder of more names than are read in a moment', () => {
+  const folder = 'huge'
+  beforeAll(() => {
+    makeFolder(folder, 17_000)
+    makeFolder('small', 3)
+  })
+
+  class WatchedQueue extends WorkQueue {
+    asked = 0
+
+    override run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+      this.asked += 1
+      return super.run(work, signal)
+    }
+  }
+
+  /** A listing whose only place for a long scan is taken, until it is given back. */
+  function busyListing() {
+    const turns = new WatchedQueue({ concurrency: 1, maxWaiting: 10 })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { signal } = new AbortController()
+    const held = turns.run(() => promise, signal)
+    async function giveBack(): Promise<void> {
+      resolve()
+      await held
+    }
+    return {
+      listing: new FolderListing({ clock: laterClock(), roots, turns }),
+      next: (work: () => void) => turns.run(async () => work(), signal),
+      asked: (times: number) => eventually(() => turns.asked === times),
+      giveBack,
+    }
+  }
+
+  it('is read in turns, from its first page on, and small ones need none', async () => {
+    const { listing, asked, giveBack } = busyListing()
+    const log: string[] = []
+    const first = page(listing, folder).then(({ names }) => log.push(`huge ${names[0]}`))
+    await asked(2)
+    log.push(`small ${(await page(listing, 'small')).names[0]}`)
+    await giveBack()
+    await first
+    expect(log).toEqual(['small n00000', 'huge n00000'])
+  })
+
+  it('keeps nobody waiting who does not want it any more', async () => {
+    const { listing, asked, giveBack } = busyListing()
+    const before = openFiles()
+    const leaving = new AbortController()
+    const left = page(listing, folder, undefined, leaving)
+    await asked(2)
+    leaving.abort(new Error('gone'))
+    await expect(left).rejects.toThrow('gone')
+    await expectOpenFiles(before)
+    await giveBack()
+    expect((await page(listing, folder)).names[0]).toBe(numbered(0))
+  })
+
+  it('is read once for all who come before it changes', async () => {
+    const { listing, next, asked, giveBack } = busyListing()
+    const one = page(listing, folder)
+    await asked(2)
+    const between = next(() => put(folder, '0-new'))
+    const other = page(listing, folder)
+    await asked(4)
+    await giveBack()
+    await between
+    expect([(await one).names[0], (await other).names[0]]).toEqual([numbered(0), numbered(0)])
+    expect((await page(listing, folder)).names[0]).toBe('0-new')
   })
 })
 

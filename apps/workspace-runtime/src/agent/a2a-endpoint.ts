@@ -5,6 +5,7 @@ import { normaliseRequest } from '@atrium/a2a-schema/normalise'
 import { validateParams } from '@atrium/a2a-schema/validate-params'
 import { readVersion } from '@atrium/a2a-schema/version'
 import type { Clock, Ids } from '@atrium/http-kit/clock'
+import type { WorkQueue } from '../work-queue.ts'
 import { type A2aAnswer, jsonAnswer } from './a2a-answer.ts'
 import {
   busyAnswer,
@@ -24,7 +25,6 @@ import type { DeliveryClaim } from './deliveries/delivery-claim.ts'
 import type { DeliveryDesk } from './deliveries/delivery-desk.ts'
 import { findDeepNesting, findLostPart, taskOfMessage } from './message-rules.ts'
 import type { SdkCall, SdkDispatch } from './sdk-dispatch.ts'
-import type { WorkQueue } from './work-queue.ts'
 
 const DELIVERY_ID = /^[A-Za-z0-9._:-]{1,128}$/
 

@@ -1,7 +1,7 @@
 /** @module What the endpoint hands to the executor together with a call. */
 import type { ServerCallContext } from '@a2a-js/sdk/server'
+import type { Ticket } from '../work-queue.ts'
 import type { DeliveryClaim, StorageLack, TurnFacts } from './deliveries/delivery-claim.ts'
-import type { Ticket } from './work-queue.ts'
 
 const KEY = 'atrium.call'
 

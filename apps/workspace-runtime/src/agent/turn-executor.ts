@@ -9,6 +9,7 @@ import {
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import { AGENT_ERROR_PREFIX } from '@atrium/runtime-contract/agent-reply'
 import type { Logger } from 'pino'
+import type { WorkQueue } from '../work-queue.ts'
 import { agentMessage, textOf, textPart } from './a2a-objects.ts'
 import {
   type AgentAdapter,
@@ -27,7 +28,6 @@ import {
   TaskReplyWriter,
 } from './reply-writer.ts'
 import type { WorkMeter } from './work-meter.ts'
-import type { WorkQueue } from './work-queue.ts'
 
 const EMPTY_INPUT = 'Error: message contained no text content.'
 

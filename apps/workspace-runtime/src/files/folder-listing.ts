@@ -10,33 +10,45 @@ import {
   MAX_LIST_ENTRIES,
 } from '@atrium/runtime-contract/file-inspection'
 import { encodeCursor, type ListPage } from '@atrium/runtime-contract/inspection-query'
+import { WorkQueue } from '../work-queue.ts'
 import type { ContainedRoots, CredentialInodes } from './contained-roots.ts'
 import { type ByteName, bytesOf, lstatAt, textOf } from './descriptor.ts'
 import { type FolderWindows, NameWindows } from './name-windows.ts'
 import type { OpenedFolder } from './open-contained-folder.ts'
-import { type NameScan, type NamesWanted, scanNames } from './scan-names.ts'
-import { TurnQueue } from './turn-queue.ts'
+import { type NameScan, type NamesWanted, scanFewNames, scanNames } from './scan-names.ts'
 
 /** Names that are read beyond those of a first page, in place of what is hidden or vanishes. */
 const SPARE_NAMES = 1_000
 /** Names that are read for whoever reads on. */
 const WINDOW_NAMES = 20_000
-/** How many of them are held at a time by how many readers; others wait. */
-const MAX_WINDOW_SCANS = 2
+/** How many large folders are read at a time; others wait. */
+const MAX_LONG_SCANS = 2
 /** Entries looked at in one go: others want the threads of the pool, too. */
 const LOOKS_AT_ONCE = 64
 
 export type EntriesPage = Pick<FolderPage, 'entries' | 'truncated' | 'next_cursor'>
 
+export type FolderListingOptions = {
+  readonly clock: Clock
+  readonly roots: ContainedRoots
+  /** Where scans of large folders wait. */
+  readonly turns?: WorkQueue
+}
+
+// As many wait as there are requests; whoever asks no more waits no more.
+const longScans = (): WorkQueue =>
+  new WorkQueue({ concurrency: MAX_LONG_SCANS, maxWaiting: Number.POSITIVE_INFINITY })
+
 export class FolderListing {
   readonly #clock: Clock
   readonly #roots: ContainedRoots
   readonly #windows: NameWindows
-  readonly #turns = new TurnQueue(MAX_WINDOW_SCANS)
+  readonly #turns: WorkQueue
 
-  constructor({ clock, roots }: { readonly clock: Clock; readonly roots: ContainedRoots }) {
+  constructor({ clock, roots, turns }: FolderListingOptions) {
     this.#clock = clock
     this.#roots = roots
+    this.#turns = turns ?? longScans()
     this.#windows = new NameWindows(clock)
   }
 
@@ -48,7 +60,7 @@ export class FolderListing {
   async page(
     folder: OpenedFolder,
     { limit, after }: ListPage,
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ): Promise<EntriesPage> {
     const reader = new PageReader(folder, this.#roots.findCredentials(), limit)
     try {
@@ -61,11 +73,11 @@ export class FolderListing {
       const wanted = { after: after.toString('latin1'), keep: WINDOW_NAMES, signal }
       return await this.#fill(reader, { folder, windows }, wanted)
     } catch (error) {
-      throw signal?.aborted ? error : toAppError(error)
+      throw signal.aborted ? error : toAppError(error)
     }
   }
 
-  async #fill(reader: PageReader, source: Source, wanted: NamesWanted): Promise<EntriesPage> {
+  async #fill(reader: PageReader, source: Source, wanted: Wanted): Promise<EntriesPage> {
     const { names, hasMore } = await this.#namesBehind(source, wanted)
     const read = await reader.read(names)
     const last = names[read - 1] ?? wanted.after
@@ -77,19 +89,20 @@ export class FolderListing {
     return { entries: reader.entries(), truncated, next_cursor }
   }
 
-  async #namesBehind({ folder, windows }: Source, wanted: NamesWanted): Promise<NameScan> {
+  async #namesBehind({ folder, windows }: Source, wanted: Wanted): Promise<NameScan> {
     const find = (): NameScan | undefined => windows.find(wanted.after, MAX_LIST_ENTRIES)
-    const scan = async (): Promise<NameScan> => {
-      wanted.signal?.throwIfAborted()
+    const scan = async <Scan extends NameScan | undefined>(
+      read: (directory: number, wanted: NamesWanted) => Promise<Scan>,
+    ): Promise<Scan> => {
+      wanted.signal.throwIfAborted()
       const scannedAt = this.#clock.now().getTime()
-      const names = await scanNames(folder.fd, wanted)
-      windows.add(names, { after: wanted.after, scannedAt })
+      const names = await read(folder.fd, wanted)
+      if (names !== undefined) windows.add(names, { after: wanted.after, scannedAt })
       return names
     }
-    const known = find()
-    if (known !== undefined) return known
+    const soon = find() ?? (await scan(scanFewNames))
     // While it waited, another may have read what it wants.
-    return wanted.keep < WINDOW_NAMES ? scan() : this.#turns.run(async () => find() ?? scan())
+    return soon ?? this.#turns.run(async () => find() ?? scan(scanNames), wanted.signal)
   }
 
   close(): void {
@@ -97,6 +110,7 @@ export class FolderListing {
   }
 }
 
+type Wanted = NamesWanted & { readonly signal: AbortSignal }
 type Source = { readonly folder: OpenedFolder; readonly windows: FolderWindows }
 
 /** Looks at names in their order until it has entries for a page. */

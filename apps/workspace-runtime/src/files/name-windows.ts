@@ -52,10 +52,6 @@ export class FolderWindows {
     this.#windows = [window, ...this.#windows].slice(0, MAX_WINDOWS_OF_FOLDER)
   }
 
-  isStale(): boolean {
-    return !this.#windows.some((window) => this.#isFresh(window))
-  }
-
   #isFresh({ scannedAt }: NameWindow): boolean {
     return this.#clock.now().getTime() - scannedAt < WINDOW_TTL_MS
   }
@@ -99,7 +95,8 @@ export class NameWindows {
   begin(folder: BigIntStats): FolderWindows {
     const known = this.#folders.get(keyOf(folder))
     const state = this.#stateOf(folder)
-    const isSame = state !== undefined && known?.state === state && !known.isStale()
+    // Windows that are not there yet, too: those who come together read the folder together.
+    const isSame = state !== undefined && known?.state === state
     return this.#use(folder, isSame ? known : new FolderWindows(this.#clock, state))
   }
 

@@ -26,6 +26,8 @@ export type NamesWanted = {
  * about half a millisecond.
  */
 const BATCH = 1024
+/** A folder with more entries than so many batches is not read without waiting for one's turn. */
+const FEW_BATCHES = 16
 
 /**
  * The first names behind one. What is there from beginning to end of the scan is found, whatever
@@ -33,12 +35,29 @@ const BATCH = 1024
  */
 export async function scanNames(directory: number, wanted: NamesWanted): Promise<NameScan> {
   try {
-    return await scan(wanted, (offer) => readInBatches(directory, wanted, offer))
+    return await scan(wanted, (offer) => readInBatches(directory, wanted, { offer }))
   } catch (error) {
     if (!isForWantOfTypes(error)) throw error
     return scan(wanted, (offer) => readAtOnce(directory, offer))
   }
 }
+
+/** `scanNames`, or undefined for a folder with so many names that the scan would take a while. */
+export async function scanFewNames(
+  directory: number,
+  wanted: NamesWanted,
+): Promise<NameScan | undefined> {
+  try {
+    return await scan(wanted, (offer) =>
+      readInBatches(directory, wanted, { offer, most: FEW_BATCHES }),
+    )
+  } catch (error) {
+    if (error instanceof ManyNames || isForWantOfTypes(error)) return undefined
+    throw error
+  }
+}
+
+class ManyNames extends Error {}
 
 type Offer = (name: ByteName) => void
 
@@ -54,11 +73,12 @@ async function scan(
 async function readInBatches(
   directory: number,
   { signal }: NamesWanted,
-  offer: Offer,
+  { offer, most = Number.POSITIVE_INFINITY }: { readonly offer: Offer; readonly most?: number },
 ): Promise<void> {
   const folder = await opendir(procPath(directory), { encoding: 'latin1', bufferSize: BATCH })
   try {
-    for (;;) {
+    for (let batches = 0; ; batches += 1) {
+      if (batches === most) throw new ManyNames()
       signal?.throwIfAborted()
       let entry = await folder.read()
       // What was read with it is at hand, and a promise for each would double the time.
