@@ -1,7 +1,7 @@
 /** Sessions through job control when something is wrong with the host (contract/runtime 20.4, 20.5). */
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type ClientRequest, createServer, get } from 'node:http'
 import { join } from 'node:path'
 import { AppError } from '@atrium/http-kit/app-error'
 import { Secret } from '@atrium/http-kit/secret'
@@ -167,34 +167,86 @@ describe.skipIf(python === undefined)('sessions through a host that has its own 
     expect(scene.server.left).toEqual([])
   })
 
+  it.each([
+    ['a workspace', { maxContents: 16, held: 4, isOther: false }],
+    ['all of them', { maxContents: 2, held: 2, isOther: true }],
+  ])(
+    'holds so many windows of files for clients of %s that do not take them, and no more',
+    async (_, { maxContents, held, isOther }) => {
+      const door = await openDoor({ operationTimeoutMs: 20_000, maxContents })
+      const runs = callsOf('POST', '/run')
+      const clients = Array.from({ length: held }, () => door.ask())
+      await Promise.all(clients.map(({ head }) => head))
+      const [first] = clients
+      const next = door.ask(isOther ? randomUUID() : undefined)
+      // Who asks for less is not held up by them.
+      expect((await preview()).status).toBe(200)
+      expect(callsOf('POST', '/run') - runs).toBe(held + 1)
+      first?.leave()
+      await next.head
+      await door.close()
+    },
+  )
+
   /** What an operation throws that may take so long. */
   async function answeredIn(operationTimeoutMs: number): Promise<unknown> {
-    const transport = createShellctlTransport(scene.platform.deps, operationTimeoutMs)
-    const call = await callOf()
-    const host = { url: scene.server.url, token: new Secret(scene.server.token) }
-    const failed = Promise.withResolvers<unknown>()
-    const door = createServer((incoming, outgoing) => {
-      const signal = new AbortController().signal
-      transport(host)
-        .answer(call, { incoming, outgoing, signal })
-        .then(failed.resolve, failed.resolve)
-        .finally(() => outgoing.end())
-    })
-    await new Promise<void>((resolve) => {
-      door.listen(0, '127.0.0.1', resolve)
-    })
-    await fetch(`http://127.0.0.1:${(door.address() as AddressInfo).port}/`)
-    door.close()
-    door.closeAllConnections()
-    return failed.promise
+    const door = await openDoor({ operationTimeoutMs, maxContents: 1 }, 'preview')
+    await door.ask().head
+    await door.close()
+    return door.failed
   }
 
-  async function callOf(): Promise<SessionCall> {
+  /** The transport alone, behind a socket that holds little: what is not read is not taken. */
+  async function openDoor(
+    limits: { readonly operationTimeoutMs: number; readonly maxContents: number },
+    kind: 'preview' | 'content' = 'content',
+  ) {
+    const transport = createShellctlTransport(scene.platform.deps, limits)
+    const host = { url: scene.server.url, token: new Secret(scene.server.token) }
+    const call = await callOf(kind)
+    const failed = Promise.withResolvers<unknown>()
+    const server = createServer((incoming, outgoing) => {
+      const gone = new AbortController()
+      outgoing.once('close', () => gone.abort(new Error('gone')))
+      const id = workspaceIdSchema.parse(incoming.url?.slice(1))
+      transport(host)
+        .answer(
+          { ...call, workspace: { ...call.workspace, id } },
+          { incoming, outgoing, signal: gone.signal },
+        )
+        .catch(failed.resolve)
+        .finally(() => outgoing.end())
+    })
+    const socketPath = join(scene.server.home, 'door')
+    await new Promise<void>((resolve) => {
+      server.listen(socketPath, resolve)
+    })
+    const asked: ClientRequest[] = []
+    return {
+      failed: failed.promise,
+      ask(workspaceId = scene.workspaceId) {
+        const request = get({ socketPath, path: `/${workspaceId}`, agent: false })
+        asked.push(request)
+        const head = new Promise((resolve) => {
+          request.once('response', resolve).on('error', () => undefined)
+        })
+        return { head, leave: () => request.destroy() }
+      },
+      async close() {
+        for (const request of asked) request.destroy()
+        await new Promise((resolve) => {
+          server.close(resolve)
+        })
+      },
+    }
+  }
+
+  async function callOf(kind: 'preview' | 'content'): Promise<SessionCall> {
     const { db } = scene.platform.deps
     const workspace = await getWorkspace(db, workspaceIdSchema.parse(scene.workspaceId))
-    const verdict = parseSessionPath(['small'])
+    const verdict = parseSessionPath(['large'])
     if (!isSessionId(SESSION) || !verdict.ok) throw new Error('no path')
-    const operation = { kind: 'preview', window: { offset: 0, limit: 10 } } as const
+    const operation = { kind, window: { offset: 0, limit: MIB / 2 } } as const
     return { workspace, session: SESSION, path: verdict.path, operation, requestId: 'r' }
   }
 })

@@ -135,9 +135,8 @@ export function fileContentOf(
 function understood<Schema extends z.ZodType>(schema: Schema, { answer }: ReaderBlob) {
   const parsed = schema.safeParse(answer)
   if (parsed.success) return parsed.data
-  throw readerFailed(
-    `wrong fields: ${parsed.error.issues.map(({ path }) => path.join('.')).join()}`,
-  )
+  // The first of them: how many there are is the host's to say.
+  throw readerFailed(`wrong field: ${parsed.error.issues[0]?.path.join('.')}`)
 }
 
 function namesOf(payload: Buffer): readonly Buffer[] {

@@ -3,8 +3,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ReaderOutput } from './reader-output.ts'
 
+const MAX_BYTES = 600
+
 function blobOf(...windows: string[]) {
-  const output = new ReaderOutput()
+  const output = new ReaderOutput(MAX_BYTES)
   for (const window of windows) output.take(window)
   return output.blob()
 }
@@ -41,8 +43,12 @@ describe('ReaderOutput', () => {
     )
   })
 
+  it('takes as much as was asked for', () => {
+    expect(blobOf(framed(`{}\n${'x'.repeat(MAX_BYTES - 3)}`)).payload).toHaveLength(MAX_BYTES - 3)
+  })
+
   it('knows that it is complete with the end marker, and not before', () => {
-    const output = new ReaderOutput()
+    const output = new ReaderOutput(MAX_BYTES)
     const whole = framed('{}\n')
     const end = whole.indexOf('END>>>') + 'END>>>'.length
     output.take(whole.slice(0, end - 1))
@@ -71,7 +77,7 @@ describe('ReaderOutput', () => {
     ['no JSON', framed('nothing\n')],
     ['a list', framed('[1]\n')],
     ['null', framed('null\n')],
-    ['far too much', `<<<DIFY_FS_BEGIN>>>${'A'.repeat(12_000_000)}<<<DIFY_FS_END>>>`],
+    ['more than was asked for', framed(`{}\n${'x'.repeat(MAX_BYTES - 2)}`)],
   ])('throws reader_failed for %s', (_, output) => {
     expect(failureOf(output).code).toBe('reader_failed')
   })

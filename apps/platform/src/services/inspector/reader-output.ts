@@ -3,14 +3,11 @@
  * two markers, in whatever else a terminal shows (contract/runtime 20.4).
  */
 import { AppError } from '@atrium/http-kit/app-error'
-import { MAX_CONTENT_BYTES } from '@atrium/runtime-contract/file-inspection'
 
 // The contract's (20.1). In the reader they stand in pieces, so that its own text holds neither.
 const BEGIN = '<<<DIFY_FS_BEGIN>>>'
 const END = '<<<DIFY_FS_END>>>'
 
-/** The largest answer is a window of a file; what is said of a thousand entries is less. */
-const MAX_BLOB_CHARACTERS = Math.ceil(((MAX_CONTENT_BYTES + 1024) * 4) / 3)
 /** contract/runtime 20.4 */
 const MAX_TAIL_CHARACTERS = 200
 
@@ -25,8 +22,13 @@ export class ReaderOutput {
   /** The end of what came, as long as a marker may have begun in it. */
   #pending = ''
   readonly #pieces: string[] = []
+  readonly #maxCharacters: number
   #characters = 0
   #tail = ''
+
+  constructor(maxBytes: number) {
+    this.#maxCharacters = 4 * Math.ceil(maxBytes / 3)
+  }
 
   get isComplete(): boolean {
     return this.#state === 'complete'
@@ -69,7 +71,7 @@ export class ReaderOutput {
 
   #add(piece: string): void {
     this.#characters += piece.length
-    if (this.#characters > MAX_BLOB_CHARACTERS) throw this.#failed('too much')
+    if (this.#characters > this.#maxCharacters) throw this.#failed('too much')
     this.#pieces.push(piece)
   }
 

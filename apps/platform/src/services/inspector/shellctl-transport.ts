@@ -13,20 +13,28 @@ import { JobSlots } from './job-slots.ts'
 import { fileContentOf, filePreviewOf, folderPageOf, throwRefusal } from './reader-answers.ts'
 import { type ReaderBlob, ReaderOutput, readerFailed } from './reader-output.ts'
 import { readerJob } from './session-reader.ts'
-import type { SessionCall, SessionTransport } from './session-transport.ts'
+import type { SessionCall, SessionOperation, SessionTransport } from './session-transport.ts'
 
 /** contract/runtime 20.1 */
 const MAX_WINDOWS = 64
-/** All of an operation: 64 windows of 20 s would keep a client for twenty minutes. */
-const OPERATION_TIMEOUT_MS = 60_000
 /** A job whose id is not known yet cannot be deleted: so long its start is waited for on its own. */
 const LATE_START_MS = 5_000
 /** A host that says nothing and does not wait is not asked again at once. */
 const PAUSE_MS = 100
 /** A client that does not take its answer is let go. */
 const SEND_TIMEOUT_MS = 300_000
-/** An answer is held whole, up to some 30 MiB while it is put together. */
 const MAX_JOBS_PER_WORKSPACE = 4
+/** Windows of files, which are held until the client has them: it may be slow. */
+const MAX_CONTENTS_PER_WORKSPACE = 4
+const LIMITS = {
+  /** All of an operation: 64 windows of 20 s would keep a client for twenty minutes. */
+  operationTimeoutMs: 60_000,
+  /** Of all workspaces: a window takes some 30 MiB while it is put together, 11 while it is sent. */
+  maxContents: 16,
+}
+/** What is told of a file, and what is read around its window; of an entry, all but its name. */
+const FACTS_BYTES = 1_024
+const ENTRY_BYTES = 128
 
 export type ShellctlTransportDeps = {
   readonly shellctl: ShellctlClient
@@ -44,19 +52,41 @@ type Operation = {
 /** The transport of one host after the other; what they have in common is how much runs at once. */
 export function createShellctlTransport(
   deps: ShellctlTransportDeps,
-  operationTimeoutMs = OPERATION_TIMEOUT_MS,
+  { operationTimeoutMs, maxContents } = LIMITS,
 ): (host: ShellctlHost) => SessionTransport {
-  const slots = new JobSlots(MAX_JOBS_PER_WORKSPACE)
+  const jobs = new JobSlots(MAX_JOBS_PER_WORKSPACE)
+  const contentsOfOne = new JobSlots(MAX_CONTENTS_PER_WORKSPACE)
+  const contents = new JobSlots(maxContents)
+
+  /** Asks for the answer, and sends it. */
+  async function ask(operation: Operation, exchange: RawExchange): Promise<void> {
+    const { call, signal } = operation
+    const release = await jobs.take(call.workspace.id, signal)
+    // What it was made of is let go of: sending may take long.
+    await send(exchange, bodyOf(call, await askReader(deps, operation, release)))
+  }
+
+  async function askForContent(operation: Operation, exchange: RawExchange): Promise<void> {
+    const { call, signal } = operation
+    const releaseOne = await contentsOfOne.take(call.workspace.id, signal)
+    try {
+      const release = await contents.take('', signal)
+      await ask(operation, exchange).finally(release)
+    } finally {
+      releaseOne()
+    }
+  }
+
   return (host) => ({
     async answer(call, exchange) {
       const deadline = AbortSignal.timeout(operationTimeoutMs)
       const signal = AbortSignal.any([exchange.signal, deadline])
+      const isContent = call.operation.kind === 'content'
       try {
-        const release = await slots.take(call.workspace.id, signal)
-        const blob = await askReader(deps, { host, call, signal }, release)
-        await send(exchange, bodyOf(call, blob))
+        await (isContent ? askForContent : ask)({ host, call, signal }, exchange)
       } catch (error) {
-        const isLate = deadline.aborted && !exchange.signal.aborted
+        const isLate =
+          deadline.aborted && !exchange.signal.aborted && !exchange.outgoing.headersSent
         throw isLate ? readerFailed('no end in time') : error
       }
     },
@@ -110,10 +140,10 @@ async function endLate(clock: Clock, started: Promise<unknown>, giveUp: () => vo
 
 async function collect(
   deps: ShellctlTransportDeps,
-  { host, signal, id }: Operation & { readonly id: string },
+  { host, call, signal, id }: Operation & { readonly id: string },
   first: JobWindow,
 ): Promise<ReaderBlob> {
-  const output = new ReaderOutput()
+  const output = new ReaderOutput(largestAnswer(call.operation))
   output.take(first.output)
   let window = first
   for (let windows = 1; windows < MAX_WINDOWS; windows += 1) {
@@ -123,6 +153,13 @@ async function collect(
     output.take(window.output)
   }
   return output.blob()
+}
+
+/** In bytes. An entry is told in less than its longest name and these numbers. */
+function largestAnswer(operation: SessionOperation): number {
+  if (operation.kind === 'list') return FACTS_BYTES + operation.page.limit * (255 + ENTRY_BYTES)
+  const { window } = operation
+  return FACTS_BYTES + ('tail' in window ? window.tail : window.limit)
 }
 
 async function deleteJob(
