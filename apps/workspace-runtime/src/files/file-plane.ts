@@ -5,8 +5,12 @@ import { type ArchiveLimits, ArchivePlaces, DEFAULT_ARCHIVE_LIMITS } from './arc
 import { BufferPool } from './buffer-pool.ts'
 import { ContainedRoots, type RootDirectories } from './contained-roots.ts'
 import { FolderListing } from './folder-listing.ts'
+import { TurnQueue } from './turn-queue.ts'
 import { UploadFolder } from './upload-folder.ts'
 import { UploadSweep } from './upload-sweep.job.ts'
+
+/** Of a window of a MiB, an answer in JSON can be six, and what it is made of as much again. */
+const PREVIEWS_AT_ONCE = 8
 
 export type UploadLimits = {
   readonly maxFileBytes: number
@@ -34,6 +38,7 @@ export type FilePlaneOptions = {
 export type FilePlane = {
   readonly roots: ContainedRoots
   readonly listing: FolderListing
+  readonly previews: TurnQueue
   readonly uploads: UploadFolder
   /** Not started: `main.ts` does, and stops it before `close`. */
   readonly sweep: UploadSweep
@@ -65,6 +70,7 @@ export function openFilePlane(options: FilePlaneOptions): FilePlane {
   return {
     roots,
     listing,
+    previews: new TurnQueue(PREVIEWS_AT_ONCE),
     uploads,
     sweep: new UploadSweep({ uploads, clock, log }),
     buffers: new BufferPool(),

@@ -12,10 +12,10 @@ import { archiveFailure } from './archive-limits.ts'
 import { ArchiveOutflow } from './archive-outflow.ts'
 import { type ArchivedFile, type WalkedEntry, walkArchive } from './archive-walk.ts'
 import { assertUnchanged } from './assert-unchanged.ts'
-import { Breaking } from './breaking.ts'
+import type { Breaking } from './breaking.ts'
+import { ClientWatch } from './client-watch.ts'
 import { readAt } from './descriptor.ts'
 import type { FilePlane } from './file-plane.ts'
-import { IdleDeadline } from './idle-deadline.ts'
 import type { OpenedFolder } from './open-contained-folder.ts'
 import { TarWriter } from './tar-writer.ts'
 import { ZipWriter } from './zip-writer.ts'
@@ -57,18 +57,13 @@ async function sendArchive(
   { folder, path, format }: Source,
   { outgoing, signal }: RawExchange,
 ): Promise<void> {
-  const breaking = new Breaking()
-  const onGone = (): void => breaking.break(signal.reason)
-  signal.addEventListener('abort', onGone)
-  if (signal.aborted) onGone()
-  const idle = new IdleDeadline(files.idleTimeoutMs, () =>
-    breaking.break(new Error('the client stopped reading')),
-  )
+  const watch = new ClientWatch(signal, files.idleTimeoutMs)
+  const { breaking } = watch
   const outflow = new ArchiveOutflow({
     outgoing,
     writeHead: () => writeHead(outgoing, { path, format }),
     isGzip: format === 'tar.gz',
-    onProgress: () => idle.progress(),
+    onProgress: () => watch.progress(),
     breaking,
   })
   const writer = format === 'zip' ? new ZipWriter(outflow) : new TarWriter(outflow, breaking)
@@ -81,7 +76,7 @@ async function sendArchive(
     onStep: () => {
       breaking.throwIfBroken()
       // A long walk over what is left out is no silence of the client.
-      idle.progress()
+      watch.progress()
     },
   })
   try {
@@ -93,8 +88,7 @@ async function sendArchive(
     outflow.abandon()
     throw failureOf(error)
   } finally {
-    signal.removeEventListener('abort', onGone)
-    idle.stop()
+    watch.stop()
   }
 }
 

@@ -28,11 +28,11 @@ export function fileListRoutes(deps: FileListDeps): Hono<AppEnv> {
 async function answer(
   { files }: FileListDeps,
   { asked, page }: { readonly asked: AskedFolder; readonly page: ListPage },
-  { outgoing, signal }: RawExchange,
+  exchange: RawExchange,
 ): Promise<void> {
   const listed =
     'session' in asked
-      ? await listSessionFolder(files, asked, { page, signal })
-      : await listFolder(files, asked.path, { page, signal })
-  answerJson(outgoing, listed)
+      ? await listSessionFolder(files, asked, { page, signal: exchange.signal })
+      : await listFolder(files, asked.path, { page, signal: exchange.signal })
+  await answerJson(exchange, listed, files.idleTimeoutMs)
 }

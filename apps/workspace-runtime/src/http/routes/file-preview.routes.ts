@@ -1,7 +1,7 @@
 /** @module GET and HEAD /internal/file/preview?path= (contract/runtime 20.3 and 20.6). */
 import { type RawExchange, rawExchange } from '@atrium/hono-kit/raw-exchange'
 import { AppError } from '@atrium/http-kit/app-error'
-import { FILE_PREVIEW_PATH } from '@atrium/runtime-contract/file-inspection'
+import { FILE_PREVIEW_PATH, type FilePreview } from '@atrium/runtime-contract/file-inspection'
 import { type ByteWindow, parsePreviewWindow } from '@atrium/runtime-contract/inspection-query'
 import { Hono } from 'hono'
 import type { FilePlane } from '../../files/file-plane.ts'
@@ -25,19 +25,33 @@ export function filePreviewRoutes(deps: FilePreviewDeps): Hono<AppEnv> {
   return app
 }
 
+type Asked = { readonly asked: AskedFile; readonly window: ByteWindow }
+
 async function answer(
-  { files: { roots } }: FilePreviewDeps,
-  { asked, window }: { readonly asked: AskedFile; readonly window: ByteWindow },
-  { outgoing, signal }: RawExchange,
+  { files }: FilePreviewDeps,
+  { asked, window }: Asked,
+  exchange: RawExchange,
 ): Promise<void> {
+  // A turn lasts until the client has the answer: what is held of it is several times the window.
+  await files.previews.run(async () => {
+    exchange.signal.throwIfAborted()
+    const preview = await readPreview(files, { asked, window }, exchange.signal)
+    await answerJson(exchange, preview, files.idleTimeoutMs)
+  })
+}
+
+async function readPreview(
+  { roots }: FilePlane,
+  { asked, window }: Asked,
+  signal: AbortSignal,
+): Promise<FilePreview> {
   const isOfSession = 'session' in asked
   const path = isOfSession ? asked.path.echo : asked.path.text
   const file = isOfSession
     ? await roots.openSessionFile({ ...asked, signal })
     : await roots.open(asked.path, signal)
   try {
-    const preview = await previewFile(file, { path, window }, signal)
-    answerJson(outgoing, preview)
+    return await previewFile(file, { path, window }, signal)
   } finally {
     file.close()
   }
