@@ -49,16 +49,16 @@ describe('GET /internal/file/preview: what is held for clients', () => {
   it('is no more than so many answers; who comes later waits for a turn', async () => {
     await start({})
     const release = Promise.withResolvers<void>()
-    const others = Array.from({ length: AT_ONCE - 1 }, () =>
-      runtime.files.previews.run(() => release.promise),
-    )
+    const hold = () =>
+      runtime.files.previews.run(() => release.promise, new AbortController().signal)
+    const others = Array.from({ length: AT_ONCE - 1 }, hold)
     await ask()
     const [first] = answered
     if (first === undefined) throw new Error('nobody was answered')
     const { body, isComplete } = await readAnswer(first)
     expect(isComplete).toBe(true)
     expect(JSON.parse(body.toString())).toMatchObject({ next_offset: MAX_PREVIEW_BYTES })
-    others.push(runtime.files.previews.run(() => release.promise))
+    others.push(hold())
     const waiting = ask()
     // Whatever else it does meanwhile, it makes no further answer.
     for (let each = 0; each < 3; each += 1) {

@@ -1,11 +1,11 @@
 /** @module Everything below `/internal` that lasts longer than a request, built once (H10). */
 import type { Clock, Ids } from '@atrium/http-kit/clock'
 import type { Logger } from 'pino'
+import { WorkQueue } from '../work-queue.ts'
 import { type ArchiveLimits, ArchivePlaces, DEFAULT_ARCHIVE_LIMITS } from './archive-limits.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { ContainedRoots, type RootDirectories } from './contained-roots.ts'
 import { FolderListing } from './folder-listing.ts'
-import { TurnQueue } from './turn-queue.ts'
 import { UploadFolder } from './upload-folder.ts'
 import { UploadSweep } from './upload-sweep.job.ts'
 
@@ -38,7 +38,7 @@ export type FilePlaneOptions = {
 export type FilePlane = {
   readonly roots: ContainedRoots
   readonly listing: FolderListing
-  readonly previews: TurnQueue
+  readonly previews: WorkQueue
   readonly uploads: UploadFolder
   /** Not started: `main.ts` does, and stops it before `close`. */
   readonly sweep: UploadSweep
@@ -70,7 +70,10 @@ export function openFilePlane(options: FilePlaneOptions): FilePlane {
   return {
     roots,
     listing,
-    previews: new TurnQueue(PREVIEWS_AT_ONCE),
+    previews: new WorkQueue({
+      concurrency: PREVIEWS_AT_ONCE,
+      maxWaiting: Number.POSITIVE_INFINITY,
+    }),
     uploads,
     sweep: new UploadSweep({ uploads, clock, log }),
     buffers: new BufferPool(),

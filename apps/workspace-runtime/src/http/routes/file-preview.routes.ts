@@ -34,10 +34,9 @@ async function answer(
 ): Promise<void> {
   // A turn lasts until the client has the answer: what is held of it is several times the window.
   await files.previews.run(async () => {
-    exchange.signal.throwIfAborted()
     const preview = await readPreview(files, { asked, window }, exchange.signal)
     await answerJson(exchange, preview, files.idleTimeoutMs)
-  })
+  }, exchange.signal)
 }
 
 async function readPreview(
