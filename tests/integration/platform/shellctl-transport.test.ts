@@ -1,7 +1,7 @@
 /** Sessions through job control when something is wrong with the host (contract/runtime 20.4, 20.5). */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { type ClientRequest, createServer, get } from 'node:http'
+import { type ClientRequest, createServer, get, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { AppError } from '@atrium/http-kit/app-error'
 import { Secret } from '@atrium/http-kit/secret'
@@ -17,6 +17,7 @@ import { type ShellctlScene, startShellctlScene } from '../../support/session-sc
 
 const SESSION = 'e1f2a3b'
 const MIB = 1_048_576
+const LIMITS = { operationTimeoutMs: 20_000, maxContents: 16 }
 const python = findPython()
 
 describe.skipIf(python === undefined)('sessions through a host that has its own ways', () => {
@@ -167,13 +168,33 @@ describe.skipIf(python === undefined)('sessions through a host that has its own 
     expect(scene.server.left).toEqual([])
   })
 
+  it('waits no longer than it says for the id of a job that nobody wants any more', async () => {
+    let hanging: ServerResponse | undefined
+    scene.server.misbehave = ({ path }, response) => {
+      hanging = response
+      return path === '/v1/jobs/run'
+    }
+    const waits: number[] = []
+    const sleep = async (ms: number): Promise<void> => {
+      waits.push(ms)
+    }
+    const clock = { ...scene.platform.deps.clock, sleep }
+    const door = await openDoor(LIMITS, { ...scene.platform.deps, clock })
+    const client = door.ask()
+    await eventually(() => hanging !== undefined)
+    client.leave()
+    await eventually(() => hanging?.destroyed === true)
+    expect(waits).toEqual([5_000])
+    await door.close()
+  })
+
   it.each([
     ['a workspace', { maxContents: 16, held: 4, isOther: false }],
     ['all of them', { maxContents: 2, held: 2, isOther: true }],
   ])(
     'holds so many windows of files for clients of %s that do not take them, and no more',
     async (_, { maxContents, held, isOther }) => {
-      const door = await openDoor({ operationTimeoutMs: 20_000, maxContents })
+      const door = await openDoor({ ...LIMITS, maxContents })
       const runs = callsOf('POST', '/run')
       const clients = Array.from({ length: held }, () => door.ask())
       await Promise.all(clients.map(({ head }) => head))
@@ -190,7 +211,7 @@ describe.skipIf(python === undefined)('sessions through a host that has its own 
 
   /** What an operation throws that may take so long. */
   async function answeredIn(operationTimeoutMs: number): Promise<unknown> {
-    const door = await openDoor({ operationTimeoutMs, maxContents: 1 }, 'preview')
+    const door = await openDoor({ operationTimeoutMs, maxContents: 1 }, undefined, 'preview')
     await door.ask().head
     await door.close()
     return door.failed
@@ -199,9 +220,10 @@ describe.skipIf(python === undefined)('sessions through a host that has its own 
   /** The transport alone, behind a socket that holds little: what is not read is not taken. */
   async function openDoor(
     limits: { readonly operationTimeoutMs: number; readonly maxContents: number },
+    deps = scene.platform.deps,
     kind: 'preview' | 'content' = 'content',
   ) {
-    const transport = createShellctlTransport(scene.platform.deps, limits)
+    const transport = createShellctlTransport(deps, limits)
     const host = { url: scene.server.url, token: new Secret(scene.server.token) }
     const call = await callOf(kind)
     const failed = Promise.withResolvers<unknown>()
