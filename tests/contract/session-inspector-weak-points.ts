@@ -114,12 +114,14 @@ export function sessionWeakPoints(scene: () => SessionScene): void {
   })
 
   it('lists a folder whose entries vanish meanwhile', async () => {
-    for (let index = 0; index < 200; index += 1) writeFileSync(local(`churn/stays-${index}`), '')
+    for (let index = 0; index < 100; index += 1) writeFileSync(local(`churn/stays-${index}`), '')
     let isOver = false
     const churning = (async () => {
       while (!isOver) {
-        for (let index = 0; index < 100; index += 1) writeFileSync(local(`churn/goes-${index}`), '')
-        for (let index = 0; index < 100; index += 1) rmSync(local(`churn/goes-${index}`))
+        // Short turns: a runtime in this very process takes its own in between.
+        for (let index = 0; index < 10; index += 1) writeFileSync(local(`churn/goes-${index}`), '')
+        await new Promise(setImmediate)
+        for (let index = 0; index < 10; index += 1) rmSync(local(`churn/goes-${index}`))
         await new Promise(setImmediate)
       }
     })()
@@ -127,7 +129,9 @@ export function sessionWeakPoints(scene: () => SessionScene): void {
       for (let turn = 0; turn < 4; turn += 1) {
         const page = await answerOf(await get('', { path: 'churn' }))
         const stays = namesOf(page).filter((name) => name.startsWith('stays'))
-        expect(stays).toHaveLength(200)
+        expect(stays).toHaveLength(100)
+        // Of what has vanished nothing is told, not even that it was there.
+        expect(JSON.stringify(page)).not.toContain('"mtime":0,')
       }
     } finally {
       isOver = true

@@ -130,7 +130,7 @@ describe('GET /internal/file/archive: what is in it', () => {
   it('has all of a folder with very many small files', {
     timeout: 60_000,
   }, async () => {
-    const count = Number(process.env['ATRIUM_ARCHIVE_ENTRIES'] ?? 400)
+    const count = Number(process.env['ATRIUM_ARCHIVE_ENTRIES'] ?? 200)
     mkdirSync(runtime.local('/workspace/top'))
     for (let index = 0; index < count; index += 1) {
       writeFileSync(runtime.local(`/workspace/top/file-${index}.txt`), `${index}`)

@@ -159,7 +159,7 @@ describe('GET /internal/file/preview: a window of a file', () => {
     }
     const writing = write()
     try {
-      for (let turn = 0; turn < 60; turn += 1) {
+      for (let turn = 0; turn < 24; turn += 1) {
         const window = turn % 2 === 0 ? (['tail', 200_000] as const) : (['offset', 100] as const)
         const shown = await preview('/workspace/restless.log', window)
         expect(shown.binary).toBe(false)
