@@ -5,6 +5,7 @@ import {
   expectOpenFiles,
   openFiles,
   type RuntimeHarness,
+  type RuntimeOptions,
   startRuntimeHarness,
 } from './runtime-harness.ts'
 
@@ -12,11 +13,11 @@ import {
 export let runtime: RuntimeHarness
 
 /** One for all tests of the calling file, which end with as many open files as they began with. */
-export function shareRuntime(): void {
+export function shareRuntime(options: RuntimeOptions = {}): void {
   let openBefore: number
   beforeAll(async () => {
     openBefore = openFiles()
-    runtime = await startRuntimeHarness()
+    runtime = await startRuntimeHarness(options)
   })
   afterAll(async () => {
     await runtime.stop()

@@ -1,34 +1,23 @@
 import { Agent } from 'node:http'
 import { dirname } from 'node:path'
 import { extract } from 'tar-stream'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { archive } from '../../support/archive-api.ts'
 import { startAttack } from '../../support/attack.ts'
 import { hammer, IN_FLIGHT } from '../../support/hammer.ts'
 import { INSIDE, prepareReadAttack, READ_ATTACKS } from '../../support/read-attacks.ts'
-import {
-  expectOpenFiles,
-  openFiles,
-  type RuntimeHarness,
-  startRuntimeHarness,
-} from '../../support/runtime-harness.ts'
+import { expectOpenFiles, openFiles } from '../../support/runtime-harness.ts'
+import { runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
 // 60 for the acceptance run.
 const TOTAL_SECONDS = Number(process.env['ATRIUM_ATTACK_SECONDS'] ?? 1.5)
 const CASE_MS = (TOTAL_SECONDS * 1000) / READ_ATTACKS.length
 
-let runtime: RuntimeHarness
-let openBefore: number
+shareRuntime({ archiveLimits: { maxConcurrent: IN_FLIGHT } })
 const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT })
 
-beforeAll(async () => {
-  openBefore = openFiles()
-  runtime = await startRuntimeHarness({ archiveLimits: { maxConcurrent: IN_FLIGHT } })
-})
-afterAll(async () => {
+afterAll(() => {
   agent.destroy()
-  await runtime.stop()
-  await expectOpenFiles(openBefore)
 })
 
 /** Every file's content. */

@@ -5,7 +5,7 @@ import {
   FILE_LIST_PATH,
   FILE_PREVIEW_PATH,
 } from '@atrium/runtime-contract/file-inspection'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { startAttack } from '../../support/attack.ts'
 import type { Attack } from '../../support/attacker.ts'
 import { hammer, IN_FLIGHT } from '../../support/hammer.ts'
@@ -18,12 +18,8 @@ import {
   READ_ATTACKS,
   type ReadAttack,
 } from '../../support/read-attacks.ts'
-import {
-  expectOpenFiles,
-  openFiles,
-  type RuntimeHarness,
-  startRuntimeHarness,
-} from '../../support/runtime-harness.ts'
+import { expectOpenFiles, openFiles } from '../../support/runtime-harness.ts'
+import { runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
 const CASES = READ_ATTACKS.length + 1
 // 60 for the acceptance run.
@@ -33,19 +29,11 @@ const CASE_MS = (TOTAL_SECONDS * 1000) / CASES
 const SESSION = 'abc1234'
 const SESSION_FOLDER = `/workspace/${SESSION}`
 
-let runtime: RuntimeHarness
-let openBefore: number
+shareRuntime()
 const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT })
 
-beforeAll(async () => {
-  openBefore = openFiles()
-  runtime = await startRuntimeHarness()
-})
-
-afterAll(async () => {
+afterAll(() => {
   agent.destroy()
-  await runtime.stop()
-  await expectOpenFiles(openBefore)
 })
 
 /** One way to look at the attacked file or its folder, and whether what is told is from inside. */

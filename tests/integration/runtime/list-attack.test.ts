@@ -11,12 +11,8 @@ import { startAttack } from '../../support/attack.ts'
 import type { Attack } from '../../support/attacker.ts'
 import { hammer, IN_FLIGHT } from '../../support/hammer.ts'
 import { type Answer, send } from '../../support/raw-client.ts'
-import {
-  expectOpenFiles,
-  openFiles,
-  type RuntimeHarness,
-  startRuntimeHarness,
-} from '../../support/runtime-harness.ts'
+import { expectOpenFiles, openFiles } from '../../support/runtime-harness.ts'
+import { runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
 // 60 for the acceptance run.
 const TOTAL_SECONDS = Number(process.env['ATRIUM_ATTACK_SECONDS'] ?? 1.5)
@@ -25,13 +21,10 @@ const SESSION = 'abc1234'
 const INSIDE = 'inside.txt'
 const OUTSIDE = 'OUTSIDE.txt'
 
-let runtime: RuntimeHarness
-let openBefore: number
+shareRuntime()
 const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT })
 
-beforeAll(async () => {
-  openBefore = openFiles()
-  runtime = await startRuntimeHarness()
+beforeAll(() => {
   for (const folder of ['decoy', 'decoy/inner']) {
     runtime.place(`/outside/${folder}/${OUTSIDE}`, OUTSIDE)
     runtime.place(`/outside/${folder}/file.txt`, OUTSIDE)
@@ -48,10 +41,8 @@ beforeAll(async () => {
   }
 })
 
-afterAll(async () => {
+afterAll(() => {
   agent.destroy()
-  await runtime.stop()
-  await expectOpenFiles(openBefore)
 })
 
 function sessionPath(name: string): string {
