@@ -15,7 +15,7 @@ import { expectOpenFiles, openFiles } from '../../support/runtime-harness.ts'
 import { runtime, shareRuntime } from '../../support/shared-runtime.ts'
 
 // 60 for the acceptance run.
-const TOTAL_SECONDS = Number(process.env['ATRIUM_ATTACK_SECONDS'] ?? 1.5)
+const TOTAL_SECONDS = Number(process.env['ATRIUM_ATTACK_SECONDS'] ?? 0.5)
 const CONTROL_MS = 20_000
 const SESSION = 'abc1234'
 const INSIDE = 'inside.txt'
