@@ -106,6 +106,9 @@ export function sessionWeakPoints(scene: () => SessionScene): void {
     const rest = { path: 'large', offset: String(DOWNLOAD_CAP) }
     const second = await answerOf(await get('/download', rest))
     expect(second).toMatchObject({ offset: DOWNLOAD_CAP, truncated: false })
+    // What lies before a window does not make it truncated, and does not hide what lies behind.
+    const between = await answerOf(await get('/download', { path: 'large', offset: '2' }))
+    expect(between).toMatchObject({ offset: 2, truncated: true })
     const pieces = [first, second].map((each) => String(each['content_base64']))
     const whole = Buffer.concat(pieces.map((each) => Buffer.from(each, 'base64')))
     expect(whole.equals(Buffer.alloc(DOWNLOAD_CAP + 5, 'large '))).toBe(true)
