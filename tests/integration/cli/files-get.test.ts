@@ -35,6 +35,7 @@ describe('atrium files get', () => {
     const run = await get(here('/home/-rf \u202egnp.exe'), '--json')
     expect(run.exitCode).toBe(0)
     expect(await listing()).toEqual(['rf_gnp.exe'])
+    expect(run.stdout).not.toContain('\u202e')
     expect(JSON.parse(run.stdout)).toMatchObject({
       workspace_id: WORKSPACE_ID,
       path: '/home/-rf \u202egnp.exe',

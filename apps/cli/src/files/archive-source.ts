@@ -31,7 +31,6 @@ export function archiveFormat(text: string): ArchiveFormat {
 /** The connection ends an archive that cannot be finished; why is not told on the wire. */
 function brokenArchive(thrown: unknown, context: SourceContext): CliFailure {
   const failure = transportFailure(thrown, context.client.origin, context.signal)
-  if (failure.exitCode === EXIT.interrupted) return failure
   return new CliFailure(EXIT.failed, `the archive is not whole: ${failure.message}`, {
     hint: '`atrium workspaces logs` says why: a limit (ATRIUM_ARCHIVE_MAX_..., docs/configuration.md), or a file that changed',
     cause: thrown,
