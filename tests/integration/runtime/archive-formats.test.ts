@@ -81,6 +81,19 @@ import sys, tarfile
 for info in tarfile.open(sys.argv[1]): print(info.name, info.size)
 `
 
+describe('the zip of an archive', () => {
+  it('keeps no more than 64 MiB of its directory', async () => {
+    const writer = new ZipWriter({ write: () => Promise.resolve() })
+    const name = 'n'.repeat(60_000)
+    // 55 bytes and the name for each: the last one is too much.
+    const enough = Math.floor((64 * 1024 * 1024) / 60_055)
+    for (let each = 0; each < enough; each += 1) await writeEntry(writer, entryOf(name, 0))
+    await expect(writeEntry(writer, entryOf(name, 0))).rejects.toMatchObject({
+      code: 'archive_too_large',
+    })
+  })
+})
+
 describe.each(['tar', 'zip'])('the %s of an archive', (format) => {
   function begin(): { sink: HoleySink; writer: ArchiveWriter } {
     const sink = new HoleySink()

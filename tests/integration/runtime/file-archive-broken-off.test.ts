@@ -14,13 +14,13 @@ import {
 } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { dirname, join } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { type FolderPath, parseFolderPath } from '@atrium/path-safety/workspace-path'
 import type { ArchiveFormat } from '@atrium/runtime-contract/file-inspection'
 import { afterEach, describe, expect, it } from 'vitest'
 import { DEFAULT_ARCHIVE_LIMITS } from '../../../apps/workspace-runtime/src/files/archive-limits.ts'
 import { walkArchive } from '../../../apps/workspace-runtime/src/files/archive-walk.ts'
-import { archive, namesIn, openArchive, unpacked } from '../../support/archive-api.ts'
+import { archive, namesIn, openArchive, PYTHON, unpacked } from '../../support/archive-api.ts'
 import { eventually } from '../../support/eventually.ts'
 import { bytesRead, residentBytes } from '../../support/process-figures.ts'
 import { readAnswer } from '../../support/raw-client.ts'
@@ -37,6 +37,7 @@ shareRuntime()
 
 /** More than the sockets between take on their own. */
 const LARGE = 48 * 1024 * 1024
+const MIB = 1024 * 1024
 const TOO_LARGE = 'folder exceeds what an archive may hold'
 const FORMATS: readonly ArchiveFormat[] = ['tar', 'zip']
 
@@ -54,6 +55,21 @@ async function waiting(format: ArchiveFormat): Promise<IncomingMessage> {
 async function expectBroken(response: IncomingMessage): Promise<void> {
   const answer = await readAnswer(response)
   expect(answer.isComplete).toBe(false)
+}
+
+/** How much there was, with a pause after every MiB; 0 when it broke. */
+async function readSlowly(response: IncomingMessage): Promise<number> {
+  let length = 0
+  try {
+    for await (const piece of response) {
+      const before = Math.floor(length / MIB)
+      length += piece.length
+      if (Math.floor(length / MIB) > before) await setTimeout(20)
+    }
+  } catch {
+    return 0
+  }
+  return length
 }
 
 async function withRuntime(
@@ -152,6 +168,15 @@ function placeBesideLarge(): string {
   }
   return runtime.local('/workspace/top/inner')
 }
+
+/** Folders one in another until their path is too long for the kernel to tell. */
+const DIG = `
+import os, sys
+os.chdir(sys.argv[1])
+for _ in range(20):
+    os.mkdir('d' * 250)
+    os.chdir('d' * 250)
+`
 
 function placeLinks(of: RuntimeHarness, count: number): void {
   mkdirSync(of.local('/workspace/top'), { recursive: true })
@@ -272,13 +297,13 @@ describe('GET /internal/file/archive: clients', () => {
   )
 
   it('takes a long walk over what is left out for no silence of the client', async () => {
-    placeLinks(runtime, 3_000)
+    placeLinks(runtime, 2_000)
     const startedAt = performance.now()
     await archive('/workspace/top')
     // As long as the machine makes it, so that a busy one does not look like a silent client.
     const idleTimeoutMs = Math.ceil((performance.now() - startedAt) / 3)
     await withRuntime({ idleTimeoutMs }, async (of) => {
-      placeLinks(of, 3_000)
+      placeLinks(of, 2_000)
       await eventually(async () => {
         const answer = await archive('/workspace/top', 'tar', { of })
         return answer.status === 200 && answer.isComplete
@@ -311,6 +336,30 @@ describe('GET /internal/file/archive: clients', () => {
     }
   })
 
+  it('sends a large file to a client that is slow and never silent', async () => {
+    await withRuntime({ idleTimeoutMs: 500 }, async (of) => {
+      of.place('/workspace/large.bin', Buffer.alloc(LARGE))
+      // A machine that is busy elsewhere looks like a client that is.
+      await eventually(async () => {
+        const response = await openArchive('/workspace', 'zip', of)
+        return (await readSlowly(response)) > LARGE
+      }, 10_000)
+    })
+  })
+
+  it('refuses a folder whose paths no system call takes', async () => {
+    await withRuntime({}, async (of) => {
+      mkdirSync(of.local('/workspace/top'))
+      execFileSync(PYTHON, ['-c', DIG, of.local('/workspace/top')])
+      try {
+        const answer = await archive('/workspace/top', 'tar', { of })
+        expectRefusal(answer, 413, TOO_LARGE, 'archive_too_large')
+      } finally {
+        execFileSync('rm', ['-rf', of.local('/workspace/top')])
+      }
+    })
+  })
+
   it('refuses a folder with a file that cannot be read', async ({ skip }) => {
     if (process.geteuid?.() !== 0) skip('only root can become nobody')
     const base = execFileSync('mktemp', ['-d']).toString().trim()
@@ -324,6 +373,13 @@ describe('GET /internal/file/archive: clients', () => {
         try {
           const answer = await archive('/workspace/top', 'tar', { of })
           expectRefusal(answer, 403, 'file is not readable', 'file_forbidden')
+          // A folder that cannot be, too.
+          process.seteuid?.(0)
+          execFileSync('rm', [path])
+          mkdirSync(path, 0o700)
+          process.seteuid?.('nobody')
+          const again = await archive('/workspace/top', 'tar', { of })
+          expectRefusal(again, 403, 'file is not readable', 'file_forbidden')
         } finally {
           process.seteuid?.(0)
         }
