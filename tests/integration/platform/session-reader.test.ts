@@ -138,6 +138,13 @@ describe.skipIf(python === '')('the reader of job-control hosts', () => {
     },
   )
 
+  it('does nothing that it is not asked to know (20.3)', async () => {
+    const inputs = { DIFY_FS_OP: 'remove', DIFY_FS_REL: 'churn/0' }
+    writeFileSync(session('churn/0'), '')
+    const { tries, codes } = await loop('this-design', 0.01, inputs)
+    expect(codes).toEqual({ bad_op: tries })
+  })
+
   it('is Python 3.6, and nothing that a later version brought', () => {
     const check = 'import ast,sys; ast.parse(open(sys.argv[1]).read(), feature_version=(3, 6))'
     expect(spawnSync(python, ['-I', '-c', check, READER]).status).toBe(0)
