@@ -7,6 +7,10 @@ import { MAX_PATH_BYTES, MAX_SEGMENT_BYTES } from './workspace-path.ts'
 
 const CHECKED: unique symbol = Symbol('checked')
 
+/** The contract's words for what is not there (20.4): a path, and the folder of the session. */
+export const NOT_FOUND_TEXT = 'path not found in workspace'
+export const NO_FOLDER_TEXT = 'workspace does not exist'
+
 /** Seven digits of lower-case hex (contract/runtime 20.1). */
 export type SessionId = string & { readonly [CHECKED]: 'session id' }
 
@@ -57,7 +61,7 @@ export function parseSessionPath(values: readonly string[]): SessionPathVerdict 
   const segments = text.split('/').filter((segment) => segment !== '' && segment !== '.')
   if (segments.includes('..')) return invalid('path must not traverse outside the workspace')
   if (isTooLong(text) || !segments.every(fitsInName)) {
-    return { ok: false, code: 'not_found', message: 'path not found in workspace' }
+    return { ok: false, code: 'not_found', message: NOT_FOUND_TEXT }
   }
   const isFolderItself = text === '' || text === './'
   return {

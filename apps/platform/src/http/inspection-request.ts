@@ -6,7 +6,11 @@
 import { rawParameterValues, rawQueryValues } from '@atrium/hono-kit/raw-query'
 import type { BaseEnv } from '@atrium/hono-kit/request-context'
 import { AppError } from '@atrium/http-kit/app-error'
-import { parseSessionPath, type SessionPath } from '@atrium/path-safety/session-path'
+import {
+  NOT_FOUND_TEXT,
+  parseSessionPath,
+  type SessionPath,
+} from '@atrium/path-safety/session-path'
 import {
   type FolderPath,
   isHiddenUploadTemporary,
@@ -52,7 +56,7 @@ export function assertShown(path: FolderPath): void {
 /** The same in the folder of a session, in its words. Throws `not_found`. */
 export function assertShownInSession(path: SessionPath): void {
   if (!isHiddenUploadTemporary(path)) return
-  throw new AppError('not_found', { message: 'path not found in workspace' })
+  throw new AppError('not_found', { message: NOT_FOUND_TEXT })
 }
 
 /** The rest of the query by one of the functions of `inspection-query`. Throws `invalid_query`. */

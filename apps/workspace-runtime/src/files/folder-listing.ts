@@ -3,6 +3,7 @@ import type { BigIntStats } from 'node:fs'
 import { AppError } from '@atrium/http-kit/app-error'
 import type { Clock } from '@atrium/http-kit/clock'
 import { errorCodeOf, hasErrorCode } from '@atrium/http-kit/error-code'
+import { tellName } from '@atrium/runtime-contract/entry-name'
 import {
   type EntryType,
   type FolderEntry,
@@ -12,7 +13,7 @@ import {
 import { encodeCursor, type ListPage } from '@atrium/runtime-contract/inspection-query'
 import { WorkQueue } from '../work-queue.ts'
 import type { ContainedRoots, CredentialInodes } from './contained-roots.ts'
-import { type ByteName, bytesOf, lstatAt, textOf } from './descriptor.ts'
+import { type ByteName, lstatAt, textOf } from './descriptor.ts'
 import { type FolderWindows, NameWindows } from './name-windows.ts'
 import type { OpenedFolder } from './open-contained-folder.ts'
 import { type NameScan, type NamesWanted, scanFewNames, scanNames } from './scan-names.ts'
@@ -163,25 +164,19 @@ class PageReader {
       if (hasErrorCode(error, 'ENOENT')) return undefined
       if (hasErrorCode(error, 'EACCES')) this.#refused += 1
       // A mount that is broken or somebody else's: there is something, and no more is known.
-      return { ...namesOf(name), type: 'other', size: 0, mtime: 0, mode: 0 }
+      return { ...tellName(Buffer.from(name, 'latin1')), type: 'other', size: 0, mtime: 0, mode: 0 }
     }
   }
 }
 
 function entryOf(name: ByteName, stat: BigIntStats): FolderEntry {
   return {
-    ...namesOf(name),
+    ...tellName(Buffer.from(name, 'latin1')),
     type: typeOf(stat),
     size: Number(stat.size),
     mtime: wholeSeconds(stat.mtimeNs),
     mode: Number(stat.mode) & 0o7777,
   }
-}
-
-function namesOf(name: ByteName): Pick<FolderEntry, 'name' | 'name_base64'> {
-  const text = textOf(name)
-  if (bytesOf(text) === name) return { name: text }
-  return { name: text, name_base64: Buffer.from(name, 'latin1').toString('base64') }
 }
 
 function typeOf(stat: BigIntStats): EntryType {

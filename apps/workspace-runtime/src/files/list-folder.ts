@@ -1,6 +1,6 @@
 /** @module One page of a folder, by a path on the wire or in a session's folder. */
 import { AppError } from '@atrium/http-kit/app-error'
-import type { SessionId, SessionPath } from '@atrium/path-safety/session-path'
+import { NOT_FOUND_TEXT, type SessionId, type SessionPath } from '@atrium/path-safety/session-path'
 import type { FolderPath } from '@atrium/path-safety/workspace-path'
 import type { FolderEntry, FolderPage } from '@atrium/runtime-contract/file-inspection'
 import type { ListPage } from '@atrium/runtime-contract/inspection-query'
@@ -36,7 +36,7 @@ export async function listSessionFolder(
   const open = (): Promise<OpenedFolder> => roots.openSessionFolder({ session, path, signal })
   const found = await listInPlace(open, (folder) => listing.page(folder, page, signal))
   if (found === undefined) {
-    throw new AppError('not_found', { message: 'path not found in workspace' })
+    throw new AppError('not_found', { message: NOT_FOUND_TEXT })
   }
   return { path: path.echo, ...found, entries: found.entries.map(asInSession) }
 }

@@ -17,7 +17,12 @@ const STRING_OVERHEAD = 24
 /** Times of files are no finer than this on any system that is worth a thought. */
 const CLOCK_GRAIN_MS = 1_000
 
-type NameWindow = NameScan & { readonly after: ByteName; readonly scannedAt: number }
+/** There are others behind the last of its names: where there are none, nothing is kept. */
+type NameWindow = {
+  readonly names: readonly ByteName[]
+  readonly after: ByteName
+  readonly scannedAt: number
+}
 
 /** Windows of one folder, none older than the page that somebody began with last. */
 export class FolderWindows {
@@ -35,11 +40,9 @@ export class FolderWindows {
   find(after: ByteName, most: number): NameScan | undefined {
     for (const window of this.#windows) {
       const first = firstBehind(window, after)
-      const isKnown = first < window.names.length || !window.hasMore
-      if (isKnown && window.after <= after && this.#isFresh(window)) {
-        const end = first + most
-        const hasMore = window.hasMore || end < window.names.length
-        return { names: window.names.slice(first, end), hasMore }
+      const isKnown = first < window.names.length && window.after <= after
+      if (isKnown && this.#isFresh(window)) {
+        return { names: window.names.slice(first, first + most), hasMore: true }
       }
     }
     return undefined
@@ -48,7 +51,7 @@ export class FolderWindows {
   /** `scannedAt`: when the scan began. Small folders are as soon read again. */
   add(scan: NameScan, { after, scannedAt }: Pick<NameWindow, 'after' | 'scannedAt'>): void {
     if (!scan.hasMore) return
-    const window = { ...cutToSize(scan), after, scannedAt }
+    const window = { names: cutToSize(scan.names), after, scannedAt }
     this.#windows = [window, ...this.#windows].slice(0, MAX_WINDOWS_OF_FOLDER)
   }
 
@@ -69,13 +72,13 @@ function firstBehind({ names }: NameWindow, after: ByteName): number {
   return low
 }
 
-function cutToSize(scan: NameScan): NameScan {
+function cutToSize(names: readonly ByteName[]): readonly ByteName[] {
   let bytes = 0
-  const fitting = scan.names.findIndex((name) => {
+  const fitting = names.findIndex((name) => {
     bytes += name.length + STRING_OVERHEAD
     return bytes > MAX_WINDOW_BYTES
   })
-  return fitting < 0 ? scan : { names: scan.names.slice(0, fitting), hasMore: true }
+  return fitting < 0 ? names : names.slice(0, fitting)
 }
 
 export class NameWindows {

@@ -6,7 +6,12 @@
 import { type BigIntStats, closeSync, constants } from 'node:fs'
 import { AppError } from '@atrium/http-kit/app-error'
 import { errorCodeOf, hasErrorCode } from '@atrium/http-kit/error-code'
-import type { SessionId, SessionPath } from '@atrium/path-safety/session-path'
+import {
+  NO_FOLDER_TEXT,
+  NOT_FOUND_TEXT,
+  type SessionId,
+  type SessionPath,
+} from '@atrium/path-safety/session-path'
 import { isHiddenUploadName } from '@atrium/path-safety/workspace-path'
 import { SESSIONS_ROOT } from '@atrium/runtime-contract/file-inspection'
 import type { ContainedRoots } from './contained-roots.ts'
@@ -208,11 +213,11 @@ function isSame(some: readonly string[], others: readonly string[]): boolean {
 
 // The contract's words (20.4).
 function notFound(): AppError {
-  return new AppError('not_found', { message: 'path not found in workspace' })
+  return new AppError('not_found', { message: NOT_FOUND_TEXT })
 }
 
 function workspaceNotFound(): AppError {
-  return new AppError('workspace_not_found', { message: 'workspace does not exist' })
+  return new AppError('workspace_not_found', { message: NO_FOLDER_TEXT })
 }
 
 function toAppError(error: unknown): unknown {

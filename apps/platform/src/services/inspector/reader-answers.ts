@@ -3,6 +3,8 @@
  * the agent runs: nothing of it is believed that can be checked (contract/runtime 20.3, 20.4).
  */
 import { AppError, type ErrorCode } from '@atrium/http-kit/app-error'
+import { NO_FOLDER_TEXT, NOT_FOUND_TEXT } from '@atrium/path-safety/session-path'
+import { tellName } from '@atrium/runtime-contract/entry-name'
 import type {
   FileContent,
   FilePreview,
@@ -26,8 +28,8 @@ import { type ReaderBlob, readerFailed } from './reader-output.ts'
 
 /** contract/runtime 20.4; `undefined` stands for the words of the table. */
 const READER_CODES: Readonly<Record<string, readonly [ErrorCode, string | undefined]>> = {
-  workspace_not_found: ['workspace_not_found', 'workspace does not exist'],
-  not_found: ['not_found', 'path not found in workspace'],
+  workspace_not_found: ['workspace_not_found', NO_FOLDER_TEXT],
+  not_found: ['not_found', NOT_FOUND_TEXT],
   path_escape: ['path_escape', undefined],
   not_a_directory: ['not_a_directory', undefined],
   is_a_directory: ['is_a_directory', undefined],
@@ -86,7 +88,7 @@ export function folderPageOf(path: string, page: ListPage, blob: ReaderBlob): Fo
     path,
     entries: entries.map(([type, size, mtime, mode], at): FolderEntry => {
       const name = names[at] ?? Buffer.alloc(0)
-      return { ...nameFields(name), type, size, mtime, mode: mode % 0o10000 }
+      return { ...tellName(name), type, size, mtime, mode: mode % 0o10000 }
     }),
     truncated,
     next_cursor: truncated ? encodeCursor(last) : null,
@@ -161,11 +163,4 @@ function isName(name: Buffer): boolean {
 
 function isBefore(one: Buffer | undefined, other: Buffer): boolean {
   return one !== undefined && Buffer.compare(one, other) < 0
-}
-
-/** With U+FFFD where it is not UTF-8, and the bytes beside it. */
-function nameFields(bytes: Buffer): Pick<FolderEntry, 'name' | 'name_base64'> {
-  const name = bytes.toString('utf8')
-  if (Buffer.from(name, 'utf8').equals(bytes)) return { name }
-  return { name, name_base64: bytes.toString('base64') }
 }
